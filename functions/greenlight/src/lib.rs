@@ -1,0 +1,1 @@
+//! Writes every billing transition as a coded line.

@@ -1,0 +1,1 @@
+//! Runs every minute: finishes the publishing that a crash left behind.

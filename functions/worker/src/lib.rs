@@ -1,0 +1,1 @@
+//! Takes events from the ingest queue through the engine.

@@ -1,0 +1,2 @@
+//! The `paygraph` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! EventBridge: the publisher and what targets read.

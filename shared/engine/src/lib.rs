@@ -1,0 +1,1 @@
+//! Load, apply, commit, publish: the one path of every change.

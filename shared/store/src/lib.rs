@@ -1,0 +1,1 @@
+//! DynamoDB: keys, items, transactions.

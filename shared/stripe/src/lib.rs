@@ -1,0 +1,1 @@
+//! Stripe's side: webhook signature, event envelope, tolerant wire types, and the decoding into domain facts.
