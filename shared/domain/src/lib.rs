@@ -1,1 +1,21 @@
-//! The pure core: what a Stripe event means for a customer. No I/O, no clock, no async.
+//! The pure core of paygraph: what a Stripe event means for a customer.
+//!
+//! Values in, values out. There is no I/O here, no clock, no environment and no async: time is an
+//! argument, and every function is total and deterministic. The shell around it is in
+//! `paygraph-engine`.
+
+pub mod account;
+pub mod apply;
+pub mod audit;
+pub mod contact;
+pub mod event;
+pub mod fact;
+pub mod id;
+pub mod money;
+pub mod mrr;
+pub mod objects;
+pub mod order;
+pub mod rollup;
+pub mod settings;
+pub mod time;
+pub mod view;

@@ -1,0 +1,355 @@
+//! The working set of one Stripe customer: every object that its roll-up is computed from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::fact::Body;
+use crate::id::{StripeCustomerId, StripeId};
+use crate::objects::catalog::{Coupon, Price, Product};
+use crate::objects::charge::ChargeState;
+use crate::objects::checkout::Checkout;
+use crate::objects::customer::Customer;
+use crate::objects::discount::Discount;
+use crate::objects::dispute::Dispute;
+use crate::objects::invoice::InvoiceState;
+use crate::objects::payment_method::PaymentMethod;
+use crate::objects::schedule::Schedule;
+use crate::objects::subscription::Subscription;
+use crate::order::{Disposition, Snapshot, Tracked, Version};
+use crate::time::Timestamp;
+
+/// A value with the number of commits that have written it; 0 before the first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored<T> {
+    /// How often it was written.
+    pub rev: u64,
+    /// What was written.
+    pub value: T,
+}
+
+/// A subscription with what its events told beside the snapshots.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionState {
+    /// The subscription.
+    pub subscription: Tracked<Subscription>,
+    /// The trial ends that Stripe has announced. (At most eight are kept.)
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub announced_trial_ends: BTreeSet<Timestamp>,
+}
+
+/// One Stripe customer's objects.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Account {
+    /// The customer itself.
+    pub customer: Option<Stored<Tracked<Customer>>>,
+    /// Every subscription, ended ones too.
+    pub subscriptions: BTreeMap<StripeId, Stored<SubscriptionState>>,
+    /// Every payment method, detached ones too.
+    pub payment_methods: BTreeMap<StripeId, Stored<Tracked<PaymentMethod>>>,
+    /// Every dispute.
+    pub disputes: BTreeMap<StripeId, Stored<Tracked<Dispute>>>,
+    /// Every discount that came by itself.
+    pub discounts: BTreeMap<StripeId, Stored<Tracked<Discount>>>,
+    /// Every schedule.
+    pub schedules: BTreeMap<StripeId, Stored<Tracked<Schedule>>>,
+    /// The invoice that the fact is about. Invoices are many: only this one is loaded.
+    pub invoice: Option<Stored<InvoiceState>>,
+    /// The charge that the fact is about.
+    pub charge: Option<Stored<ChargeState>>,
+    /// The checkout session that the fact is about.
+    pub checkout: Option<Stored<Tracked<Checkout>>>,
+}
+
+/// The name of one stored object under its Stripe customer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKey {
+    /// The customer.
+    Customer,
+    /// A subscription.
+    Subscription(StripeId),
+    /// A payment method.
+    PaymentMethod(StripeId),
+    /// A dispute.
+    Dispute(StripeId),
+    /// A discount.
+    Discount(StripeId),
+    /// A schedule.
+    Schedule(StripeId),
+    /// An invoice with the instant it was made, by which invoices are listed.
+    Invoice(Timestamp, StripeId),
+    /// A charge.
+    Charge(StripeId),
+    /// A checkout session.
+    Checkout(StripeId),
+}
+
+impl ObjectKey {
+    /// The sort key. `STATE#…` is the working set; the others are read one by one.
+    #[must_use]
+    pub fn sort_key(&self) -> String {
+        match self {
+            Self::Customer => "STATE#CUSTOMER".to_owned(),
+            Self::Subscription(id) => format!("STATE#SUB#{id}"),
+            Self::PaymentMethod(id) => format!("STATE#PM#{id}"),
+            Self::Dispute(id) => format!("STATE#DP#{id}"),
+            Self::Discount(id) => format!("STATE#DI#{id}"),
+            Self::Schedule(id) => format!("STATE#SS#{id}"),
+            Self::Invoice(created, id) => format!("INVOICE#{:012}#{id}", created.unix()),
+            Self::Charge(id) => format!("CHARGE#{id}"),
+            Self::Checkout(id) => format!("CHECKOUT#{id}"),
+        }
+    }
+
+    /// Whether the object is part of the working set.
+    #[must_use]
+    pub fn is_working_set(&self) -> bool {
+        !matches!(
+            self,
+            Self::Invoice(..) | Self::Charge(_) | Self::Checkout(_)
+        )
+    }
+
+    /// The object beside the working set that a fact needs loaded.
+    #[must_use]
+    pub fn beside(body: &Body) -> Option<Self> {
+        match body {
+            Body::Invoice(invoice) => Some(Self::Invoice(invoice.created, invoice.id.clone())),
+            Body::Charge(charge) => Some(Self::Charge(charge.id.clone())),
+            Body::Refund(refund) => refund.charge.clone().map(Self::Charge),
+            Body::Checkout(checkout) => Some(Self::Checkout(checkout.id.clone())),
+            Body::Customer(_)
+            | Body::Subscription(_)
+            | Body::PaymentMethod(_)
+            | Body::Dispute(_)
+            | Body::Schedule(_)
+            | Body::Discount(_)
+            | Body::Product(_)
+            | Body::Price(_)
+            | Body::Coupon(_) => None,
+        }
+    }
+}
+
+/// Any stored object, as the store reads and writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+pub enum Object {
+    /// The customer.
+    Customer(Tracked<Customer>),
+    /// A subscription.
+    Subscription(SubscriptionState),
+    /// A payment method.
+    PaymentMethod(Tracked<PaymentMethod>),
+    /// A dispute.
+    Dispute(Tracked<Dispute>),
+    /// A discount.
+    Discount(Tracked<Discount>),
+    /// A schedule.
+    Schedule(Tracked<Schedule>),
+    /// An invoice.
+    Invoice(InvoiceState),
+    /// A charge with its refunds.
+    Charge(ChargeState),
+    /// A checkout session.
+    Checkout(Tracked<Checkout>),
+}
+
+impl Account {
+    /// Puts a loaded object in its place.
+    pub fn insert(&mut self, key: ObjectKey, rev: u64, object: Object) {
+        match (key, object) {
+            (_, Object::Customer(value)) => self.customer = Some(Stored { rev, value }),
+            (_, Object::Invoice(value)) => self.invoice = Some(Stored { rev, value }),
+            (_, Object::Charge(value)) => self.charge = Some(Stored { rev, value }),
+            (_, Object::Checkout(value)) => self.checkout = Some(Stored { rev, value }),
+            (ObjectKey::Subscription(id), Object::Subscription(value)) => {
+                self.subscriptions.insert(id, Stored { rev, value });
+            }
+            (ObjectKey::PaymentMethod(id), Object::PaymentMethod(value)) => {
+                self.payment_methods.insert(id, Stored { rev, value });
+            }
+            (ObjectKey::Dispute(id), Object::Dispute(value)) => {
+                self.disputes.insert(id, Stored { rev, value });
+            }
+            (ObjectKey::Discount(id), Object::Discount(value)) => {
+                self.discounts.insert(id, Stored { rev, value });
+            }
+            (ObjectKey::Schedule(id), Object::Schedule(value)) => {
+                self.schedules.insert(id, Stored { rev, value });
+            }
+            // A key of one kind with an object of another was not written by us.
+            (
+                _,
+                Object::Subscription(_)
+                | Object::PaymentMethod(_)
+                | Object::Dispute(_)
+                | Object::Discount(_)
+                | Object::Schedule(_),
+            ) => {}
+        }
+    }
+
+    /// An object with its rev, to be written.
+    #[must_use]
+    pub fn object(&self, key: &ObjectKey) -> Option<(u64, Object)> {
+        match key {
+            ObjectKey::Customer => pack(self.customer.as_ref(), Object::Customer),
+            ObjectKey::Subscription(id) => pack(self.subscriptions.get(id), Object::Subscription),
+            ObjectKey::PaymentMethod(id) => {
+                pack(self.payment_methods.get(id), Object::PaymentMethod)
+            }
+            ObjectKey::Dispute(id) => pack(self.disputes.get(id), Object::Dispute),
+            ObjectKey::Discount(id) => pack(self.discounts.get(id), Object::Discount),
+            ObjectKey::Schedule(id) => pack(self.schedules.get(id), Object::Schedule),
+            ObjectKey::Invoice(..) => pack(self.invoice.as_ref(), Object::Invoice),
+            ObjectKey::Charge(_) => pack(self.charge.as_ref(), Object::Charge),
+            ObjectKey::Checkout(_) => pack(self.checkout.as_ref(), Object::Checkout),
+        }
+    }
+
+    /// A number that changes with every write to the working set, whatever is loaded beside it.
+    ///
+    /// The contact keeps the digest that its roll-up was computed from. A Query is not a snapshot:
+    /// if a concurrent transaction tore it, the digests differ and the load is repeated.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let revs = self
+            .customer
+            .iter()
+            .map(|stored| (ObjectKey::Customer.sort_key(), stored.rev))
+            .chain(revs(&self.subscriptions, ObjectKey::Subscription))
+            .chain(revs(&self.payment_methods, ObjectKey::PaymentMethod))
+            .chain(revs(&self.disputes, ObjectKey::Dispute))
+            .chain(revs(&self.discounts, ObjectKey::Discount))
+            .chain(revs(&self.schedules, ObjectKey::Schedule));
+        revs.fold(0_u64, |sum, (key, rev)| {
+            sum.wrapping_add(xxh3_64(format!("{key}\n{rev}").as_bytes()))
+        })
+    }
+
+    /// The Stripe customer's own id, where it was seen.
+    #[must_use]
+    pub fn stripe_customer(&self) -> Option<&StripeCustomerId> {
+        self.customer.as_ref().map(|stored| &stored.value.get().id)
+    }
+}
+
+fn pack<T: Clone>(stored: Option<&Stored<T>>, wrap: fn(T) -> Object) -> Option<(u64, Object)> {
+    stored.map(|stored| (stored.rev, wrap(stored.value.clone())))
+}
+
+fn revs<'a, T>(
+    objects: &'a BTreeMap<StripeId, Stored<T>>,
+    key: fn(StripeId) -> ObjectKey,
+) -> impl Iterator<Item = (String, u64)> + 'a {
+    objects
+        .iter()
+        .map(move |(id, stored)| (key(id.clone()).sort_key(), stored.rev))
+}
+
+/// Shows a snapshot to a stored object. Gives what counted before, and what became of it.
+pub(crate) fn observe<T: Snapshot>(
+    slot: &mut Option<Stored<Tracked<T>>>,
+    version: Version<T>,
+) -> (Option<T>, Disposition) {
+    match slot {
+        None => {
+            *slot = Some(Stored {
+                rev: 1,
+                value: Tracked::first(version),
+            });
+            (None, Disposition::Applied)
+        }
+        Some(stored) => {
+            let before = stored.value.get().clone();
+            let disposition = stored.value.observe(version);
+            if disposition == Disposition::Applied {
+                stored.rev += 1;
+            }
+            (Some(before), disposition)
+        }
+    }
+}
+
+/// As [`observe`], for an object in a map.
+pub(crate) fn observe_in<T: Snapshot>(
+    objects: &mut BTreeMap<StripeId, Stored<Tracked<T>>>,
+    id: &StripeId,
+    version: Version<T>,
+) -> (Option<T>, Disposition) {
+    let mut slot = objects.remove(id);
+    let seen = observe(&mut slot, version);
+    if let Some(stored) = slot {
+        objects.insert(id.clone(), stored);
+    }
+    seen
+}
+
+/// What a tenant sells, as far as the account at hand refers to it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Catalog {
+    /// Products by id.
+    pub products: BTreeMap<StripeId, Product>,
+    /// Prices by id.
+    pub prices: BTreeMap<StripeId, Price>,
+    /// Coupons by id.
+    pub coupons: BTreeMap<StripeId, Coupon>,
+}
+
+/// One entry of the catalog by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CatalogKey {
+    /// A product.
+    Product(StripeId),
+    /// A price.
+    Price(StripeId),
+    /// A coupon.
+    Coupon(StripeId),
+}
+
+impl CatalogKey {
+    /// The sort key under the tenant's catalog.
+    #[must_use]
+    pub fn sort_key(&self) -> String {
+        match self {
+            Self::Product(id) => format!("PRODUCT#{id}"),
+            Self::Price(id) => format!("PRICE#{id}"),
+            Self::Coupon(id) => format!("COUPON#{id}"),
+        }
+    }
+}
+
+/// Any entry of the catalog, as the store reads and writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+pub enum CatalogEntry {
+    /// A product.
+    Product(Tracked<Product>),
+    /// A price.
+    Price(Tracked<Price>),
+    /// A coupon.
+    Coupon(Tracked<Coupon>),
+}
+
+impl Catalog {
+    /// Adds an entry.
+    pub fn insert(&mut self, entry: &CatalogEntry) {
+        match entry {
+            CatalogEntry::Product(tracked) => {
+                self.products
+                    .insert(tracked.get().id.clone(), tracked.get().clone());
+            }
+            CatalogEntry::Price(tracked) => {
+                self.prices
+                    .insert(tracked.get().id.clone(), tracked.get().clone());
+            }
+            CatalogEntry::Coupon(tracked) => {
+                self.coupons
+                    .insert(tracked.get().id.clone(), tracked.get().clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Applying a fact to an account. Pure, total, deterministic; dispatch only, one file per object.
+
+mod catalog;
+mod charge;
+mod checkout;
+mod customer;
+mod discount;
+mod dispute;
+mod invoice;
+mod payment_method;
+mod schedule;
+mod subscription;
+
+pub use catalog::{apply_catalog, catalog_key};
+
+use crate::account::{Account, ObjectKey};
+use crate::audit::Change;
+use crate::event::Event;
+use crate::fact::{Body, Fact, Link};
+use crate::order::Disposition;
+use crate::rollup::{Context, Totals};
+
+/// What a fact did to an account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// Whether it counted.
+    pub disposition: Disposition,
+    /// The objects to write.
+    pub changed: Vec<ObjectKey>,
+    /// What happened, for the bus.
+    pub events: Vec<Event>,
+    /// What changed, for the audit trail.
+    pub changes: Vec<Change>,
+    /// Names under which the customer can be found from now on.
+    pub links: Vec<Link>,
+}
+
+impl Applied {
+    fn new(disposition: Disposition) -> Self {
+        Self {
+            disposition,
+            changed: Vec::new(),
+            events: Vec::new(),
+            changes: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+
+    /// A fact that this account has nothing to do with.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new(Disposition::Known)
+    }
+
+    /// Starts from what became of a snapshot: an applied one is to be written.
+    fn of(disposition: Disposition, key: ObjectKey) -> Self {
+        let mut applied = Self::new(disposition);
+        if disposition == Disposition::Applied {
+            applied.changed.push(key);
+        }
+        applied
+    }
+
+    /// Notes that an object changed beside its snapshot.
+    fn touch(&mut self, key: ObjectKey, rev: &mut u64) {
+        if !self.changed.contains(&key) {
+            *rev += 1;
+            self.changed.push(key);
+        }
+        self.disposition = Disposition::Applied;
+    }
+
+    fn emit(&mut self, name: &'static str, data: serde_json::Value) {
+        self.events.push(Event::new(name, data));
+    }
+}
+
+/// Applies a fact to the account it belongs to.
+///
+/// `totals` are the sums of the account's roll-up, which change by what the fact adds.
+pub fn apply(
+    account: &mut Account,
+    totals: &mut Totals,
+    fact: &Fact,
+    context: Context<'_>,
+) -> Applied {
+    match &fact.body {
+        Body::Customer(customer) => customer::apply(account, fact, customer),
+        Body::Subscription(new) => subscription::apply(account, fact, new, context),
+        Body::Invoice(invoice) => invoice::apply(account, totals, fact, invoice, context),
+        Body::PaymentMethod(method) => payment_method::apply(account, fact, method),
+        Body::Charge(charge) => charge::apply(account, totals, fact, charge),
+        Body::Refund(refund) => charge::apply_refund(account, totals, fact, refund),
+        Body::Dispute(dispute) => dispute::apply(account, fact, dispute),
+        Body::Checkout(checkout) => checkout::apply(account, totals, fact, checkout, context),
+        Body::Schedule(schedule) => schedule::apply(account, fact, schedule),
+        Body::Discount(discount) => discount::apply(account, fact, discount),
+        Body::Product(_) | Body::Price(_) | Body::Coupon(_) => Applied::nothing(),
+    }
+}

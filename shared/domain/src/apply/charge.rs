@@ -1,0 +1,154 @@
+//! A charge and its refunds: what was given back, and why a payment was declined.
+
+use serde_json::json;
+
+use super::Applied;
+use crate::account::{Account, ObjectKey, Stored, observe};
+use crate::audit::{Fields, diff};
+use crate::fact::{Fact, Link};
+use crate::id::StripeId;
+use crate::money::Money;
+use crate::objects::charge::{Charge, ChargeState, MAX_REFUNDS, Refund, Status};
+use crate::order::{Disposition, Tracked};
+use crate::rollup::{Refunded, Totals, amount};
+
+pub(super) fn apply(
+    account: &mut Account,
+    totals: &mut Totals,
+    fact: &Fact,
+    new: &Charge,
+) -> Applied {
+    let mut stored = take(account);
+    let before = stored.value.clone();
+    let mut slot = stored
+        .value
+        .charge
+        .take()
+        .map(|value| Stored { rev: 0, value });
+    let (_, disposition) = observe(&mut slot, fact.version(new.clone()));
+    stored.value.charge = slot.map(|slot| slot.value);
+    let mut applied = finish(account, totals, stored, &before, disposition, &new.id);
+    if before.charge.is_none() && applied.disposition == Disposition::Applied {
+        applied.links.push(Link::Charge(new.id.clone()));
+        applied
+            .links
+            .extend(new.payment_intent.clone().map(Link::PaymentIntent));
+    }
+    if let Some(code) = new
+        .decline_code
+        .as_ref()
+        .filter(|_| new.status == Status::Failed)
+    {
+        totals.note_decline(new, fact.at, code);
+    }
+    applied
+}
+
+pub(super) fn apply_refund(
+    account: &mut Account,
+    totals: &mut Totals,
+    fact: &Fact,
+    new: &Refund,
+) -> Applied {
+    let Some(charge) = &new.charge else {
+        return Applied::nothing();
+    };
+    let mut stored = take(account);
+    let before = stored.value.clone();
+    let version = fact.version(new.clone());
+    let has_room = stored.value.refunds.len() < MAX_REFUNDS;
+    let disposition = match stored.value.refunds.get_mut(&new.id) {
+        Some(known) => known.observe(version),
+        None if has_room => {
+            stored
+                .value
+                .refunds
+                .insert(new.id.clone(), Tracked::first(version));
+            Disposition::Applied
+        }
+        None => Disposition::Stale,
+    };
+    finish(account, totals, stored, &before, disposition, charge)
+}
+
+fn take(account: &mut Account) -> Stored<ChargeState> {
+    account.charge.take().unwrap_or_else(|| Stored {
+        rev: 0,
+        value: ChargeState::default(),
+    })
+}
+
+fn finish(
+    account: &mut Account,
+    totals: &mut Totals,
+    mut stored: Stored<ChargeState>,
+    before: &ChargeState,
+    disposition: Disposition,
+    charge: &StripeId,
+) -> Applied {
+    let mut applied = Applied::of(disposition, ObjectKey::Charge(charge.clone()));
+    if disposition == Disposition::Applied {
+        stored.rev += 1;
+    }
+    let sum = |state: &ChargeState| {
+        state
+            .refunded()
+            .map_or_else(Money::default, |(currency, sum)| Money::of(&currency, sum))
+    };
+    totals.refunded.subtract_all(&sum(before));
+    totals.refunded.add_all(&sum(&stored.value));
+    let was = before.refunded().map_or(0, |(_, sum)| sum);
+    if let Some((currency, now)) = stored.value.refunded()
+        && now > was
+    {
+        let data = json!({
+            "charge": charge,
+            "amount": amount(&currency, now - was),
+            "amount_refunded": amount(&currency, now),
+        });
+        applied.emit("refund_issued", data);
+    }
+    note_if_whole(totals, &stored.value, charge);
+    let prefix = format!("charges.{charge}.");
+    let told = before.charge.is_some() || !before.refunds.is_empty();
+    applied.changes = diff(
+        &prefix,
+        told.then(|| fields(before)),
+        Some(fields(&stored.value)),
+    );
+    account.charge = Some(stored);
+    applied
+}
+
+fn note_if_whole(totals: &mut Totals, state: &ChargeState, id: &StripeId) {
+    let whole = state.charge.as_ref().map(Tracked::get).filter(|charge| {
+        charge.amount > 0
+            && state
+                .refunded()
+                .is_some_and(|(_, sum)| sum >= charge.amount)
+    });
+    match whole {
+        Some(charge) => totals.note_refunded(
+            id,
+            Refunded {
+                payment_intent: charge.payment_intent.clone(),
+                invoice: charge.invoice.clone(),
+                amount: charge.amount,
+            },
+        ),
+        None => {
+            totals.refunded_charges.remove(id);
+        }
+    }
+}
+
+fn fields(state: &ChargeState) -> Fields {
+    let charge = state.charge.as_ref().map(Tracked::get);
+    vec![
+        ("status", json!(charge.map(|charge| &charge.status))),
+        (
+            "amount_refunded",
+            json!(state.refunded().map_or(0, |(_, sum)| sum)),
+        ),
+    ]
+}

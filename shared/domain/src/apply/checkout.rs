@@ -1,0 +1,106 @@
+//! A checkout session: finished, left, or paid; and whom it names as the buyer.
+
+use serde_json::{Value, json};
+
+use super::Applied;
+use crate::account::{Account, ObjectKey, observe};
+use crate::audit::{Fields, diff};
+use crate::fact::{Fact, Link};
+use crate::money::Money;
+use crate::objects::checkout::{Checkout, Status};
+use crate::rollup::{Context, Purchase, Totals, amount};
+
+pub(super) fn apply(
+    account: &mut Account,
+    totals: &mut Totals,
+    fact: &Fact,
+    new: &Checkout,
+    context: Context<'_>,
+) -> Applied {
+    let (before, disposition) = observe(&mut account.checkout, fact.version(new.clone()));
+    let mut applied = Applied::of(disposition, ObjectKey::Checkout(new.id.clone()));
+    let Some(after) = account.checkout.as_ref().map(|stored| stored.value.get()) else {
+        return applied;
+    };
+    if let Some(before) = &before {
+        totals.paid.subtract_all(&paid(before));
+    }
+    totals.paid.add_all(&paid(after));
+    claim(totals, after);
+    purchases(totals, after, context);
+    let was = before.as_ref().map(|before| &before.status);
+    if after.status == Status::Complete && was != Some(&Status::Complete) {
+        applied.emit("checkout_completed", data(after));
+    }
+    if after.status == Status::Expired && was != Some(&Status::Expired) {
+        applied.emit("checkout_abandoned", data(after));
+    }
+    if after.is_payment() && !before.as_ref().is_some_and(Checkout::is_payment) {
+        applied.emit("payment_succeeded", data(after));
+    }
+    if before.is_none() {
+        applied
+            .links
+            .extend(after.payment_intent.clone().map(Link::PaymentIntent));
+    }
+    let prefix = format!("checkouts.{}.", new.id);
+    applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
+    applied
+}
+
+/// What a session adds to what was paid: nothing where an invoice tells it.
+fn paid(checkout: &Checkout) -> Money {
+    match &checkout.currency {
+        Some(currency) if checkout.is_payment() => Money::of(currency, checkout.amount_total),
+        Some(_) | None => Money::default(),
+    }
+}
+
+fn claim(totals: &mut Totals, checkout: &Checkout) {
+    let Some(contact) = &checkout.contact else {
+        return;
+    };
+    let claim = (checkout.created, checkout.id.clone(), contact.clone());
+    if totals.claim.as_ref() < Some(&claim) {
+        totals.claim = Some(claim);
+    }
+}
+
+fn purchases(totals: &mut Totals, checkout: &Checkout, context: Context<'_>) {
+    let lifetime = checkout.prices.iter().find(|price| {
+        context
+            .settings
+            .tier_of(price, None)
+            .is_some_and(|of| of.lifetime)
+    });
+    if let Some(price) = lifetime.filter(|_| checkout.is_payment()) {
+        let purchase = Purchase {
+            price: price.clone(),
+            product: None,
+            amount: checkout.amount_total,
+            at: checkout.created,
+            charge: None,
+            payment_intent: checkout.payment_intent.clone(),
+        };
+        totals.note_purchase(&checkout.id, purchase);
+    }
+}
+
+fn data(checkout: &Checkout) -> Value {
+    json!({
+        "checkout_session": checkout.id,
+        "mode": checkout.mode,
+        "amount": checkout.currency.as_ref().map(|c| amount(c, checkout.amount_total)),
+        "subscription": checkout.subscription,
+        "invoice": checkout.invoice,
+        "prices": checkout.prices,
+    })
+}
+
+fn fields(checkout: &Checkout) -> Fields {
+    vec![
+        ("status", json!(checkout.status)),
+        ("paid", json!(checkout.paid)),
+        ("amount_total", json!(checkout.amount_total)),
+    ]
+}

@@ -1,0 +1,165 @@
+//! An invoice: what was paid, what failed, and what was bought for good.
+
+use serde_json::{Value, json};
+
+use super::Applied;
+use crate::account::{Account, ObjectKey, Stored};
+use crate::audit::{Fields, diff};
+use crate::contact::instant;
+use crate::fact::{Fact, Link};
+use crate::money::Money;
+use crate::objects::invoice::{Attempt, AttemptOutcome, Invoice, InvoiceState, Noted, Status};
+use crate::order::{Disposition, Tracked};
+use crate::rollup::{Context, Purchase, Totals, amount};
+
+pub(super) fn apply(
+    account: &mut Account,
+    totals: &mut Totals,
+    fact: &Fact,
+    new: &Invoice,
+    context: Context<'_>,
+) -> Applied {
+    let key = ObjectKey::Invoice(new.created, new.id.clone());
+    let version = fact.version(new.clone());
+    let (mut stored, before, disposition) = match account.invoice.take() {
+        Some(mut stored) => {
+            let before = stored.value.invoice.get().clone();
+            let disposition = stored.value.invoice.observe(version);
+            stored.rev += u64::from(disposition == Disposition::Applied);
+            (stored, Some(before), disposition)
+        }
+        None => {
+            let invoice = Tracked::first(version);
+            let value = InvoiceState {
+                invoice,
+                attempts: std::collections::BTreeMap::new(),
+            };
+            (Stored { rev: 1, value }, None, Disposition::Applied)
+        }
+    };
+    let mut applied = Applied::of(disposition, key.clone());
+    let had_failed = stored.value.has_failed();
+    if let Some(attempt) = attempt(fact, new) {
+        let outcome = attempt.outcome;
+        let noted = stored.value.note_attempt(new.attempt_count, attempt);
+        if noted != Noted::Known {
+            applied.touch(key, &mut stored.rev);
+        }
+        if noted == Noted::New && outcome == AttemptOutcome::Failed {
+            applied.emit(
+                "invoice.payment_failed",
+                failed(new, totals.decline(new, fact.at)),
+            );
+        }
+    }
+    let after = stored.value.invoice.get();
+    if let Some(before) = &before {
+        totals.paid.subtract_all(&paid(before));
+    }
+    totals.paid.add_all(&paid(after));
+    purchases(totals, after, context);
+    transitions(&mut applied, before.as_ref(), after, had_failed);
+    if before.is_none() {
+        applied
+            .links
+            .extend(after.charge.get().clone().map(Link::Charge));
+        applied
+            .links
+            .extend(after.payment_intent.get().clone().map(Link::PaymentIntent));
+    }
+    let prefix = format!("invoices.{}.", new.id);
+    applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
+    account.invoice = Some(stored);
+    applied
+}
+
+/// The attempt that an event tells of by its type.
+fn attempt(fact: &Fact, invoice: &Invoice) -> Option<Attempt> {
+    let outcome = match fact.event_type.as_str() {
+        "invoice.payment_failed" => AttemptOutcome::Failed,
+        "invoice.paid" | "invoice.payment_succeeded" if invoice.attempt_count > 0 => {
+            AttemptOutcome::Succeeded
+        }
+        _ => return None,
+    };
+    Some(Attempt {
+        at: fact.at,
+        outcome,
+    })
+}
+
+fn transitions(applied: &mut Applied, before: Option<&Invoice>, after: &Invoice, had_failed: bool) {
+    let was_paid = before.is_some_and(Invoice::is_paid);
+    if after.is_paid() && !was_paid {
+        applied.emit("payment_succeeded", succeeded(after));
+        if had_failed {
+            applied.emit("payment_recovered", succeeded(after));
+        }
+    }
+    if after.is_exhausted() && !before.is_some_and(Invoice::is_exhausted) {
+        applied.emit("payment_retries_exhausted", failed(after, None));
+    }
+}
+
+fn paid(invoice: &Invoice) -> Money {
+    Money::of(&invoice.currency, invoice.amount_paid)
+}
+
+fn purchases(totals: &mut Totals, invoice: &Invoice, context: Context<'_>) {
+    let lifetime = invoice.lines.iter().find_map(|line| {
+        let price = line.price.as_ref()?;
+        let of = context.settings.tier_of(price, line.product.as_ref())?;
+        of.lifetime.then_some((price, line))
+    });
+    let Some((price, line)) = lifetime else {
+        return;
+    };
+    if invoice.status == Status::Paid {
+        let purchase = Purchase {
+            price: price.clone(),
+            product: line.product.clone(),
+            amount: invoice.amount_paid,
+            at: invoice.created,
+            charge: invoice.charge.get().clone(),
+            payment_intent: invoice.payment_intent.get().clone(),
+        };
+        totals.note_purchase(&invoice.id, purchase);
+    } else {
+        totals.purchases.remove(&invoice.id);
+    }
+}
+
+fn succeeded(invoice: &Invoice) -> Value {
+    json!({
+        "invoice": invoice.id,
+        "subscription": invoice.subscription.get(),
+        "amount": amount(&invoice.currency, invoice.amount_paid),
+        "attempt_count": invoice.attempt_count,
+        "billing_reason": invoice.billing_reason,
+    })
+}
+
+fn failed(invoice: &Invoice, decline_code: Option<String>) -> Value {
+    json!({
+        "invoice": invoice.id,
+        "subscription": invoice.subscription.get(),
+        "amount": amount(&invoice.currency, invoice.amount_due),
+        "attempt_count": invoice.attempt_count,
+        "next_payment_attempt": instant(invoice.next_payment_attempt),
+        "decline_code": decline_code,
+    })
+}
+
+fn fields(invoice: &Invoice) -> Fields {
+    vec![
+        ("status", json!(invoice.status)),
+        ("amount_due", json!(invoice.amount_due)),
+        ("amount_paid", json!(invoice.amount_paid)),
+        ("attempt_count", json!(invoice.attempt_count)),
+        (
+            "next_payment_attempt",
+            instant(invoice.next_payment_attempt),
+        ),
+        ("paid_at", instant(*invoice.paid_at.get())),
+    ]
+}

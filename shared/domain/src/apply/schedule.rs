@@ -1,0 +1,31 @@
+//! A subscription schedule: what is planned. It changes nothing until its phase begins.
+
+use serde_json::json;
+
+use super::Applied;
+use crate::account::{Account, ObjectKey, observe_in};
+use crate::audit::diff;
+use crate::fact::Fact;
+use crate::objects::schedule::Schedule;
+
+pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Schedule) -> Applied {
+    let version = fact.version(new.clone());
+    let (before, disposition) = observe_in(&mut account.schedules, &new.id, version);
+    let mut applied = Applied::of(disposition, ObjectKey::Schedule(new.id.clone()));
+    let Some(after) = account
+        .schedules
+        .get(&new.id)
+        .map(|stored| stored.value.get())
+    else {
+        return applied;
+    };
+    let fields = |schedule: &Schedule| {
+        vec![
+            ("status", json!(schedule.status)),
+            ("phases", json!(schedule.phases.len())),
+        ]
+    };
+    let prefix = format!("schedules.{}.", new.id);
+    applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
+    applied
+}

@@ -1,0 +1,338 @@
+//! A subscription: every transition that somebody may want to hear of.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Applied, discount};
+use crate::account::{Account, ObjectKey, Stored, SubscriptionState};
+use crate::audit::{Fields, diff};
+use crate::contact::instant;
+use crate::fact::Fact;
+use crate::id::StripeId;
+use crate::mrr;
+use crate::objects::discount::{Discount, DiscountRef};
+use crate::objects::subscription::{Item, Status, Subscription};
+use crate::order::{Disposition, Tracked};
+use crate::rollup::{Context, plan_name};
+use crate::view::top_item;
+
+/// The most announced trial ends that are kept.
+const MAX_ANNOUNCED: usize = 8;
+const DAY: i64 = 86_400;
+
+pub(super) fn apply(
+    account: &mut Account,
+    fact: &Fact,
+    new: &Subscription,
+    context: Context<'_>,
+) -> Applied {
+    let key = ObjectKey::Subscription(new.id.clone());
+    let version = fact.version(new.clone());
+    let (mut stored, before, disposition) = match account.subscriptions.remove(&new.id) {
+        Some(mut stored) => {
+            let before = stored.value.subscription.get().clone();
+            let disposition = stored.value.subscription.observe(version);
+            stored.rev += u64::from(disposition == Disposition::Applied);
+            (stored, Some(before), disposition)
+        }
+        None => {
+            let value = SubscriptionState {
+                subscription: Tracked::first(version),
+                announced_trial_ends: BTreeSet::new(),
+            };
+            (Stored { rev: 1, value }, None, Disposition::Applied)
+        }
+    };
+    let mut applied = Applied::of(disposition, key.clone());
+    let announced = announce(fact, new, &mut stored.value);
+    if announced {
+        applied.touch(key, &mut stored.rev);
+    }
+    let after = stored.value.subscription.get().clone();
+    account.subscriptions.insert(new.id.clone(), stored);
+    let changed = before.as_ref() != Some(&after);
+    if !changed && !announced {
+        return applied;
+    }
+    let worth = context.value(account, &after);
+    let view = View {
+        subscription: &after,
+        worth: &worth,
+        context,
+    };
+    if announced {
+        let mut data = view.data();
+        put(&mut data, "trial_end", instant(*new.trial_end.get()));
+        applied.emit("customer.subscription.trial_will_end", data);
+    }
+    if !changed {
+        return applied;
+    }
+    let worth_before = before.as_ref().map(|before| context.value(account, before));
+    let view_before = before.as_ref().zip(worth_before.as_ref());
+    let view_before = view_before.map(|(subscription, worth)| View {
+        subscription,
+        worth,
+        context,
+    });
+    transitions(&mut applied, view_before, view, fact);
+    coupons(&mut applied, account, before.as_ref(), &after);
+    let prefix = format!("subscriptions.{}.", new.id);
+    applied.changes = diff(&prefix, view_before.map(View::fields), Some(view.fields()));
+    applied
+}
+
+/// Notes the trial end that a `trial_will_end` announces. Tells whether it is new.
+fn announce(fact: &Fact, new: &Subscription, state: &mut SubscriptionState) -> bool {
+    let end = new
+        .trial_end
+        .get()
+        .filter(|_| fact.event_type == "customer.subscription.trial_will_end");
+    let Some(end) = end else { return false };
+    let fresh = state.announced_trial_ends.insert(end);
+    while state.announced_trial_ends.len() > MAX_ANNOUNCED {
+        state.announced_trial_ends.pop_first();
+    }
+    fresh && state.announced_trial_ends.contains(&end)
+}
+
+/// A subscription with what it is worth.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    subscription: &'a Subscription,
+    worth: &'a mrr::Value,
+    context: Context<'a>,
+}
+
+impl<'a> View<'a> {
+    /// The item that is worth most, and so names the plan.
+    fn top(self) -> Option<&'a Item> {
+        top_item(&self.subscription.items, self.worth)
+    }
+
+    fn plan(self) -> Option<&'a StripeId> {
+        self.top().map(|item| &item.price.id)
+    }
+
+    fn tier(self) -> Option<&'a str> {
+        self.top()
+            .map(|item| self.context.settings.tier_name(&item.price))
+    }
+
+    fn quantity(self) -> u64 {
+        self.subscription
+            .items
+            .iter()
+            .map(|item| item.quantity.unwrap_or(1))
+            .sum()
+    }
+
+    fn data(self) -> Value {
+        json!({
+            "subscription": self.subscription.id,
+            "status": self.subscription.status,
+            "plan": self.plan(),
+            "plan_name": self.top().map(|item| plan_name(&item.price, self.context.catalog)),
+            "tier": self.tier(),
+            "quantity": self.quantity(),
+            "mrr": self.worth.mrr,
+        })
+    }
+
+    fn fields(self) -> Fields {
+        let subscription = self.subscription;
+        vec![
+            ("status", json!(subscription.status)),
+            ("plan", json!(self.plan())),
+            ("quantity", json!(self.quantity())),
+            ("mrr", json!(self.worth.mrr)),
+            (
+                "current_period_end",
+                instant(subscription.period.get().map(|period| period.end)),
+            ),
+            ("cancel_at", instant(subscription.scheduled_end())),
+            ("trial_end", instant(*subscription.trial_end.get())),
+            ("paused", json!(subscription.is_paused())),
+            ("ended_at", instant(subscription.ended_at)),
+        ]
+    }
+}
+
+fn put(data: &mut Value, name: &str, value: Value) {
+    if let Value::Object(fields) = data {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+fn transitions(applied: &mut Applied, before: Option<View<'_>>, after: View<'_>, fact: &Fact) {
+    let new = after.subscription;
+    let old = before.map(|view| view.subscription);
+    let old_status = old.map(|old| &old.status);
+    let became = |status: Status| new.status == status && old_status != Some(&status);
+
+    if old.is_none() && !new.status.is_final() {
+        applied.emit("subscription_created", after.data());
+    }
+    if became(Status::Trialing) {
+        let mut data = after.data();
+        let (start, end) = (new.trial_start.get(), new.trial_end.get());
+        let days = start
+            .zip(*end)
+            .map(|(start, end)| (end.unix() - start.unix() + DAY - 1) / DAY);
+        put(&mut data, "trial_end", instant(*end));
+        put(&mut data, "trial_days", json!(days));
+        applied.emit("trial_started", data);
+    }
+    if became(Status::Active) && old_status == Some(&Status::Trialing) {
+        applied.emit("trial_converted", after.data());
+    }
+    if let Some(before) = before {
+        updated(applied, before, after);
+    }
+    if became(Status::PastDue) {
+        let since = new.period.get().map(|period| period.start);
+        let days = since.map(|since| (fact.at.unix() - since.unix()).max(0) / DAY);
+        let mut data = after.data();
+        put(&mut data, "past_due_since", instant(since));
+        put(&mut data, "past_due_days", json!(days));
+        applied.emit("subscription_past_due", data);
+    }
+    pauses(applied, old, after);
+    endings(applied, before, after);
+}
+
+fn pauses(applied: &mut Applied, old: Option<&Subscription>, after: View<'_>) {
+    let was_paused = old.is_some_and(Subscription::is_paused);
+    let is_paused = after.subscription.is_paused();
+    if is_paused && !was_paused {
+        applied.emit("subscription_paused", after.data());
+    }
+    if was_paused && !is_paused && after.subscription.status.is_live() {
+        applied.emit("subscription_resumed", after.data());
+    }
+}
+
+fn endings(applied: &mut Applied, before: Option<View<'_>>, after: View<'_>) {
+    let new = after.subscription;
+    let was_scheduled = before.and_then(|view| view.subscription.scheduled_end());
+    match (was_scheduled, new.scheduled_end()) {
+        (None, Some(end)) => {
+            let mut data = after.data();
+            put(&mut data, "cancel_at", instant(Some(end)));
+            applied.emit("cancellation_scheduled", data);
+        }
+        (Some(_), None) if !new.status.is_final() => {
+            applied.emit("cancellation_unscheduled", after.data());
+        }
+        (Some(_) | None, Some(_) | None) => {}
+    }
+    if before.is_some_and(|view| view.subscription.status.is_final()) {
+        return;
+    }
+    let last = before.unwrap_or(after);
+    match new.status {
+        Status::Canceled => {
+            let mut data = after.data();
+            put(&mut data, "reason", json!(new.cancel_reason.get()));
+            put(&mut data, "feedback", json!(new.cancel_feedback.get()));
+            put(&mut data, "mrr_before", json!(last.worth.mrr));
+            applied.emit("subscription_canceled", data);
+        }
+        Status::IncompleteExpired => applied.emit("subscription_expired", after.data()),
+        Status::Incomplete
+        | Status::Trialing
+        | Status::Active
+        | Status::PastDue
+        | Status::Unpaid
+        | Status::Paused
+        | Status::Other(_) => {}
+    }
+}
+
+/// Tells of a change in what is bought, and of which kind it is.
+fn updated(applied: &mut Applied, before: View<'_>, after: View<'_>) {
+    let bought = |view: View<'_>| -> Vec<(StripeId, Option<u64>)> {
+        view.subscription
+            .items
+            .iter()
+            .map(|i| (i.price.id.clone(), i.quantity))
+            .collect()
+    };
+    let same_status = before.subscription.status == after.subscription.status;
+    let revalued = same_status && before.worth.mrr != after.worth.mrr;
+    if after.subscription.status.is_final() || (bought(before) == bought(after) && !revalued) {
+        return;
+    }
+    let mut data = after.data();
+    put(&mut data, "change", json!(kind(before, after)));
+    put(&mut data, "mrr_before", json!(before.worth.mrr));
+    put(&mut data, "plan_before", json!(before.plan()));
+    put(&mut data, "tier_before", json!(before.tier()));
+    put(&mut data, "quantity_before", json!(before.quantity()));
+    applied.emit("subscription_updated", data);
+}
+
+fn kind(before: View<'_>, after: View<'_>) -> &'static str {
+    let product = |view: View<'_>| view.top().and_then(|item| item.price.product.clone());
+    let recurring = |view: View<'_>| view.top().and_then(|item| item.price.recurring.clone());
+    let nominal = |view: View<'_>| {
+        view.worth
+            .items
+            .iter()
+            .fold(crate::money::whole(0), |sum, item| sum + &item.nominal)
+    };
+    if product(before) != product(after) || before.tier() != after.tier() {
+        let rank = |view: View<'_>| view.context.settings.rank(view.tier().unwrap_or_default());
+        let by_rank = rank(before).cmp(&rank(after));
+        return match by_rank.then_with(|| nominal(before).cmp(&nominal(after))) {
+            std::cmp::Ordering::Less => "upgrade",
+            std::cmp::Ordering::Greater => "downgrade",
+            std::cmp::Ordering::Equal => "price",
+        };
+    }
+    let same_quantity = before.quantity() == after.quantity();
+    let same_interval = recurring(before) == recurring(after);
+    match (same_interval, same_quantity) {
+        (false, true) => "interval",
+        (true, false) if before.plan() == after.plan() => "quantity",
+        (true | false, true | false) => "price",
+    }
+}
+
+/// Tells of discounts that came whole with the subscription.
+fn coupons(
+    applied: &mut Applied,
+    account: &Account,
+    before: Option<&Subscription>,
+    after: &Subscription,
+) {
+    let inline = |subscription: &Subscription| -> Vec<Discount> {
+        let items = subscription.items.iter().flat_map(|item| &item.discounts);
+        let whole = |reference: &DiscountRef| match reference {
+            DiscountRef::Inline(discount) => Some(discount.as_ref().clone()),
+            DiscountRef::Id(_) => None,
+        };
+        subscription
+            .discounts
+            .iter()
+            .chain(items)
+            .filter_map(whole)
+            .collect()
+    };
+    let known = before.map(inline).unwrap_or_default();
+    for discount in inline(after) {
+        let told = discount
+            .id
+            .as_ref()
+            .is_some_and(|id| account.discounts.contains_key(id));
+        let same = |other: &Discount| other.id == discount.id && other.coupon == discount.coupon;
+        if !told && !known.iter().any(same) {
+            let discount = Discount {
+                subscription: Some(after.id.clone()),
+                ..discount
+            };
+            applied.emit("coupon_applied", discount::applied_data(&discount));
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The contact: one customer of the tenant's, with every Stripe customer that belongs to it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::account::Account;
+use crate::audit::{Change, Fields, diff};
+use crate::event::Event;
+use crate::id::{CustomerId, StripeCustomerId};
+use crate::money::Money;
+use crate::rollup::{BillingStatus, OnFile, Plan, Primary, Rollup, Totals};
+use crate::settings::Settings;
+use crate::time::Timestamp;
+
+/// What the tenant itself says of a contact; it goes before what Stripe says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Profile {
+    /// Full name.
+    pub name: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// Company.
+    pub company: Option<String>,
+}
+
+/// A contact as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Our id.
+    pub id: CustomerId,
+    /// How often it was written; 0 before the first time.
+    pub version: u64,
+    /// Set when the tenant put the contact itself: it then stays when nothing is linked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// What each linked Stripe customer comes to.
+    pub accounts: BTreeMap<StripeCustomerId, Rollup>,
+    /// The latest instant that it was computed for; never moves back.
+    pub evaluated_at: Timestamp,
+}
+
+/// A contact's billing state, merged over its Stripe customers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Billing {
+    /// The price that stands for the plan.
+    pub plan: Option<Plan>,
+    /// The tier, by the plan or the default.
+    pub tier: String,
+    /// Minor units per month.
+    pub mrr: Money,
+    /// Minor units per year.
+    pub arr: Money,
+    /// The most severe status.
+    pub status: BillingStatus,
+    /// The end of the primary subscription's trial, also after it.
+    pub trial_end_date: Option<Timestamp>,
+    /// The start of the primary subscription.
+    pub subscription_start_date: Option<Timestamp>,
+    /// The end of its running period, unless it ends then.
+    pub renewal_date: Option<Timestamp>,
+    /// The earliest next invoice.
+    pub next_invoice_date: Option<Timestamp>,
+    /// Its scheduled end.
+    pub cancel_at: Option<Timestamp>,
+    /// Paid less given back.
+    pub lifetime_value: Money,
+    /// The payment method on file.
+    pub payment_method: OnFile,
+}
+
+/// What a change of a contact gives.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outcome {
+    /// For the bus.
+    pub events: Vec<Event>,
+    /// For the audit trail.
+    pub changes: Vec<Change>,
+}
+
+impl Contact {
+    /// A contact that nothing is known of yet.
+    #[must_use]
+    pub fn new(id: CustomerId) -> Self {
+        Self {
+            id,
+            version: 0,
+            profile: None,
+            accounts: BTreeMap::new(),
+            evaluated_at: Timestamp::default(),
+        }
+    }
+
+    /// Whether nothing holds it: no Stripe customer, and the tenant never put it.
+    #[must_use]
+    pub fn is_vacant(&self) -> bool {
+        self.accounts.is_empty() && self.profile.is_none()
+    }
+
+    /// Takes a Stripe customer's new roll-up in.
+    pub fn settle(
+        &mut self,
+        customer: &StripeCustomerId,
+        rollup: Rollup,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Outcome {
+        self.change(settings, now, |contact| {
+            contact.accounts.insert(customer.clone(), rollup);
+        })
+    }
+
+    /// Lets a Stripe customer go, to another contact.
+    pub fn release(
+        &mut self,
+        customer: &StripeCustomerId,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Outcome {
+        self.change(settings, now, |contact| {
+            contact.accounts.remove(customer);
+        })
+    }
+
+    /// Takes over what the tenant says; fields that it leaves out stay.
+    pub fn merge_profile(
+        &mut self,
+        given: Profile,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Outcome {
+        self.change(settings, now, |contact| {
+            let mut profile = contact.profile.take().unwrap_or_default();
+            profile.name = given.name.or(profile.name);
+            profile.email = given.email.or(profile.email);
+            profile.company = given.company.or(profile.company);
+            contact.profile = Some(profile);
+        })
+    }
+
+    fn change(
+        &mut self,
+        settings: &Settings,
+        now: Timestamp,
+        edit: impl FnOnce(&mut Self),
+    ) -> Outcome {
+        let known = self.version > 0;
+        let before = self.billing(settings);
+        let fields_before = known.then(|| self.fields(&before));
+        edit(self);
+        self.version += 1;
+        self.evaluated_at = self.evaluated_at.max(now);
+        let after = self.billing(settings);
+        let changes = diff("", fields_before, Some(self.fields(&after)));
+        Outcome {
+            events: self.events(&before, &after),
+            changes: changes.into_iter().filter(said).collect(),
+        }
+    }
+
+    fn events(&self, before: &Billing, after: &Billing) -> Vec<Event> {
+        let own = |name, data| Event {
+            name,
+            data,
+            contact: Some(self.id.clone()),
+        };
+        let mut events = Vec::new();
+        if before.status != after.status {
+            let data = json!({ "before": before.status.as_str(), "after": after.status.as_str() });
+            events.push(own("billing_status_changed", data));
+        }
+        if before.mrr != after.mrr {
+            let data = json!({ "before": before.mrr, "after": after.mrr, "arr": after.arr });
+            events.push(own("mrr_changed", data));
+        }
+        events
+    }
+
+    /// The name, by the tenant or by the first Stripe customer that has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.told(
+            |profile| profile.name.as_deref(),
+            |rollup| rollup.name.as_deref(),
+        )
+    }
+
+    /// The e-mail address, likewise.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.told(
+            |profile| profile.email.as_deref(),
+            |rollup| rollup.email.as_deref(),
+        )
+    }
+
+    /// The company, likewise.
+    #[must_use]
+    pub fn company(&self) -> Option<&str> {
+        self.told(
+            |profile| profile.company.as_deref(),
+            |rollup| rollup.company.as_deref(),
+        )
+    }
+
+    fn told<'a>(
+        &'a self,
+        ours: impl Fn(&'a Profile) -> Option<&'a str>,
+        stripes: impl Fn(&'a Rollup) -> Option<&'a str>,
+    ) -> Option<&'a str> {
+        let mut rollups: Vec<_> = self.accounts.iter().collect();
+        rollups.sort_by_key(|(id, rollup)| (rollup.created, *id));
+        let told = || rollups.into_iter().find_map(|(_, rollup)| stripes(rollup));
+        self.profile.as_ref().and_then(ours).or_else(told)
+    }
+
+    /// Whether every linked Stripe customer is deleted.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        !self.accounts.is_empty() && self.accounts.values().all(|rollup| rollup.deleted)
+    }
+
+    /// The billing state, merged.
+    #[must_use]
+    pub fn billing(&self, settings: &Settings) -> Billing {
+        let rollups = || self.accounts.values();
+        let mut billing = Billing {
+            plan: None,
+            tier: settings.default_tier.clone(),
+            mrr: Money::default(),
+            arr: Money::default(),
+            status: rollups()
+                .map(|rollup| rollup.status)
+                .min()
+                .unwrap_or_default(),
+            trial_end_date: None,
+            subscription_start_date: None,
+            renewal_date: None,
+            next_invoice_date: rollups().filter_map(|rollup| rollup.next_invoice).min(),
+            cancel_at: None,
+            lifetime_value: Money::default(),
+            payment_method: OnFile::default(),
+        };
+        for rollup in rollups() {
+            billing.mrr.add_all(&rollup.mrr);
+            billing.arr.add_all(&rollup.arr);
+            billing.lifetime_value.add_all(&rollup.totals.paid);
+            billing.lifetime_value.subtract_all(&rollup.totals.refunded);
+        }
+        let plan = self.plan(settings);
+        if let Some(plan) = &plan {
+            billing.tier.clone_from(&plan.tier);
+        }
+        billing.plan = plan;
+        if let Some(primary) = self.primary() {
+            let renews = primary.live && primary.cancel_at.is_none();
+            billing.trial_end_date = primary.trial_end;
+            billing.subscription_start_date = Some(primary.start_date);
+            billing.renewal_date = primary.period_end.filter(|_| renews);
+            billing.cancel_at = primary.cancel_at;
+        }
+        billing.payment_method = self.payment_method();
+        billing
+    }
+
+    fn plan(&self, settings: &Settings) -> Option<Plan> {
+        let live = self
+            .accounts
+            .values()
+            .filter_map(|rollup| rollup.plan.as_ref());
+        let live = live.max_by(|a, b| a.weight.cmp(&b.weight));
+        let held = self
+            .accounts
+            .values()
+            .filter_map(|rollup| rollup.lifetime.as_ref());
+        let held = held.max_by_key(|plan| (settings.rank(&plan.tier), &plan.price));
+        match (live, held) {
+            (Some(live), Some(held)) => {
+                let held_is_more = settings.rank(&held.tier) > settings.rank(&live.tier);
+                Some(if held_is_more {
+                    held.clone()
+                } else {
+                    live.clone()
+                })
+            }
+            (live, held) => live.or(held).cloned(),
+        }
+    }
+
+    fn primary(&self) -> Option<&Primary> {
+        let primaries = self
+            .accounts
+            .values()
+            .filter_map(|rollup| rollup.primary.as_ref());
+        primaries.reduce(|best, next| if next.beats(best) { next } else { best })
+    }
+
+    fn payment_method(&self) -> OnFile {
+        let primary = self.primary();
+        let mut rollups: Vec<_> = self
+            .accounts
+            .values()
+            .filter(|r| r.payment_method.on_file)
+            .collect();
+        rollups
+            .sort_by_key(|rollup| rollup.primary.is_none() || rollup.primary.as_ref() != primary);
+        rollups
+            .first()
+            .map(|rollup| rollup.payment_method.clone())
+            .unwrap_or_default()
+    }
+
+    fn fields(&self, billing: &Billing) -> Fields {
+        let plan = billing.plan.as_ref();
+        let accounts: Vec<&str> = self.accounts.keys().map(StripeCustomerId::as_str).collect();
+        vec![
+            ("name", json!(self.name())),
+            ("email", json!(self.email())),
+            ("company", json!(self.company())),
+            ("stripe_customer_ids", json!(accounts)),
+            ("deleted", json!(self.is_deleted())),
+            ("billing.plan", json!(plan.map(|plan| plan.price.as_str()))),
+            ("billing.plan_name", json!(plan.map(|plan| &plan.name))),
+            ("billing.tier", json!(billing.tier)),
+            ("billing.mrr", json!(billing.mrr)),
+            ("billing.arr", json!(billing.arr)),
+            ("billing.billing_status", json!(billing.status.as_str())),
+            ("billing.trial_end_date", instant(billing.trial_end_date)),
+            (
+                "billing.subscription_start_date",
+                instant(billing.subscription_start_date),
+            ),
+            ("billing.renewal_date", instant(billing.renewal_date)),
+            (
+                "billing.next_invoice_date",
+                instant(billing.next_invoice_date),
+            ),
+            ("billing.cancel_at", instant(billing.cancel_at)),
+            ("billing.lifetime_value", json!(billing.lifetime_value)),
+            ("billing.payment_method", json!(billing.payment_method)),
+        ]
+    }
+}
+
+/// An instant as events and the audit trail show it.
+pub(crate) fn instant(time: Option<Timestamp>) -> Value {
+    time.map_or(Value::Null, |time| Value::String(time.to_string()))
+}
+
+/// Nothing becoming an empty map, list or `false` is no change to tell of.
+fn said(change: &Change) -> bool {
+    let empty = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
+    };
+    !(empty(&change.before) && empty(&change.after))
+}
+
+/// The contact that an account belongs to: named by the customer's metadata, else by a checkout
+/// session, else called as Stripe calls it.
+#[must_use]
+pub fn contact_of(customer: &StripeCustomerId, account: &Account, totals: &Totals) -> CustomerId {
+    let named = account
+        .customer
+        .as_ref()
+        .and_then(|c| c.value.get().contact.get().clone());
+    let claimed = || totals.claim.as_ref().map(|(_, _, contact)| contact.clone());
+    named
+        .or_else(claimed)
+        .unwrap_or_else(|| customer.clone().into())
+}

@@ -1,0 +1,119 @@
+//! A charge, for what was given back of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::words;
+use crate::id::StripeId;
+use crate::money::Currency;
+use crate::order::{Snapshot, Tracked};
+use crate::time::Timestamp;
+
+/// The most refunds that are kept of one charge.
+pub const MAX_REFUNDS: usize = 50;
+
+words! {
+    /// Stripe's status of a charge.
+    Status {
+        /// On its way.
+        Pending = "pending",
+        /// Declined.
+        Failed = "failed",
+        /// Collected.
+        Succeeded = "succeeded",
+    }
+}
+
+/// A charge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// `ch_…` or `py_…`.
+    pub id: StripeId,
+    /// How it went.
+    pub status: Status,
+    /// Its currency.
+    pub currency: Currency,
+    /// Minor units asked for.
+    pub amount: i64,
+    /// Minor units given back so far.
+    pub amount_refunded: i64,
+    /// The payment intent that made it.
+    pub payment_intent: Option<StripeId>,
+    /// The invoice that it pays, where the API version tells it.
+    pub invoice: Option<StripeId>,
+    /// Why it was declined.
+    pub decline_code: Option<String>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl Snapshot for Charge {
+    fn is_final(&self) -> bool {
+        false
+    }
+    fn rank(&self) -> [i64; 3] {
+        let status = match self.status {
+            Status::Pending | Status::Other(_) => 0,
+            Status::Failed | Status::Succeeded => 1,
+        };
+        [status, self.amount_refunded, 0]
+    }
+    fn inherit(&mut self, _: &Self) {}
+}
+
+/// Money given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// `re_…`.
+    pub id: StripeId,
+    /// The charge that it gives back.
+    pub charge: Option<StripeId>,
+    /// The payment intent that it gives back.
+    pub payment_intent: Option<StripeId>,
+    /// Minor units.
+    pub amount: i64,
+    /// Its currency.
+    pub currency: Currency,
+    /// Whether the money did not go, after all (`failed`, `canceled`).
+    pub failed: bool,
+}
+
+impl Snapshot for Refund {
+    fn is_final(&self) -> bool {
+        self.failed
+    }
+    fn inherit(&mut self, _: &Self) {}
+}
+
+/// A charge with its refunds, either of which may be told first.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ChargeState {
+    /// The charge itself.
+    pub charge: Option<Tracked<Charge>>,
+    /// Its refunds.
+    pub refunds: BTreeMap<StripeId, Tracked<Refund>>,
+}
+
+impl ChargeState {
+    /// What was given back: Stripe's own total, or the sum of the refunds where that says more.
+    #[must_use]
+    pub fn refunded(&self) -> Option<(Currency, i64)> {
+        let charge = self.charge.as_ref().map(Tracked::get);
+        let going = self
+            .refunds
+            .values()
+            .map(Tracked::get)
+            .filter(|refund| !refund.failed);
+        let sum = going
+            .clone()
+            .fold(0_i64, |sum, refund| sum.saturating_add(refund.amount));
+        let currency = charge
+            .map(|charge| &charge.currency)
+            .or_else(|| going.clone().next().map(|refund| &refund.currency))?;
+        Some((
+            currency.clone(),
+            charge.map_or(0, |charge| charge.amount_refunded).max(sum),
+        ))
+    }
+}

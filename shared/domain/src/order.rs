@@ -1,0 +1,410 @@
+//! Which snapshot of an object is the newest, whatever order they arrive in.
+//!
+//! Stripe's events carry whole objects and whole seconds, and arrive in any order. An object keeps
+//! the second of its newest snapshot (the watermark) and every different snapshot of that second;
+//! the one that counts is a pure function of that set, so the order of arrival cannot matter:
+//!
+//! 1. a final state (canceled, deleted, void) beats any other, then the later second wins;
+//! 2. in one second, the type's own rank decides (an invoice's paid after open);
+//! 3. then the chain that `previous_attributes` draws: each update names the values it replaced;
+//! 4. what no event can tell is undecided: a deterministic guess stands, and the object is marked.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// The most snapshots of one second that are kept, and the most events kept per snapshot.
+const MAX_VERSIONS: usize = 8;
+
+/// A set of leaf hashes: one number for each `path = value` of a raw JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Leaves(Vec<u32>);
+
+impl Leaves {
+    /// Takes hashes in any order, with repeats.
+    #[must_use]
+    pub fn new(mut hashes: Vec<u32>) -> Self {
+        hashes.sort_unstable();
+        hashes.dedup();
+        Self(hashes)
+    }
+
+    fn within(&self, other: &Self) -> bool {
+        self.0
+            .iter()
+            .all(|leaf| other.0.binary_search(leaf).is_ok())
+    }
+
+    /// Whether every leaf that is in `self` but not in `target` is one of `replaced`.
+    fn differs_only_by(&self, target: &Self, replaced: &Self) -> bool {
+        self.0
+            .iter()
+            .filter(|leaf| target.0.binary_search(leaf).is_err())
+            .all(|leaf| replaced.0.binary_search(leaf).is_ok())
+    }
+}
+
+impl From<Leaves> for String {
+    fn from(leaves: Leaves) -> String {
+        let bytes: Vec<u8> = leaves
+            .0
+            .iter()
+            .flat_map(|leaf| leaf.to_le_bytes())
+            .collect();
+        STANDARD_NO_PAD.encode(bytes)
+    }
+}
+
+impl TryFrom<String> for Leaves {
+    type Error = base64::DecodeError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes = STANDARD_NO_PAD.decode(text)?;
+        let (chunks, _) = bytes.as_chunks::<4>();
+        Ok(Self::new(
+            chunks
+                .iter()
+                .map(|chunk| u32::from_le_bytes(*chunk))
+                .collect(),
+        ))
+    }
+}
+
+/// How one event changed the object: the values it replaced, if it said so.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Step {
+    /// A hash of the event's id.
+    pub event: u64,
+    /// The leaves of `previous_attributes`; none where the event had none.
+    pub previous: Option<Leaves>,
+    /// Whether the event says that the object was created.
+    pub creation: bool,
+}
+
+/// A snapshot of an object with what places it in time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version<T> {
+    /// Stripe's second.
+    pub at: Timestamp,
+    /// A hash of the whole raw object.
+    pub content: u64,
+    /// The leaves of the raw object.
+    pub leaves: Leaves,
+    /// The events of this second that brought exactly this snapshot.
+    pub steps: Vec<Step>,
+    /// The object, as far as paygraph reads it.
+    pub object: T,
+}
+
+/// What the rules of order need to know of a type.
+pub trait Snapshot: Clone + PartialEq {
+    /// Whether this state absorbs every other: canceled, deleted, void.
+    fn is_final(&self) -> bool;
+    /// The place among snapshots of one second; equal where the type has no such order.
+    fn rank(&self) -> [i64; 3] {
+        [0; 3]
+    }
+    /// Takes over, from another snapshot, fields that this one does not have at all.
+    fn inherit(&mut self, other: &Self);
+}
+
+/// What became of a snapshot that was shown to [`Tracked::observe`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It is what counts now, or it changed what counts.
+    Applied,
+    /// It is older than what is stored and adds nothing.
+    Stale,
+    /// It was there already.
+    Known,
+}
+
+/// An object with its watermark and all that was seen of its newest second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tracked<T> {
+    head: Version<T>,
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    rivals: Vec<Version<T>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    undecided: bool,
+}
+
+impl<T: Snapshot> Tracked<T> {
+    /// An object seen for the first time.
+    #[must_use]
+    pub fn first(version: Version<T>) -> Self {
+        Self {
+            head: version,
+            rivals: Vec::new(),
+            undecided: false,
+        }
+    }
+
+    /// The snapshot that counts.
+    #[must_use]
+    pub fn get(&self) -> &T {
+        &self.head.object
+    }
+
+    /// Stripe's second of the snapshot that counts.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.head.at
+    }
+
+    /// Whether the events cannot tell which snapshot counts, so that it should be fetched.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.undecided
+    }
+
+    /// Takes a snapshot in. The result is the same for every order of the same snapshots.
+    pub fn observe(&mut self, incoming: Version<T>) -> Disposition {
+        match place(&incoming).cmp(&place(&self.head)) {
+            std::cmp::Ordering::Less => {
+                let before = self.head.object.clone();
+                self.head.object.inherit(&incoming.object);
+                if before == self.head.object {
+                    Disposition::Stale
+                } else {
+                    Disposition::Applied
+                }
+            }
+            std::cmp::Ordering::Greater => {
+                let mut incoming = incoming;
+                incoming.object.inherit(&self.head.object);
+                *self = Self::first(incoming);
+                Disposition::Applied
+            }
+            std::cmp::Ordering::Equal => self.observe_rival(incoming),
+        }
+    }
+
+    fn observe_rival(&mut self, incoming: Version<T>) -> Disposition {
+        let mut versions = std::mem::take(&mut self.rivals);
+        versions.push(self.head.clone());
+        let known = versions
+            .iter_mut()
+            .find(|version| version.content == incoming.content);
+        match known {
+            Some(version) => {
+                if incoming
+                    .steps
+                    .iter()
+                    .all(|step| version.steps.contains(step))
+                {
+                    versions.retain(|version| version.content != self.head.content);
+                    self.rivals = versions;
+                    return Disposition::Known;
+                }
+                version.steps.extend(incoming.steps);
+                version.steps.sort();
+                version.steps.dedup();
+                version.steps.truncate(MAX_VERSIONS);
+            }
+            None => versions.push(incoming),
+        }
+        versions.sort_by_key(|version| std::cmp::Reverse(version.content));
+        versions.truncate(MAX_VERSIONS);
+        let (winner, undecided) = newest(&versions);
+        if let Some(position) = winner {
+            let mut head = versions.remove(position);
+            for other in versions.iter().chain(std::iter::once(&self.head)) {
+                head.object.inherit(&other.object);
+            }
+            self.head = head;
+        }
+        self.rivals = versions;
+        self.undecided = undecided;
+        Disposition::Applied
+    }
+}
+
+fn place<T: Snapshot>(version: &Version<T>) -> (bool, Timestamp, [i64; 3]) {
+    (version.object.is_final(), version.at, version.object.rank())
+}
+
+/// The index of the newest of several snapshots of one second, and whether that is a guess.
+///
+/// Every event is an edge from the snapshot it replaced to its own. The history of the second is a
+/// walk over these edges, so its end is the one snapshot entered once more often than left. Where
+/// events are missing there is no such end; then a snapshot that no other replaced is the newest,
+/// if there is just one.
+fn newest<T: Snapshot>(versions: &[Version<T>]) -> (Option<usize>, bool) {
+    let ends = [walk_ends(versions, false), walk_ends(versions, true)];
+    if let Some(end) = ends.into_iter().flatten().next() {
+        return (Some(end), false);
+    }
+    let open: Vec<usize> = (0..versions.len())
+        .filter(|v| !is_replaced(versions, *v))
+        .collect();
+    let updated: Vec<usize> = open
+        .iter()
+        .copied()
+        .filter(|v| {
+            versions
+                .get(*v)
+                .is_some_and(|version| !is_only_created(version))
+        })
+        .collect();
+    let candidates = if !updated.is_empty() {
+        updated
+    } else if !open.is_empty() {
+        open
+    } else {
+        (0..versions.len()).collect()
+    };
+    let mut objects = candidates
+        .iter()
+        .filter_map(|v| versions.get(*v))
+        .map(|v| &v.object);
+    let first = objects.next();
+    let agreed = objects.all(|object| Some(object) == first);
+    (candidates.first().copied(), !agreed)
+}
+
+fn is_only_created<T>(version: &Version<T>) -> bool {
+    version.steps.iter().all(|step| step.creation)
+}
+
+/// Whether an event of another snapshot names this one's values as those it replaced.
+fn is_replaced<T>(versions: &[Version<T>], index: usize) -> bool {
+    let Some(this) = versions.get(index) else {
+        return false;
+    };
+    versions.iter().any(|other| {
+        other.content != this.content
+            && other
+                .steps
+                .iter()
+                .filter_map(|step| step.previous.as_ref())
+                .any(|previous| {
+                    previous.within(&this.leaves)
+                        && !is_replaced_exactly_elsewhere(versions, other, previous, this)
+                })
+    })
+}
+
+/// Whether `previous` fits some snapshot other than `this` exactly, and `this` only loosely.
+fn is_replaced_exactly_elsewhere<T>(
+    versions: &[Version<T>],
+    target: &Version<T>,
+    previous: &Leaves,
+    this: &Version<T>,
+) -> bool {
+    !is_origin(this, target, previous)
+        && versions
+            .iter()
+            .any(|v| v.content != this.content && is_origin(v, target, previous))
+}
+
+fn is_origin<T>(origin: &Version<T>, target: &Version<T>, previous: &Leaves) -> bool {
+    origin.content != target.content
+        && previous.within(&origin.leaves)
+        && origin.leaves.differs_only_by(&target.leaves, previous)
+}
+
+/// The end of the walk, if the events draw exactly one complete walk.
+///
+/// `merged` counts events that tell the same change (a second endpoint's, say) once.
+fn walk_ends<T>(versions: &[Version<T>], merged: bool) -> Option<usize> {
+    let mut balance = vec![0_i64; versions.len()];
+    for (index, target) in versions.iter().enumerate() {
+        let mut told = BTreeSet::new();
+        for step in &target.steps {
+            if merged && !told.insert(&step.previous) {
+                continue;
+            }
+            if let Some(entered) = balance.get_mut(index) {
+                *entered += 1;
+            }
+            let Some(previous) = &step.previous else {
+                if step.creation {
+                    continue;
+                }
+                // An update that does not say what it replaced could have come from anywhere.
+                return None;
+            };
+            let origins: Vec<usize> = (0..versions.len())
+                .filter(|v| {
+                    versions
+                        .get(*v)
+                        .is_some_and(|v| is_origin(v, target, previous))
+                })
+                .collect();
+            match origins.as_slice() {
+                [] => {}
+                [origin] => {
+                    if let Some(left) = balance.get_mut(*origin) {
+                        *left -= 1;
+                    }
+                }
+                _ => return None,
+            }
+        }
+    }
+    let mut ends = balance.iter().enumerate().filter(|(_, sum)| **sum != 0);
+    match (ends.next(), ends.next()) {
+        (Some((end, 1)), None) => Some(end),
+        _ => None,
+    }
+}
+
+/// A field that some API versions do not send: it remembers when it was last seen.
+///
+/// "Absent" is not "null": an absent field never wipes a value that another snapshot had.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Seen<T> {
+    #[serde(default)]
+    at: Option<Timestamp>,
+    value: T,
+}
+
+impl<T: Default> Default for Seen<T> {
+    fn default() -> Self {
+        Self {
+            at: None,
+            value: T::default(),
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Seen<T> {
+    /// Compares what the field says, not when it was seen.
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Clone + Default> Seen<T> {
+    /// A field as a snapshot of second `at` has it; `None` when the snapshot does not have it.
+    pub fn new(at: Timestamp, value: Option<T>) -> Self {
+        match value {
+            Some(value) => Self {
+                at: Some(at),
+                value,
+            },
+            None => Self::default(),
+        }
+    }
+
+    /// The value last seen.
+    pub fn get(&self) -> &T {
+        &self.value
+    }
+
+    /// Takes the other's value if it was seen later.
+    pub fn inherit(&mut self, other: &Self) {
+        if other.at > self.at {
+            *self = other.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "order_tests.rs"]
+mod tests;

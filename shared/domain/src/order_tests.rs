@@ -1,0 +1,186 @@
+use super::*;
+use proptest::prelude::*;
+
+/// An object with a few fields, as raw leaves would show it.
+#[derive(Debug, Clone, PartialEq)]
+struct Thing {
+    fields: Vec<u32>,
+    end: bool,
+    rank: i64,
+}
+
+impl Snapshot for Thing {
+    fn is_final(&self) -> bool {
+        self.end
+    }
+    fn rank(&self) -> [i64; 3] {
+        [self.rank, 0, 0]
+    }
+    fn inherit(&mut self, _: &Self) {}
+}
+
+fn leaf(position: usize, value: u32) -> u32 {
+    u32::try_from(position).unwrap() * 1000 + value
+}
+
+fn leaves(fields: &[u32]) -> Leaves {
+    Leaves::new(
+        fields
+            .iter()
+            .enumerate()
+            .map(|(i, v)| leaf(i, *v))
+            .collect(),
+    )
+}
+
+fn version(at: i64, event: u64, fields: &[u32], before: Option<&[u32]>) -> Version<Thing> {
+    let previous = before.map(|before| {
+        let changed = before.iter().enumerate().filter(|(i, v)| fields[*i] != **v);
+        Leaves::new(changed.map(|(i, v)| leaf(i, *v)).collect())
+    });
+    Version {
+        at: Timestamp::from_unix(at).unwrap(),
+        content: fields.iter().fold(7, |hash, f| hash * 1009 + u64::from(*f)),
+        leaves: leaves(fields),
+        steps: vec![Step {
+            event,
+            creation: previous.is_none(),
+            previous,
+        }],
+        object: Thing {
+            fields: fields.to_vec(),
+            end: false,
+            rank: 0,
+        },
+    }
+}
+
+fn fold(versions: impl IntoIterator<Item = Version<Thing>>) -> Tracked<Thing> {
+    let mut versions = versions.into_iter();
+    let mut tracked = Tracked::first(versions.next().unwrap());
+    for version in versions {
+        tracked.observe(version);
+    }
+    tracked
+}
+
+/// A history: states one after the other, some within one second, as (second, fields).
+fn history(seconds: &[i64], states: &[Vec<u32>]) -> Vec<Version<Thing>> {
+    let before = std::iter::once(None).chain(states.iter().map(|s| Some(s.as_slice())));
+    let event = 1..;
+    seconds
+        .iter()
+        .zip(states)
+        .zip(before)
+        .zip(event)
+        .map(|(((at, state), before), event)| version(*at, event, state, before))
+        .collect()
+}
+
+#[test]
+fn d7_the_newest_second_wins_and_a_creation_never_overwrites() {
+    let steps = history(&[1, 2], &[vec![1], vec![2]]);
+    assert_eq!(fold(steps.clone()).get().fields, [2]);
+    let mut tracked = fold(steps.clone().into_iter().rev());
+    assert_eq!(tracked.get().fields, [2]);
+    assert_eq!(tracked.observe(steps[0].clone()), Disposition::Stale);
+    assert_eq!(tracked.observe(steps[1].clone()), Disposition::Known);
+
+    let same_second = history(&[5, 5], &[vec![1], vec![2]]);
+    assert_eq!(fold(same_second.clone()).get().fields, [2]);
+    assert_eq!(fold(same_second.into_iter().rev()).get().fields, [2]);
+}
+
+#[test]
+fn d8_there_and_back_within_one_second() {
+    let steps = history(&[5, 5, 5], &[vec![1, 9], vec![2, 9], vec![1, 9]]);
+    for order in [
+        [0, 1, 2],
+        [2, 1, 0],
+        [1, 0, 2],
+        [1, 2, 0],
+        [0, 2, 1],
+        [2, 0, 1],
+    ] {
+        let tracked = fold(order.map(|i| steps[i].clone()));
+        assert_eq!(tracked.get().fields, [1, 9], "{order:?}");
+        assert!(!tracked.is_undecided());
+    }
+}
+
+#[test]
+fn d8_what_no_event_can_tell_is_marked() {
+    let mut one = version(5, 1, &[1], None);
+    let mut two = version(5, 2, &[2], None);
+    one.steps[0].creation = false;
+    two.steps[0].creation = false;
+    let forward = fold([one.clone(), two.clone()]);
+    let backward = fold([two, one]);
+    assert!(forward.is_undecided() && backward.is_undecided());
+    assert_eq!(forward.get(), backward.get());
+}
+
+#[test]
+fn d14_a_final_state_never_comes_back() {
+    let mut ended = version(3, 1, &[1], None);
+    ended.object.end = true;
+    let later = version(9, 2, &[2], None);
+    assert!(fold([ended.clone(), later.clone()]).get().end);
+    assert!(fold([later, ended]).get().end);
+}
+
+#[test]
+fn rank_decides_within_a_second_but_not_across() {
+    let mut high = version(3, 1, &[1], None);
+    high.object.rank = 2;
+    assert_eq!(
+        fold([high.clone(), version(3, 2, &[2], None)]).get().fields,
+        [1]
+    );
+    assert_eq!(fold([version(4, 2, &[2], None), high]).get().fields, [2]);
+}
+
+#[test]
+fn absent_is_not_null() {
+    let at = |s| Timestamp::from_unix(s).unwrap();
+    let mut field = Seen::new(at(9), None::<Option<u8>>);
+    field.inherit(&Seen::new(at(1), Some(Some(1))));
+    field.inherit(&Seen::new(at(3), Some(None)));
+    field.inherit(&Seen::new(at(2), Some(Some(2))));
+    assert_eq!(field.get(), &None);
+}
+
+#[test]
+fn leaves_survive_storage() {
+    let stored = leaves(&[3, 1, 2]);
+    let text = serde_json::to_string(&stored).unwrap();
+    assert_eq!(serde_json::from_str::<Leaves>(&text).unwrap(), stored);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn d8_any_order_and_duplication_gives_the_true_end(
+        (states, seconds, order) in (1_usize..7).prop_flat_map(|n| (
+            proptest::collection::vec(proptest::collection::vec(0_u32..3, 3), n),
+            proptest::collection::vec(0_i64..3, n),
+            proptest::collection::vec(0_usize..n, 0..n).prop_flat_map(move |extra| {
+                Just((0..n).chain(extra).collect::<Vec<_>>()).prop_shuffle()
+            }),
+        ))
+    ) {
+        let mut seconds = seconds;
+        seconds.sort_unstable();
+        let mut states = states;
+        states.dedup();
+        seconds.truncate(states.len());
+        let steps = history(&seconds, &states);
+        let tracked = fold(order.iter().filter_map(|i| steps.get(*i)).cloned());
+        let straight = fold(steps.iter().cloned());
+        prop_assert_eq!(tracked.get(), straight.get());
+        prop_assert_eq!(tracked.is_undecided(), straight.is_undecided());
+        if !tracked.is_undecided() {
+            prop_assert_eq!(&tracked.get().fields, states.last().unwrap());
+        }
+    }
+}

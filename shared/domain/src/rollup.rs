@@ -1,0 +1,620 @@
+//! The roll-up: what one Stripe customer's working set comes to.
+//!
+//! It is all that a contact keeps of a Stripe customer, so it is bounded, and several of them can
+//! be merged without loading the objects again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use num_traits::ToPrimitive;
+use serde::{Deserialize, Serialize};
+
+use crate::account::{Account, Catalog, CatalogKey};
+use crate::id::{CustomerId, StripeId};
+use crate::money::{Currency, Exact, Money, whole};
+use crate::mrr::{self, ItemValue};
+use crate::objects::catalog::{CouponRef, Price, Scheme};
+use crate::objects::charge::Charge;
+use crate::objects::discount::DiscountRef;
+use crate::objects::invoice::Invoice;
+use crate::objects::payment_method::PaymentMethod;
+use crate::objects::subscription::{Item, Status, Subscription};
+use crate::settings::{MrrSettings, Settings};
+use crate::time::Timestamp;
+
+/// The most subscriptions that are listed as waiting for a fetch.
+const MAX_REFETCH: usize = 50;
+/// The most one-off purchases and refunded charges that are kept.
+const MAX_PURCHASES: usize = 20;
+/// The most reasons of declined charges that are kept.
+const MAX_DECLINES: usize = 8;
+/// How far apart Stripe may tell of a charge and of the invoice that it was for.
+const SAME_ATTEMPT_SECONDS: i64 = 120;
+
+/// The billing status, the most severe first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BillingStatus {
+    /// Retries are over.
+    Unpaid,
+    /// A payment is missing.
+    PastDue,
+    /// Running and paid.
+    Active,
+    /// In a trial.
+    Trialing,
+    /// Paused, or active with collection paused.
+    Paused,
+    /// The first payment is missing.
+    Incomplete,
+    /// Ended.
+    Canceled,
+    /// The first payment never came.
+    IncompleteExpired,
+    /// No subscription.
+    #[default]
+    None,
+}
+
+impl BillingStatus {
+    /// The word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unpaid => "unpaid",
+            Self::PastDue => "past_due",
+            Self::Active => "active",
+            Self::Trialing => "trialing",
+            Self::Paused => "paused",
+            Self::Incomplete => "incomplete",
+            Self::Canceled => "canceled",
+            Self::IncompleteExpired => "incomplete_expired",
+            Self::None => "none",
+        }
+    }
+
+    fn of(subscription: &Subscription) -> Self {
+        if subscription.is_paused() {
+            return Self::Paused;
+        }
+        match subscription.status {
+            Status::Unpaid => Self::Unpaid,
+            Status::PastDue => Self::PastDue,
+            Status::Active => Self::Active,
+            Status::Trialing => Self::Trialing,
+            Status::Paused => Self::Paused,
+            Status::Incomplete => Self::Incomplete,
+            Status::Canceled => Self::Canceled,
+            Status::IncompleteExpired => Self::IncompleteExpired,
+            Status::Other(_) => Self::None,
+        }
+    }
+}
+
+/// An order over what subscriptions are worth: per month in millionths of the minor unit, then the
+/// same as if active and undiscounted, then the newest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Weight {
+    mrr: i64,
+    nominal: i64,
+    created: Timestamp,
+    subscription: StripeId,
+}
+
+/// The plan: the item that is worth most among live subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// How it compares to those of other Stripe customers.
+    pub weight: Option<Weight>,
+    /// The price's id.
+    pub price: StripeId,
+    /// The product, whose name goes first.
+    pub product: Option<StripeId>,
+    /// A name: the product's, else the price's nickname, lookup key or id.
+    pub name: String,
+    /// The tier.
+    pub tier: String,
+}
+
+/// The subscription that dates are taken from: the live one worth most, else the newest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Primary {
+    /// Live ones go before ended ones.
+    pub live: bool,
+    /// How it compares to those of other Stripe customers.
+    pub weight: Weight,
+    /// When it began.
+    pub start_date: Timestamp,
+    /// The end of the running period.
+    pub period_end: Option<Timestamp>,
+    /// A scheduled end.
+    pub cancel_at: Option<Timestamp>,
+    /// The end of its trial.
+    pub trial_end: Option<Timestamp>,
+}
+
+/// The payment method on file, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OnFile {
+    /// Whether there is one.
+    pub on_file: bool,
+    /// `card`, …
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// `visa`, …
+    pub brand: Option<String>,
+    /// The last four digits.
+    pub last4: Option<String>,
+    /// The month that a card is valid through.
+    pub exp_month: Option<u8>,
+    /// The year that a card is valid through.
+    pub exp_year: Option<u16>,
+}
+
+/// A one-off payment for a price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// The price.
+    pub price: StripeId,
+    /// The product, if known.
+    pub product: Option<StripeId>,
+    /// Minor units paid with it.
+    pub amount: i64,
+    /// When.
+    pub at: Timestamp,
+    /// The charge, if known.
+    pub charge: Option<StripeId>,
+    /// The payment intent, if known.
+    pub payment_intent: Option<StripeId>,
+}
+
+/// A charge that was given back whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refunded {
+    /// Its payment intent.
+    pub payment_intent: Option<StripeId>,
+    /// Its invoice, where the API version tells it.
+    pub invoice: Option<StripeId>,
+    /// Minor units.
+    pub amount: i64,
+}
+
+/// Sums over objects that are too many to load, kept by adding differences.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Paid, over all invoices and payments.
+    pub paid: Money,
+    /// Given back, over all charges.
+    pub refunded: Money,
+    /// One-off purchases of lifetime prices, by invoice or session.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub purchases: BTreeMap<StripeId, Purchase>,
+    /// Charges given back whole, while there is a purchase they could belong to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refunded_charges: BTreeMap<StripeId, Refunded>,
+    /// Why the latest charges were declined, by charge: (when, invoice or payment intent, code).
+    /// Events of invoices take the code from here; at most eight are kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub declines: BTreeMap<StripeId, (Timestamp, Option<StripeId>, String)>,
+    /// Whom the newest checkout session names as the buyer: (when, session, contact).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<(Timestamp, StripeId, CustomerId)>,
+}
+
+impl Totals {
+    /// Notes a purchase; the newest are kept.
+    pub fn note_purchase(&mut self, source: &StripeId, purchase: Purchase) {
+        self.purchases.insert(source.clone(), purchase);
+        while self.purchases.len() > MAX_PURCHASES {
+            let oldest = self
+                .purchases
+                .iter()
+                .min_by_key(|(id, p)| (p.at, (*id).clone()));
+            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
+                break;
+            };
+            self.purchases.remove(&oldest);
+        }
+    }
+
+    /// Notes a charge that was given back whole.
+    pub fn note_refunded(&mut self, charge: &StripeId, refunded: Refunded) {
+        self.refunded_charges.insert(charge.clone(), refunded);
+        while self.refunded_charges.len() > MAX_PURCHASES {
+            self.refunded_charges.pop_first();
+        }
+    }
+
+    /// Notes why a charge was declined; the latest are kept.
+    pub fn note_decline(&mut self, charge: &Charge, at: Timestamp, code: &str) {
+        let of = charge
+            .invoice
+            .clone()
+            .or_else(|| charge.payment_intent.clone());
+        let at = self
+            .declines
+            .get(&charge.id)
+            .map_or(at, |(known, ..)| at.min(*known));
+        self.declines
+            .insert(charge.id.clone(), (at, of, code.to_owned()));
+        while self.declines.len() > MAX_DECLINES {
+            let oldest = self
+                .declines
+                .iter()
+                .min_by_key(|(id, (at, ..))| (*at, (*id).clone()));
+            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
+                break;
+            };
+            self.declines.remove(&oldest);
+        }
+    }
+
+    /// Why an invoice's charge was declined: by its id, else the decline of the same minutes.
+    #[must_use]
+    pub fn decline(&self, invoice: &Invoice, at: Timestamp) -> Option<String> {
+        let names = [Some(&invoice.id), invoice.payment_intent.get().as_ref()];
+        let own = self.declines.iter().find(|(charge, (_, of, _))| {
+            invoice.charge.get().as_ref() == Some(charge)
+                || (of.is_some() && names.contains(&of.as_ref()))
+        });
+        let near = || {
+            let apart = |when: Timestamp| (when.unix() - at.unix()).abs();
+            let nearest = self
+                .declines
+                .iter()
+                .min_by_key(|(_, (when, ..))| apart(*when));
+            nearest.filter(|(_, (when, ..))| apart(*when) <= SAME_ATTEMPT_SECONDS)
+        };
+        own.or_else(near).map(|(_, (_, _, code))| code.clone())
+    }
+
+    /// The lifetime purchase that still holds, if any.
+    fn lifetime(&self) -> Option<&Purchase> {
+        let held = self.purchases.iter().filter(|(source, purchase)| {
+            !self.refunded_charges.iter().any(|(charge, refunded)| {
+                purchase.charge.as_ref() == Some(charge)
+                    || refunded.invoice.as_ref() == Some(source)
+                    || (purchase.payment_intent.is_some()
+                        && purchase.payment_intent == refunded.payment_intent)
+                    || (purchase.charge.is_none()
+                        && purchase.payment_intent.is_none()
+                        && refunded.invoice.is_none()
+                        && purchase.amount == refunded.amount)
+            })
+        });
+        held.max_by_key(|(source, purchase)| (purchase.at, (*source).clone()))
+            .map(|(_, p)| p)
+    }
+}
+
+/// What a Stripe customer comes to.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Rollup {
+    /// The digest of the working set that this was computed from.
+    pub digest: u64,
+    /// Whether the customer object itself was seen.
+    pub seen: bool,
+    /// When the Stripe customer was made.
+    pub created: Option<Timestamp>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its e-mail address.
+    pub email: Option<String>,
+    /// Its company.
+    pub company: Option<String>,
+    /// Deleted at Stripe.
+    pub deleted: bool,
+    /// The most severe status.
+    pub status: BillingStatus,
+    /// Minor units per month.
+    pub mrr: Money,
+    /// Minor units per year.
+    pub arr: Money,
+    /// The plan of the live subscriptions.
+    pub plan: Option<Plan>,
+    /// A purchase that holds for good.
+    pub lifetime: Option<Plan>,
+    /// Where dates come from.
+    pub primary: Option<Primary>,
+    /// The earliest next invoice of a live subscription.
+    pub next_invoice: Option<Timestamp>,
+    /// The payment method on file.
+    pub payment_method: OnFile,
+    /// Sums over what is not loaded.
+    pub totals: Totals,
+    /// Subscriptions about which only an API call could tell all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs_refetch: BTreeSet<StripeId>,
+}
+
+/// What a roll-up depends on beside the account.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The tenant's choices.
+    pub settings: &'a Settings,
+    /// What the tenant sells.
+    pub catalog: &'a Catalog,
+    /// The instant at which it is asked.
+    pub now: Timestamp,
+}
+
+impl<'a> Context<'a> {
+    fn mrr(self, account: &'a Account) -> mrr::Context<'a> {
+        let settings: &MrrSettings = &self.settings.mrr;
+        mrr::Context {
+            settings,
+            catalog: self.catalog,
+            account,
+            now: self.now,
+        }
+    }
+
+    /// What a subscription of the account is worth.
+    #[must_use]
+    pub fn value(self, account: &Account, subscription: &Subscription) -> mrr::Value {
+        mrr::value(subscription, self.mrr(account))
+    }
+}
+
+/// Rolls an account up.
+#[must_use]
+pub fn rollup(account: &Account, totals: Totals, context: Context<'_>) -> Rollup {
+    let customer = account.customer.as_ref().map(|stored| stored.value.get());
+    let mut rollup = Rollup {
+        digest: account.digest(),
+        seen: customer.is_some(),
+        created: customer.and_then(|customer| *customer.created.get()),
+        name: customer.and_then(|customer| customer.name.get().clone()),
+        email: customer.and_then(|customer| customer.email.get().clone()),
+        company: customer.and_then(|customer| customer.company.get().clone()),
+        deleted: customer.is_some_and(|customer| customer.deleted),
+        payment_method: on_file(account),
+        lifetime: totals
+            .lifetime()
+            .and_then(|purchase| lifetime_plan(purchase, context)),
+        totals,
+        ..Rollup::default()
+    };
+    for stored in account.subscriptions.values() {
+        let undecided = stored.value.subscription.is_undecided();
+        add_subscription(
+            &mut rollup,
+            account,
+            stored.value.subscription.get(),
+            undecided,
+            context,
+        );
+    }
+    rollup
+}
+
+fn add_subscription(
+    rollup: &mut Rollup,
+    account: &Account,
+    subscription: &Subscription,
+    undecided: bool,
+    context: Context<'_>,
+) {
+    let value = context.value(account, subscription);
+    let live = subscription.status.is_live();
+    rollup.status = rollup.status.min(BillingStatus::of(subscription));
+    rollup.mrr.add_all(&value.mrr);
+    rollup.arr.add_all(&value.arr);
+    if (value.incomplete || undecided) && rollup.needs_refetch.len() < MAX_REFETCH {
+        rollup.needs_refetch.insert(subscription.id.clone());
+    }
+    let weight = |items: &[ItemValue]| Weight {
+        mrr: millionths(items.iter().map(|item| &item.mrr)),
+        nominal: millionths(items.iter().map(|item| &item.nominal)),
+        created: subscription.created,
+        subscription: subscription.id.clone(),
+    };
+    let candidate = primary(subscription, weight(&value.items));
+    if rollup
+        .primary
+        .as_ref()
+        .is_none_or(|held| candidate.beats(held))
+    {
+        rollup.primary = Some(candidate);
+    }
+    if !live {
+        return;
+    }
+    for (item, worth) in subscription.items.iter().zip(&value.items) {
+        let weight = Some(weight(std::slice::from_ref(worth)));
+        if rollup.plan.as_ref().is_none_or(|held| weight > held.weight) {
+            let price = &item.price;
+            rollup.plan = Some(Plan {
+                weight,
+                price: price.id.clone(),
+                product: price.product.clone(),
+                name: plan_name(price, context.catalog),
+                tier: context.settings.tier_name(price).to_owned(),
+            });
+        }
+    }
+    let next = next_invoice(subscription);
+    rollup.next_invoice = [rollup.next_invoice, next].into_iter().flatten().min();
+}
+
+/// A sum in millionths of the minor unit, for comparing only.
+fn millionths<'a>(amounts: impl Iterator<Item = &'a Exact>) -> i64 {
+    let sum = amounts.fold(whole(0), |sum, amount| sum + amount);
+    (sum * whole(1_000_000))
+        .floor()
+        .to_integer()
+        .to_i64()
+        .unwrap_or(i64::MAX)
+}
+
+fn primary(subscription: &Subscription, weight: Weight) -> Primary {
+    Primary {
+        live: subscription.status.is_live(),
+        weight,
+        start_date: subscription.start_date,
+        period_end: subscription.period.get().map(|period| period.end),
+        cancel_at: subscription.scheduled_end(),
+        trial_end: *subscription.trial_end.get(),
+    }
+}
+
+impl Primary {
+    /// Whether this one goes before the other: live before ended; of live ones the one worth
+    /// most, of ended ones the newest.
+    #[must_use]
+    pub fn beats(&self, other: &Self) -> bool {
+        if self.live != other.live {
+            return self.live;
+        }
+        if self.live {
+            return self.weight > other.weight;
+        }
+        let newest = |p: &Self| (p.weight.created, p.weight.subscription.clone());
+        newest(self) > newest(other)
+    }
+}
+
+fn next_invoice(subscription: &Subscription) -> Option<Timestamp> {
+    if !subscription.status.is_live() || subscription.status == Status::Paused {
+        return None;
+    }
+    let next = subscription.period.get().map(|period| period.end)?;
+    subscription
+        .scheduled_end()
+        .is_none_or(|end| end > next)
+        .then_some(next)
+}
+
+/// The name of a price as people know it.
+#[must_use]
+pub fn plan_name(price: &Price, catalog: &Catalog) -> String {
+    let product = price
+        .product
+        .as_ref()
+        .and_then(|product| catalog.products.get(product));
+    product
+        .and_then(|product| product.name.as_ref())
+        .or(price.product_name.as_ref())
+        .or(price.nickname.as_ref())
+        .or(price.lookup_key.as_ref())
+        .cloned()
+        .unwrap_or_else(|| price.id.to_string())
+}
+
+fn lifetime_plan(purchase: &Purchase, context: Context<'_>) -> Option<Plan> {
+    let product = purchase.product.as_ref();
+    let of = context
+        .settings
+        .tier_of(&purchase.price, product)
+        .filter(|of| of.lifetime)?;
+    let known = product.and_then(|product| context.catalog.products.get(product));
+    let name = known.and_then(|product| product.name.clone());
+    Some(Plan {
+        weight: None,
+        price: purchase.price.clone(),
+        product: purchase.product.clone(),
+        name: name.unwrap_or_else(|| purchase.price.to_string()),
+        tier: of.tier.clone(),
+    })
+}
+
+/// The customer's default payment method, else any attached one.
+fn on_file(account: &Account) -> OnFile {
+    let customer = account.customer.as_ref().map(|stored| stored.value.get());
+    let default = customer
+        .filter(|customer| !customer.deleted)
+        .and_then(|customer| customer.default_payment_method.get().as_ref());
+    let method = |id| {
+        account
+            .payment_methods
+            .get(id)
+            .map(|stored| stored.value.get())
+    };
+    match default.map(method) {
+        Some(Some(default)) if default.attached => return describe(default),
+        // Stripe says that it is the default, and nothing says that it was detached.
+        Some(None) => {
+            return OnFile {
+                on_file: true,
+                ..OnFile::default()
+            };
+        }
+        Some(Some(_)) | None => {}
+    }
+    account
+        .payment_methods
+        .values()
+        .filter(|stored| stored.value.get().attached)
+        .max_by_key(|stored| (stored.value.watermark(), &stored.value.get().id))
+        .map_or_else(OnFile::default, |stored| describe(stored.value.get()))
+}
+
+fn describe(method: &PaymentMethod) -> OnFile {
+    OnFile {
+        on_file: true,
+        kind: Some(method.kind.clone()),
+        brand: method.brand.clone(),
+        last4: method.last4.clone(),
+        exp_month: method.exp_month,
+        exp_year: method.exp_year,
+    }
+}
+
+/// The catalog entries that an account's roll-up reads: names, tiers and coupons it does not hold.
+#[must_use]
+pub fn catalog_keys(account: &Account, totals: &Totals) -> BTreeSet<CatalogKey> {
+    let mut keys = BTreeSet::new();
+    let subscriptions = account.subscriptions.values();
+    for subscription in subscriptions.map(|stored| stored.value.subscription.get()) {
+        if !subscription.status.is_live() {
+            continue;
+        }
+        for item in &subscription.items {
+            item_keys(item, &mut keys);
+        }
+        for reference in subscription
+            .discounts
+            .iter()
+            .chain(subscription.items.iter().flat_map(|i| &i.discounts))
+        {
+            if let DiscountRef::Inline(discount) = reference
+                && let CouponRef::Id(id) = &discount.coupon
+            {
+                keys.insert(CatalogKey::Coupon(id.clone()));
+            }
+        }
+    }
+    let customer = account
+        .customer
+        .as_ref()
+        .and_then(|c| c.value.get().discount.get().as_ref());
+    let discounts = account.discounts.values().map(|stored| stored.value.get());
+    for discount in discounts.chain(customer) {
+        if let CouponRef::Id(id) = &discount.coupon {
+            keys.insert(CatalogKey::Coupon(id.clone()));
+        }
+    }
+    let bought = totals
+        .purchases
+        .values()
+        .filter_map(|purchase| purchase.product.clone());
+    keys.extend(bought.map(CatalogKey::Product));
+    keys
+}
+
+fn item_keys(item: &Item, keys: &mut BTreeSet<CatalogKey>) {
+    if let Some(product) = &item.price.product {
+        keys.insert(CatalogKey::Product(product.clone()));
+    }
+    if matches!(
+        item.price.scheme,
+        Scheme::Tiered(_, None) | Scheme::PerUnit(None)
+    ) {
+        keys.insert(CatalogKey::Price(item.price.id.clone()));
+    }
+}
+
+/// Minor units of one currency, as events tell them.
+#[must_use]
+pub fn amount(currency: &Currency, minor: i64) -> serde_json::Value {
+    serde_json::json!({ currency.as_str(): minor })
+}
