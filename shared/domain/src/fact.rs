@@ -1,5 +1,8 @@
 //! A fact: what one Stripe event, or one fetched object, says about one object.
 
+use std::collections::BTreeSet;
+
+use crate::account::CatalogKey;
 use crate::id::{Cause, StripeCustomerId, StripeId};
 use crate::objects::catalog::{Coupon, Price, Product};
 use crate::objects::charge::{Charge, Refund};
@@ -12,6 +15,7 @@ use crate::objects::payment_method::PaymentMethod;
 use crate::objects::schedule::Schedule;
 use crate::objects::subscription::Subscription;
 use crate::order::{Leaves, Step, Version};
+use crate::rollup::subscription_keys;
 use crate::time::Timestamp;
 
 /// Which path brought a fact.
@@ -131,5 +135,53 @@ impl Body {
             .into_iter()
             .chain(intent.clone().map(Link::PaymentIntent))
             .collect()
+    }
+
+    /// The names under which the object lets its customer be found.
+    #[must_use]
+    pub fn names(&self) -> Vec<Link> {
+        let (charge, intent) = match self {
+            Self::Charge(charge) => (Some(&charge.id), charge.payment_intent.as_ref()),
+            Self::Invoice(invoice) => (
+                invoice.charge.get().as_ref(),
+                invoice.payment_intent.get().as_ref(),
+            ),
+            Self::Checkout(checkout) => (None, checkout.payment_intent.as_ref()),
+            Self::Customer(_)
+            | Self::Subscription(_)
+            | Self::PaymentMethod(_)
+            | Self::Refund(_)
+            | Self::Dispute(_)
+            | Self::Schedule(_)
+            | Self::Discount(_)
+            | Self::Product(_)
+            | Self::Price(_)
+            | Self::Coupon(_) => return Vec::new(),
+        };
+        let charge = charge.cloned().map(Link::Charge);
+        charge
+            .into_iter()
+            .chain(intent.cloned().map(Link::PaymentIntent))
+            .collect()
+    }
+
+    /// The catalog entries that applying the object reads.
+    #[must_use]
+    pub fn catalog_keys(&self) -> BTreeSet<CatalogKey> {
+        match self {
+            Self::Subscription(subscription) => subscription_keys(subscription),
+            Self::Customer(_)
+            | Self::Invoice(_)
+            | Self::PaymentMethod(_)
+            | Self::Charge(_)
+            | Self::Refund(_)
+            | Self::Dispute(_)
+            | Self::Checkout(_)
+            | Self::Schedule(_)
+            | Self::Discount(_)
+            | Self::Product(_)
+            | Self::Price(_)
+            | Self::Coupon(_) => BTreeSet::new(),
+        }
     }
 }

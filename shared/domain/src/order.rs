@@ -34,6 +34,13 @@ impl Leaves {
         Self(hashes)
     }
 
+    /// One number for the whole set.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|leaf| leaf.to_le_bytes()).collect();
+        xxhash_rust::xxh3::xxh3_64(&bytes)
+    }
+
     fn within(&self, other: &Self) -> bool {
         self.0
             .iter()

@@ -562,27 +562,10 @@ fn describe(method: &PaymentMethod) -> OnFile {
 /// The catalog entries that an account's roll-up reads: names, tiers and coupons it does not hold.
 #[must_use]
 pub fn catalog_keys(account: &Account, totals: &Totals) -> BTreeSet<CatalogKey> {
-    let mut keys = BTreeSet::new();
     let subscriptions = account.subscriptions.values();
-    for subscription in subscriptions.map(|stored| stored.value.subscription.get()) {
-        if !subscription.status.is_live() {
-            continue;
-        }
-        for item in &subscription.items {
-            item_keys(item, &mut keys);
-        }
-        for reference in subscription
-            .discounts
-            .iter()
-            .chain(subscription.items.iter().flat_map(|i| &i.discounts))
-        {
-            if let DiscountRef::Inline(discount) = reference
-                && let CouponRef::Id(id) = &discount.coupon
-            {
-                keys.insert(CatalogKey::Coupon(id.clone()));
-            }
-        }
-    }
+    let mut keys: BTreeSet<_> = subscriptions
+        .flat_map(|stored| subscription_keys(stored.value.subscription.get()))
+        .collect();
     let customer = account
         .customer
         .as_ref()
@@ -598,6 +581,27 @@ pub fn catalog_keys(account: &Account, totals: &Totals) -> BTreeSet<CatalogKey> 
         .values()
         .filter_map(|purchase| purchase.product.clone());
     keys.extend(bought.map(CatalogKey::Product));
+    keys
+}
+
+/// The catalog entries that valuing a live subscription reads.
+#[must_use]
+pub fn subscription_keys(subscription: &Subscription) -> BTreeSet<CatalogKey> {
+    let mut keys = BTreeSet::new();
+    if !subscription.status.is_live() {
+        return keys;
+    }
+    for item in &subscription.items {
+        item_keys(item, &mut keys);
+    }
+    let on_items = subscription.items.iter().flat_map(|item| &item.discounts);
+    for reference in subscription.discounts.iter().chain(on_items) {
+        if let DiscountRef::Inline(discount) = reference
+            && let CouponRef::Id(id) = &discount.coupon
+        {
+            keys.insert(CatalogKey::Coupon(id.clone()));
+        }
+    }
     keys
 }
 

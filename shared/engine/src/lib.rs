@@ -1,1 +1,15 @@
 //! Load, apply, commit, publish: the one path of every change.
+//!
+//! A webhook's event, an object of a run and a timer all come through here. The engine owns no
+//! outside system: it asks for a [`ports::Store`] and a [`ports::Publisher`], which the DynamoDB
+//! and EventBridge crates provide, and [`memory`] for tests and for folding a file.
+
+mod backoff;
+pub mod envelope;
+pub mod memory;
+pub mod ports;
+pub mod process;
+pub mod profile;
+pub mod publish;
+
+pub use backoff::Deadline;

@@ -1,0 +1,486 @@
+//! A store in memory, with the same conditions as the table: for `fold` and for tests.
+//!
+//! It can tear its reads on purpose, as concurrent transactions tear a Query.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use paygraph_domain::account::{
+    Account, Catalog, CatalogEntry, CatalogKey, Object, ObjectKey, Stored,
+};
+use paygraph_domain::contact::Contact;
+use paygraph_domain::fact::Link;
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+
+use crate::envelope::Outgoing;
+use crate::ports::{
+    AuditEntry, Clock, Commit, CommitError, LedgerEntry, Parked, Publisher, Store, StoreError,
+};
+
+/// The store.
+#[derive(Debug)]
+pub struct MemoryStore {
+    settings: Arc<Settings>,
+    inner: Mutex<Inner>,
+    /// Whether reads of several objects let others in between.
+    torn: bool,
+    /// Whether ledger entries keep their outbox after it was published.
+    keep_published: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    contacts: BTreeMap<(TenantId, CustomerId), Contact>,
+    accounts: HashMap<(TenantId, StripeCustomerId), Objects>,
+    stripe_links: HashMap<(TenantId, StripeCustomerId), CustomerId>,
+    links: BTreeMap<(TenantId, Link), StripeCustomerId>,
+    catalog: BTreeMap<(TenantId, String), Stored<CatalogEntry>>,
+    ledger: HashMap<(TenantId, Cause), (LedgerEntry, bool)>,
+    audit: Vec<(TenantId, AuditEntry)>,
+    parked: BTreeMap<(TenantId, String, Cause), Parked>,
+    commits: usize,
+}
+
+#[derive(Debug, Default)]
+struct Objects {
+    working_set: Account,
+    beside: BTreeMap<ObjectKey, (u64, Object)>,
+}
+
+impl Objects {
+    fn rev(&self, key: &ObjectKey) -> u64 {
+        if key.is_working_set() {
+            self.working_set.object(key).map_or(0, |(rev, _)| rev)
+        } else {
+            self.beside.get(key).map_or(0, |(rev, _)| *rev)
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store for tenants with these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            inner: Mutex::default(),
+            torn: false,
+            keep_published: false,
+        }
+    }
+
+    /// The same, with reads that concurrent commits tear.
+    #[must_use]
+    pub fn tearing(self) -> Self {
+        Self { torn: true, ..self }
+    }
+
+    /// The same, keeping every outbox for a look at it.
+    #[must_use]
+    pub fn keeping_published(self) -> Self {
+        Self {
+            keep_published: true,
+            ..self
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every contact, by id.
+    #[must_use]
+    pub fn contacts(&self) -> Vec<Contact> {
+        self.lock().contacts.values().cloned().collect()
+    }
+
+    /// Every Stripe customer's working set, with its invoices, by id.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<(StripeCustomerId, Account, Vec<Object>)> {
+        let inner = self.lock();
+        let mut accounts: Vec<_> = inner
+            .accounts
+            .iter()
+            .map(|((_, id), objects)| {
+                let beside = objects
+                    .beside
+                    .values()
+                    .map(|(_, object)| object.clone())
+                    .collect();
+                (id.clone(), objects.working_set.clone(), beside)
+            })
+            .collect();
+        accounts.sort_by(|a, b| a.0.cmp(&b.0));
+        accounts
+    }
+
+    /// The whole catalog of a tenant.
+    #[must_use]
+    pub fn whole_catalog(&self, tenant: &TenantId) -> Catalog {
+        let mut catalog = Catalog::default();
+        for ((owner, _), entry) in &self.lock().catalog {
+            if owner == tenant {
+                catalog.insert(&entry.value);
+            }
+        }
+        catalog
+    }
+
+    /// Every outbox that was kept.
+    #[must_use]
+    pub fn outboxes(&self) -> Vec<Outgoing> {
+        let inner = self.lock();
+        inner
+            .ledger
+            .values()
+            .flat_map(|(entry, _)| entry.outbox.iter().cloned())
+            .collect()
+    }
+
+    /// Every audit entry, in the order of the commits.
+    #[must_use]
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        self.lock()
+            .audit
+            .iter()
+            .map(|(_, entry)| entry.clone())
+            .collect()
+    }
+
+    /// Every message that waits.
+    #[must_use]
+    pub fn all_parked(&self) -> Vec<Parked> {
+        self.lock().parked.values().cloned().collect()
+    }
+
+    /// How many commits went through.
+    #[must_use]
+    pub fn commits(&self) -> usize {
+        self.lock().commits
+    }
+
+    async fn let_others_in(&self) {
+        if self.torn {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Inner {
+    fn check(&self, commit: &Commit) -> Result<(), CommitError> {
+        let tenant = &commit.tenant;
+        if let Some(entry) = &commit.ledger
+            && self
+                .ledger
+                .contains_key(&(tenant.clone(), entry.cause.clone()))
+        {
+            return Err(CommitError::Duplicate);
+        }
+        let contacts = commit.contacts.iter().all(|write| {
+            let key = (tenant.clone(), write.contact.id.clone());
+            self.contacts.get(&key).map_or(0, |contact| contact.version) == write.expected
+        });
+        let objects = commit.objects.iter().all(|write| {
+            let key = (tenant.clone(), write.customer.clone());
+            let rev = self
+                .accounts
+                .get(&key)
+                .map_or(0, |objects| objects.rev(&write.key));
+            rev + 1 == write.rev
+        });
+        let link = commit.stripe_link.as_ref().is_none_or(|write| {
+            let key = (tenant.clone(), write.customer.clone());
+            self.stripe_links.get(&key) == write.from.as_ref()
+        });
+        let catalog = commit.catalog.as_ref().is_none_or(|(key, entry)| {
+            let stored = self.catalog.get(&(tenant.clone(), key.sort_key()));
+            stored.map_or(0, |stored| stored.rev) + 1 == entry.rev
+        });
+        if contacts && objects && link && catalog {
+            Ok(())
+        } else {
+            Err(CommitError::Conflict)
+        }
+    }
+
+    fn write(&mut self, commit: &Commit) {
+        let tenant = &commit.tenant;
+        self.commits += 1;
+        if let Some(entry) = &commit.ledger {
+            let key = (tenant.clone(), entry.cause.clone());
+            self.ledger
+                .insert(key, (entry.clone(), entry.outbox.is_empty()));
+        }
+        for write in &commit.contacts {
+            let key = (tenant.clone(), write.contact.id.clone());
+            if write.remove {
+                self.contacts.remove(&key);
+            } else {
+                self.contacts.insert(key, write.contact.clone());
+            }
+        }
+        for write in &commit.objects {
+            let objects = self
+                .accounts
+                .entry((tenant.clone(), write.customer.clone()))
+                .or_default();
+            if write.key.is_working_set() {
+                objects
+                    .working_set
+                    .insert(write.key.clone(), write.rev, write.object.clone());
+            } else {
+                objects
+                    .beside
+                    .insert(write.key.clone(), (write.rev, write.object.clone()));
+            }
+        }
+        if let Some(write) = &commit.stripe_link {
+            self.stripe_links
+                .insert((tenant.clone(), write.customer.clone()), write.to.clone());
+        }
+        for (link, customer) in &commit.links {
+            self.links
+                .insert((tenant.clone(), link.clone()), customer.clone());
+        }
+        if let Some((key, entry)) = &commit.catalog {
+            self.catalog
+                .insert((tenant.clone(), key.sort_key()), entry.clone());
+        }
+        self.audit
+            .extend(commit.audit.clone().map(|entry| (tenant.clone(), entry)));
+    }
+}
+
+impl Store for MemoryStore {
+    async fn settings(&self, _: &TenantId) -> Result<Arc<Settings>, StoreError> {
+        Ok(Arc::clone(&self.settings))
+    }
+
+    async fn contact_of(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+    ) -> Result<Option<CustomerId>, StoreError> {
+        Ok(self
+            .lock()
+            .stripe_links
+            .get(&(tenant.clone(), customer.clone()))
+            .cloned())
+    }
+
+    async fn customer_by(
+        &self,
+        tenant: &TenantId,
+        link: &Link,
+    ) -> Result<Option<StripeCustomerId>, StoreError> {
+        Ok(self
+            .lock()
+            .links
+            .get(&(tenant.clone(), link.clone()))
+            .cloned())
+    }
+
+    async fn contact(
+        &self,
+        tenant: &TenantId,
+        id: &CustomerId,
+    ) -> Result<Option<Contact>, StoreError> {
+        self.let_others_in().await;
+        Ok(self
+            .lock()
+            .contacts
+            .get(&(tenant.clone(), id.clone()))
+            .cloned())
+    }
+
+    async fn account(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+        beside: Option<&ObjectKey>,
+    ) -> Result<Account, StoreError> {
+        let key = (tenant.clone(), customer.clone());
+        let mut account = self
+            .lock()
+            .accounts
+            .get(&key)
+            .map(|objects| objects.working_set.clone())
+            .unwrap_or_default();
+        if self.torn {
+            // As if each object were on a page of its own: later pages are read later.
+            let subscriptions: Vec<_> = account.subscriptions.keys().cloned().collect();
+            for id in subscriptions {
+                self.let_others_in().await;
+                let key_of = ObjectKey::Subscription(id);
+                let read = self
+                    .lock()
+                    .accounts
+                    .get(&key)
+                    .and_then(|o| o.working_set.object(&key_of));
+                if let Some((rev, object)) = read {
+                    account.insert(key_of, rev, object);
+                }
+            }
+        }
+        if let Some(beside) = beside {
+            self.let_others_in().await;
+            let inner = self.lock();
+            let found = inner
+                .accounts
+                .get(&key)
+                .and_then(|objects| objects.beside.get(beside));
+            if let Some((rev, object)) = found {
+                account.insert(beside.clone(), *rev, object.clone());
+            }
+        }
+        Ok(account)
+    }
+
+    async fn catalog(
+        &self,
+        tenant: &TenantId,
+        keys: &BTreeSet<CatalogKey>,
+    ) -> Result<Catalog, StoreError> {
+        let inner = self.lock();
+        let mut catalog = Catalog::default();
+        for key in keys {
+            if let Some(entry) = inner.catalog.get(&(tenant.clone(), key.sort_key())) {
+                catalog.insert(&entry.value);
+            }
+        }
+        Ok(catalog)
+    }
+
+    async fn catalog_entry(
+        &self,
+        tenant: &TenantId,
+        key: &CatalogKey,
+    ) -> Result<Option<Stored<CatalogEntry>>, StoreError> {
+        Ok(self
+            .lock()
+            .catalog
+            .get(&(tenant.clone(), key.sort_key()))
+            .cloned())
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
+        self.let_others_in().await;
+        let mut inner = self.lock();
+        inner.check(commit)?;
+        inner.write(commit);
+        Ok(())
+    }
+
+    async fn ledger(
+        &self,
+        tenant: &TenantId,
+        cause: &Cause,
+    ) -> Result<Option<LedgerEntry>, StoreError> {
+        let inner = self.lock();
+        let found = inner.ledger.get(&(tenant.clone(), cause.clone()));
+        Ok(found.map(|(entry, published)| {
+            let outbox = if *published {
+                Vec::new()
+            } else {
+                entry.outbox.clone()
+            };
+            LedgerEntry {
+                outbox,
+                ..entry.clone()
+            }
+        }))
+    }
+
+    async fn published(&self, tenant: &TenantId, cause: &Cause) -> Result<(), StoreError> {
+        let keep = self.keep_published;
+        if let Some((entry, published)) =
+            self.lock().ledger.get_mut(&(tenant.clone(), cause.clone()))
+        {
+            *published = true;
+            if !keep {
+                entry.outbox.clear();
+            }
+        }
+        Ok(())
+    }
+
+    async fn pending(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let inner = self.lock();
+        let waiting = inner
+            .ledger
+            .values()
+            .filter(|(entry, published)| !published && entry.processed_at < before);
+        Ok(waiting
+            .map(|(entry, _)| entry.clone())
+            .take(limit)
+            .collect())
+    }
+
+    async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
+        let key = (
+            parked.tenant.clone(),
+            parked.reason.place(),
+            parked.cause.clone(),
+        );
+        self.lock().parked.insert(key, parked.clone());
+        Ok(())
+    }
+
+    async fn parked(&self, tenant: &TenantId, place: &str) -> Result<Vec<Parked>, StoreError> {
+        let inner = self.lock();
+        let here = inner
+            .parked
+            .iter()
+            .filter(|((t, p, _), _)| t == tenant && p == place);
+        Ok(here.map(|(_, parked)| parked.clone()).collect())
+    }
+
+    async fn unpark(&self, parked: &Parked) -> Result<(), StoreError> {
+        let key = (
+            parked.tenant.clone(),
+            parked.reason.place(),
+            parked.cause.clone(),
+        );
+        self.lock().parked.remove(&key);
+        Ok(())
+    }
+}
+
+/// A bus in memory: it keeps what was published.
+#[derive(Debug, Default)]
+pub struct MemoryBus(Mutex<Vec<Outgoing>>);
+
+impl MemoryBus {
+    /// Everything that was published, in order, with repeats.
+    #[must_use]
+    pub fn published(&self) -> Vec<Outgoing> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Publisher for MemoryBus {
+    async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
+        let mut published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        published.extend(events.iter().copied().cloned());
+        BTreeSet::new()
+    }
+}
+
+/// A clock that stands still.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StoppedClock(pub Timestamp);
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}

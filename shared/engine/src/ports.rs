@@ -1,0 +1,314 @@
+//! What the engine needs of the outside: a store with conditional commits, and a publisher.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use paygraph_domain::account::{
+    Account, Catalog, CatalogEntry, CatalogKey, Object, ObjectKey, Stored,
+};
+use paygraph_domain::audit::Change;
+use paygraph_domain::contact::Contact;
+use paygraph_domain::fact::{Link, Source};
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::Outgoing;
+
+/// Trouble with the store.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed: {context}")]
+pub struct StoreError {
+    /// What was tried.
+    pub context: String,
+    /// Whether another attempt may succeed.
+    pub retry: bool,
+    /// What went wrong.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Why a commit did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The ledger has the cause already.
+    #[error("this cause was committed before")]
+    Duplicate,
+    /// Something that was loaded has changed since, or the store is busy: load again.
+    #[error("what was loaded has changed")]
+    Conflict,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One cause that was processed, with what is to be published of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What was processed.
+    pub cause: Cause,
+    /// Stripe's event type.
+    pub event_type: String,
+    /// Stripe's second.
+    pub at: Timestamp,
+    /// When it was processed, by our clock.
+    pub processed_at: Timestamp,
+    /// `applied`, `stale`, `known` or `passed_on`.
+    pub disposition: String,
+    /// What is still to be published; empty once it is.
+    pub outbox: Vec<Outgoing>,
+}
+
+/// A contact to be written or removed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContactWrite {
+    /// As it shall be.
+    pub contact: Contact,
+    /// The version that was loaded; 0 when there was none.
+    pub expected: u64,
+    /// Remove it instead: nothing holds it any more.
+    pub remove: bool,
+}
+
+/// An object to be written. Its rev is one more than the one that was loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectWrite {
+    /// The Stripe customer that it belongs to.
+    pub customer: StripeCustomerId,
+    /// Its name.
+    pub key: ObjectKey,
+    /// Its new rev.
+    pub rev: u64,
+    /// As it shall be.
+    pub object: Object,
+}
+
+/// The link from a Stripe customer to its contact, to be made or moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripeLinkWrite {
+    /// The Stripe customer.
+    pub customer: StripeCustomerId,
+    /// Where it led; none when it is new.
+    pub from: Option<CustomerId>,
+    /// Where it shall lead.
+    pub to: CustomerId,
+}
+
+/// Under whose key an audit entry stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditOwner {
+    /// A Stripe customer: it stays with it, whatever is linked.
+    Stripe(StripeCustomerId),
+    /// A contact: what the tenant itself changed.
+    Contact(CustomerId),
+}
+
+/// One entry of the audit trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Under whose key it stands.
+    pub owner: AuditOwner,
+    /// When it happened at Stripe.
+    pub at: Timestamp,
+    /// Which path found it.
+    pub source: Source,
+    /// What made it.
+    pub cause: Cause,
+    /// Every changed field.
+    pub changes: Vec<Change>,
+}
+
+/// Everything that one cause changes, written together or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The marker that the cause was processed, with its outbox.
+    pub ledger: Option<LedgerEntry>,
+    /// Contacts; two when a Stripe customer moves.
+    pub contacts: Vec<ContactWrite>,
+    /// Objects.
+    pub objects: Vec<ObjectWrite>,
+    /// The Stripe customer's link to its contact, when it is new or moves.
+    pub stripe_link: Option<StripeLinkWrite>,
+    /// Names under which the Stripe customer can be found.
+    pub links: Vec<(Link, StripeCustomerId)>,
+    /// An entry of the catalog.
+    pub catalog: Option<(CatalogKey, Stored<CatalogEntry>)>,
+    /// The audit entry, when something changed.
+    pub audit: Option<AuditEntry>,
+}
+
+impl Commit {
+    /// A commit of nothing yet.
+    #[must_use]
+    pub fn new(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            ledger: None,
+            contacts: Vec::new(),
+            objects: Vec::new(),
+            stripe_link: None,
+            links: Vec::new(),
+            catalog: None,
+            audit: None,
+        }
+    }
+}
+
+/// Why a message waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkReason {
+    /// It names no customer, and the charge that leads to one was not seen yet.
+    UnknownCharge(String),
+    /// It names no customer, and the payment intent that leads to one was not seen yet.
+    UnknownPaymentIntent(String),
+    /// It was too large for the queue, so that only its id came.
+    TooLarge,
+    /// It names a connected account of no tenant.
+    UnknownAccount(String),
+}
+
+impl ParkReason {
+    /// The place in which such messages wait together, as part of a key.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::UnknownCharge(id) => format!("charge#{id}"),
+            Self::UnknownPaymentIntent(id) => format!("payment_intent#{id}"),
+            Self::TooLarge => "too_large".to_owned(),
+            Self::UnknownAccount(id) => format!("account#{id}"),
+        }
+    }
+}
+
+impl From<&Link> for ParkReason {
+    fn from(link: &Link) -> Self {
+        match link {
+            Link::Charge(id) => Self::UnknownCharge(id.to_string()),
+            Link::PaymentIntent(id) => Self::UnknownPaymentIntent(id.to_string()),
+        }
+    }
+}
+
+/// A message that waits, in plain sight, for something that it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its cause.
+    pub cause: Cause,
+    /// Why it waits.
+    pub reason: ParkReason,
+    /// When it was parked, by our clock.
+    pub parked_at: Timestamp,
+    /// The event, verbatim; empty when only its id came.
+    pub event: String,
+}
+
+type Answer<T> = Result<T, StoreError>;
+
+/// Where everything is kept. Every read is consistent unless it says otherwise.
+pub trait Store: Sync {
+    /// The tenant's settings. May be some seconds old.
+    fn settings(&self, tenant: &TenantId) -> impl Future<Output = Answer<Arc<Settings>>> + Send;
+
+    /// The contact that a Stripe customer belongs to.
+    fn contact_of(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+    ) -> impl Future<Output = Answer<Option<CustomerId>>> + Send;
+
+    /// The Stripe customer that a charge or payment intent belongs to.
+    fn customer_by(
+        &self,
+        tenant: &TenantId,
+        link: &Link,
+    ) -> impl Future<Output = Answer<Option<StripeCustomerId>>> + Send;
+
+    /// A contact.
+    fn contact(
+        &self,
+        tenant: &TenantId,
+        id: &CustomerId,
+    ) -> impl Future<Output = Answer<Option<Contact>>> + Send;
+
+    /// A Stripe customer's working set, and one object beside it. The reads of several objects are
+    /// not one snapshot: compare [`Account::digest`].
+    fn account(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+        beside: Option<&ObjectKey>,
+    ) -> impl Future<Output = Answer<Account>> + Send;
+
+    /// Catalog entries, for reading. May be some seconds old.
+    fn catalog(
+        &self,
+        tenant: &TenantId,
+        keys: &BTreeSet<CatalogKey>,
+    ) -> impl Future<Output = Answer<Catalog>> + Send;
+
+    /// A catalog entry, for changing.
+    fn catalog_entry(
+        &self,
+        tenant: &TenantId,
+        key: &CatalogKey,
+    ) -> impl Future<Output = Answer<Option<Stored<CatalogEntry>>>> + Send;
+
+    /// Writes everything or nothing.
+    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// What was processed under a cause.
+    fn ledger(
+        &self,
+        tenant: &TenantId,
+        cause: &Cause,
+    ) -> impl Future<Output = Answer<Option<LedgerEntry>>> + Send;
+
+    /// Notes that a cause's outbox was published.
+    fn published(
+        &self,
+        tenant: &TenantId,
+        cause: &Cause,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Entries whose outbox still waits, processed before an instant. Eventually consistent.
+    fn pending(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Answer<Vec<LedgerEntry>>> + Send;
+
+    /// Parks a message. Parking it again changes nothing.
+    fn park(&self, parked: &Parked) -> impl Future<Output = Answer<()>> + Send;
+
+    /// The messages that wait in one place.
+    fn parked(
+        &self,
+        tenant: &TenantId,
+        place: &str,
+    ) -> impl Future<Output = Answer<Vec<Parked>>> + Send;
+
+    /// Takes a message out of its place.
+    fn unpark(&self, parked: &Parked) -> impl Future<Output = Answer<()>> + Send;
+}
+
+/// Where events go.
+pub trait Publisher: Sync {
+    /// Publishes events, as many as it can. Gives the places of those that it could not.
+    fn publish(&self, events: &[&Outgoing]) -> impl Future<Output = BTreeSet<usize>> + Send;
+}
+
+/// Our own clock, for what is not Stripe's time.
+pub trait Clock: Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}

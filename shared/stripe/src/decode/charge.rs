@@ -1,0 +1,81 @@
+//! `charge.*` and `refund.*`
+
+use paygraph_domain::fact::Body;
+use paygraph_domain::id::StripeId;
+use paygraph_domain::money::Currency;
+use paygraph_domain::objects::charge::{Charge, Refund, Status};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Decoded, Hint};
+use crate::event::ObjectError;
+use crate::wire::{Ref, customer, id, time};
+
+#[derive(Deserialize)]
+struct ChargeWire {
+    id: String,
+    customer: Option<Ref>,
+    status: Option<String>,
+    currency: Option<String>,
+    #[serde(default)]
+    amount: i64,
+    #[serde(default)]
+    amount_refunded: i64,
+    payment_intent: Option<Ref>,
+    // Gone since 2025-03-31.
+    invoice: Option<Ref>,
+    failure_code: Option<String>,
+    created: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct RefundWire {
+    id: String,
+    charge: Option<Ref>,
+    payment_intent: Option<Ref>,
+    #[serde(default)]
+    amount: i64,
+    currency: Option<String>,
+    status: Option<String>,
+}
+
+pub(super) fn money_of(code: Option<&String>) -> Result<Currency, ObjectError> {
+    let code = code.ok_or(ObjectError::Missing("currency"))?;
+    Currency::parse(code).map_err(|_| ObjectError::Missing("currency"))
+}
+
+pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
+    let wire: ChargeWire = serde_json::from_str(raw.get())?;
+    let charge = Charge {
+        id: StripeId::parse(wire.id)?,
+        status: Status::from(wire.status.unwrap_or_default()),
+        currency: money_of(wire.currency.as_ref())?,
+        amount: wire.amount,
+        amount_refunded: wire.amount_refunded,
+        payment_intent: id(wire.payment_intent.as_ref())?,
+        invoice: id(wire.invoice.as_ref())?,
+        decline_code: wire.failure_code,
+        created: time(wire.created).unwrap_or(hint.at),
+    };
+    let customer = customer(wire.customer.as_ref())?;
+    Ok(Some(Decoded {
+        customer,
+        body: Body::Charge(charge),
+    }))
+}
+
+pub(super) fn refund_event(raw: &RawValue, _: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
+    let wire: RefundWire = serde_json::from_str(raw.get())?;
+    let refund = Refund {
+        id: StripeId::parse(wire.id)?,
+        charge: id(wire.charge.as_ref())?,
+        payment_intent: id(wire.payment_intent.as_ref())?,
+        amount: wire.amount,
+        currency: money_of(wire.currency.as_ref())?,
+        failed: matches!(wire.status.as_deref(), Some("failed" | "canceled")),
+    };
+    Ok(Some(Decoded {
+        customer: None,
+        body: Body::Refund(refund),
+    }))
+}
