@@ -1,2 +1,34 @@
-//! The `paygraph` command.
-fn main() {}
+//! The `paygraph` command. One file per subcommand; this one lists them.
+
+mod fold;
+mod input;
+mod mrr;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Stripe billing in the contact graph: the command of its engineers and operators.
+#[derive(Parser)]
+#[command(name = "paygraph", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Fold(fold::Fold),
+    Mrr(mrr::Mrr),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Fold(command) => command.run(),
+        Command::Mrr(command) => command.run(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

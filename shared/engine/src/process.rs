@@ -2,11 +2,11 @@
 
 use paygraph_domain::account::{Account, Catalog, ObjectKey};
 use paygraph_domain::apply::{Applied, apply, apply_catalog, catalog_key};
-use paygraph_domain::contact::{Contact, contact_of};
+use paygraph_domain::contact::{Contact, Outcome, contact_of};
 use paygraph_domain::fact::{Fact, Link, Source};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::order::Disposition;
-use paygraph_domain::rollup::{Context, Totals, catalog_keys, rollup};
+use paygraph_domain::rollup::{Context, Rollup, Totals, catalog_keys, rollup};
 use paygraph_domain::settings::Settings;
 use paygraph_stripe::decode::{About, about, decode};
 use paygraph_stripe::event::{DecodeError, StripeEvent};
@@ -34,6 +34,35 @@ pub enum Done {
     Parked(ParkReason),
     /// A test event on a live deployment.
     Ignored,
+}
+
+/// A processed message, with those that had waited for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Processed {
+    /// What became of the message.
+    pub done: Done,
+    /// Messages that were parked until this one came, and are committed now.
+    pub released: Vec<LedgerEntry>,
+}
+
+impl Processed {
+    fn alone(done: Done) -> Self {
+        Self {
+            done,
+            released: Vec::new(),
+        }
+    }
+
+    /// The entries whose outboxes are to be published.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<LedgerEntry> {
+        let mut entries = self.released;
+        match self.done {
+            Done::Committed(entry) | Done::Duplicate(entry) => entries.push(*entry),
+            Done::Parked(_) | Done::Ignored => {}
+        }
+        entries
+    }
 }
 
 /// Why a message was not processed.
@@ -97,10 +126,10 @@ impl<S: Store, C: Clock> Engine<S, C> {
         text: &str,
         source: Source,
         deadline: Deadline,
-    ) -> Result<Done, ProcessError> {
+    ) -> Result<Processed, ProcessError> {
         let event = StripeEvent::parse(text)?;
         if self.livemode && !event.livemode {
-            return Ok(Done::Ignored);
+            return Ok(Processed::alone(Done::Ignored));
         }
         let fact = decode(&event)?.map(|fact| Fact { source, ..fact });
         let about = about(&event);
@@ -112,14 +141,14 @@ impl<S: Store, C: Clock> Engine<S, C> {
             text,
             deadline,
         };
-        let done = match fact {
-            None => self.pass_on(&message).await?,
-            Some(fact) if catalog_key(&fact.body).is_some() => {
-                self.process_catalog(&message, &fact).await?
-            }
-            Some(fact) => self.process_fact(&message, fact).await?,
-        };
-        Ok(done)
+        match fact {
+            None => self.pass_on(&message).await.map(Processed::alone),
+            Some(fact) if catalog_key(&fact.body).is_some() => self
+                .process_catalog(&message, &fact)
+                .await
+                .map(Processed::alone),
+            Some(fact) => self.process_fact(&message, fact).await,
+        }
     }
 
     /// Parks a message that waits for something outside the events.
@@ -147,7 +176,11 @@ impl<S: Store, C: Clock> Engine<S, C> {
         Ok(Done::Parked(reason))
     }
 
-    async fn process_fact(&self, message: &Message<'_>, fact: Fact) -> Result<Done, ProcessError> {
+    async fn process_fact(
+        &self,
+        message: &Message<'_>,
+        fact: Fact,
+    ) -> Result<Processed, ProcessError> {
         let leads = fact.body.leads();
         let customer = match &fact.customer {
             Some(customer) => Some(customer.clone()),
@@ -155,16 +188,17 @@ impl<S: Store, C: Clock> Engine<S, C> {
         };
         let customer = match (customer, leads.first()) {
             (Some(customer), _) => customer,
-            (None, None) => return self.pass_on(message).await,
+            (None, None) => return self.pass_on(message).await.map(Processed::alone),
             (None, Some(lead)) => {
                 let cause = message.event.id.clone();
-                self.park(message.tenant, cause, lead.into(), message.text)
+                let parked = self
+                    .park(message.tenant, cause, lead.into(), message.text)
                     .await?;
                 // The charge may have come between the look and the parking. Whoever makes a link
                 // looks for parked messages afterwards, so one of the two sees the other.
                 match self.follow(message.tenant, &leads).await? {
                     Some(customer) => customer,
-                    None => return Ok(Done::Parked(lead.into())),
+                    None => return Ok(Processed::alone(parked)),
                 }
             }
         };
@@ -174,12 +208,13 @@ impl<S: Store, C: Clock> Engine<S, C> {
         };
         let (done, named) = self.process_account(message, &customer, &fact).await?;
         for lead in &leads {
-            self.release(message, lead, Some(&message.event.id)).await?;
+            self.take_out(message, lead).await?;
         }
+        let mut released = Vec::new();
         for link in &named {
-            self.release(message, link, None).await?;
+            released.extend(self.release(message, link).await?);
         }
-        Ok(done)
+        Ok(Processed { done, released })
     }
 
     async fn follow(
@@ -195,29 +230,36 @@ impl<S: Store, C: Clock> Engine<S, C> {
         Ok(None)
     }
 
-    /// Processes the messages that waited for a link; or takes just the one of `only` out, which
-    /// has been processed.
+    /// Takes a message, which has been processed, out of the place in which it may have waited.
+    async fn take_out(&self, message: &Message<'_>, lead: &Link) -> Result<(), StoreError> {
+        let place = ParkReason::from(lead).place();
+        for parked in self.store.parked(message.tenant, &place).await? {
+            if parked.cause == message.event.id {
+                self.store.unpark(&parked).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Processes the messages that waited for a link.
     async fn release(
         &self,
         message: &Message<'_>,
         link: &Link,
-        only: Option<&Cause>,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<Vec<LedgerEntry>, ProcessError> {
         let place = ParkReason::from(link).place();
+        let mut entries = Vec::new();
         for parked in self.store.parked(message.tenant, &place).await? {
-            match only {
-                Some(cause) if &parked.cause == cause => {}
-                Some(_) => continue,
-                None => {
-                    let text = &parked.event;
-                    let again =
-                        self.process(message.tenant, text, message.source, message.deadline);
-                    Box::pin(again).await?;
-                }
-            }
+            let again = self.process(
+                message.tenant,
+                &parked.event,
+                message.source,
+                message.deadline,
+            );
+            entries.extend(Box::pin(again).await?.into_entries());
             self.store.unpark(&parked).await?;
         }
-        Ok(())
+        Ok(entries)
     }
 
     async fn process_account(
@@ -326,51 +368,23 @@ impl<S: Store, C: Clock> Engine<S, C> {
             .iter()
             .map(|link| (link.clone(), customer.clone()))
             .collect();
-
-        let (mut target, left) = self
+        // As it was when the account was loaded: a link made since then must fail the commit.
+        let from = contact.as_ref().map(|contact| contact.id.clone());
+        let (target, left) = self
             .target(message.tenant, customer, contact, wanted)
             .await?;
-        let from = match &left {
-            Some(left) => Some(left.id.clone()),
-            None => target
-                .accounts
-                .contains_key(customer)
-                .then(|| target.id.clone()),
-        };
-        let mut events: Vec<_> = applied.events.into_iter().map(named).collect();
-        let mut changes = applied.changes;
-        if let Some(mut left) = left {
-            let expected = left.version;
-            let outcome = left.release(customer, settings, now);
-            let remove = left.is_vacant();
-            if !remove {
-                events.extend(outcome.events.into_iter().map(named));
-            }
-            commit.contacts.push(ContactWrite {
-                contact: left,
-                expected,
-                remove,
-            });
-        }
-        let expected = target.version;
-        let outcome = target.settle(customer, rollup, settings, now);
-        events.extend(outcome.events.into_iter().map(named));
-        changes.extend(outcome.changes);
-        if from.as_ref() != Some(&target.id) {
-            let to = target.id.clone();
-            commit.stripe_link = Some(StripeLinkWrite {
-                customer: customer.clone(),
-                from,
-                to,
-            });
-        }
-        let outbox = message.seal(Some(&target.id), Some(customer), events);
+        let id = target.id.clone();
+        let moved = move_account(&mut commit, customer, target, left, from, rollup, context);
+        let events = applied
+            .events
+            .into_iter()
+            .chain(moved.events)
+            .map(named)
+            .collect();
+        let outbox = message.seal(Some(&id), Some(customer), events);
         commit.ledger = Some(self.entry(message, applied.disposition, outbox));
-        commit.contacts.push(ContactWrite {
-            contact: target,
-            expected,
-            remove: false,
-        });
+        let mut changes = applied.changes;
+        changes.extend(moved.changes);
         commit.audit = (!changes.is_empty()).then(|| AuditEntry {
             owner: AuditOwner::Stripe(customer.clone()),
             at: fact.at,
@@ -540,6 +554,52 @@ impl Message<'_> {
         };
         let passed_on = passed_on(&self.event, &self.about);
         seal(subject, std::iter::once(passed_on).chain(events).collect())
+    }
+}
+
+/// Puts a Stripe customer's new roll-up into its contact, and out of the one that it leaves.
+fn move_account(
+    commit: &mut Commit,
+    customer: &StripeCustomerId,
+    mut target: Contact,
+    left: Option<Contact>,
+    from: Option<CustomerId>,
+    rollup: Rollup,
+    context: Context<'_>,
+) -> Outcome {
+    let mut events = Vec::new();
+    if let Some(mut left) = left {
+        let expected = left.version;
+        let outcome = left.release(customer, context.settings, context.now);
+        let remove = left.is_vacant();
+        if !remove {
+            events = outcome.events;
+        }
+        commit.contacts.push(ContactWrite {
+            contact: left,
+            expected,
+            remove,
+        });
+    }
+    let expected = target.version;
+    let outcome = target.settle(customer, rollup, context.settings, context.now);
+    events.extend(outcome.events);
+    if from.as_ref() != Some(&target.id) {
+        let to = target.id.clone();
+        commit.stripe_link = Some(StripeLinkWrite {
+            customer: customer.clone(),
+            from,
+            to,
+        });
+    }
+    commit.contacts.push(ContactWrite {
+        contact: target,
+        expected,
+        remove: false,
+    });
+    Outcome {
+        events,
+        changes: outcome.changes,
     }
 }
 

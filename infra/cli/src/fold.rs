@@ -1,0 +1,256 @@
+//! `paygraph fold`: a history of events through the worker's own core, in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use paygraph_domain::account::Object;
+use paygraph_domain::fact::Source;
+use paygraph_domain::id::TenantId;
+use paygraph_domain::rollup::{Context, rollup};
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use paygraph_domain::view;
+use paygraph_engine::Deadline;
+use paygraph_engine::envelope::Outgoing;
+use paygraph_engine::memory::{MemoryStore, StoppedClock};
+use paygraph_engine::ports::Publisher;
+use paygraph_engine::process::Engine;
+use paygraph_engine::publish::publish;
+use paygraph_stripe::event::StripeEvent;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::input;
+
+/// Fold Stripe events, in any order and with duplicates, into customers, subscriptions, invoices
+/// and the events that paygraph would publish.
+///
+/// Works without access to Stripe: subscriptions of which only an API call could tell all are
+/// listed in `needs_refetch`.
+#[derive(Args)]
+pub struct Fold {
+    /// A file with one event per line; `-` reads standard input
+    file: Option<PathBuf>,
+    /// The instant at which the result is asked, in RFC 3339 [default: the newest `created`]
+    #[arg(long, value_parser = input::instant)]
+    now: Option<Timestamp>,
+    /// The tenant's settings [default: those of infra/catalog/settings.json]
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+/// A line that is no event that paygraph can read.
+#[derive(Debug, Serialize)]
+struct Rejected {
+    line: usize,
+    error: String,
+}
+
+/// What comes out.
+#[derive(Serialize)]
+struct Folded {
+    customers: Vec<view::CustomerView>,
+    subscriptions: Vec<view::SubscriptionView>,
+    invoices: Vec<view::InvoiceView>,
+    events: Vec<Box<RawValue>>,
+    needs_refetch: BTreeSet<paygraph_domain::id::StripeId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rejected: Vec<Rejected>,
+}
+
+impl Fold {
+    /// Reads, folds, prints.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let settings = input::settings(self.settings.as_ref())?;
+        let input = input::open(self.file.as_deref())?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let folded = runtime.block_on(fold(input, settings, self.now))?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        serde_json::to_writer(&mut out, &folded)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+        for Rejected { line, error } in &folded.rejected {
+            eprintln!("error: line {line}: {error}");
+        }
+        let clean = folded.rejected.is_empty();
+        Ok(if clean {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+async fn fold(
+    mut input: Box<dyn BufRead>,
+    settings: Settings,
+    now: Option<Timestamp>,
+) -> anyhow::Result<Folded> {
+    let tenant = TenantId::parse("default")?;
+    let store = MemoryStore::new(settings.clone());
+    let engine = Engine {
+        store,
+        clock: StoppedClock::default(),
+        livemode: false,
+    };
+    let bus = Lines::default();
+    let (mut newest, mut rejected) = (None, Vec::new());
+    let mut text = String::new();
+    for line in 1.. {
+        text.clear();
+        if input
+            .read_line(&mut text)
+            .with_context(|| format!("cannot read line {line}"))?
+            == 0
+        {
+            break;
+        }
+        if text.trim().is_empty() {
+            continue;
+        }
+        // There is nobody else in this store, so nothing is ever waited for.
+        let deadline = Deadline::after(Duration::from_secs(60));
+        match engine
+            .process(&tenant, text.trim(), Source::Webhook, deadline)
+            .await
+        {
+            Ok(processed) => {
+                newest = newest.max(
+                    StripeEvent::parse(text.trim())
+                        .ok()
+                        .map(|event| event.created),
+                );
+                publish(&engine.store, &bus, &processed.into_entries()).await?;
+            }
+            Err(error) => rejected.push(Rejected {
+                line,
+                error: chain(&error),
+            }),
+        }
+    }
+    let now = now.or(newest).unwrap_or_default();
+    let mut folded = look(&engine.store, &tenant, &settings, now);
+    folded.events = bus.into_lines();
+    folded.rejected = rejected;
+    Ok(folded)
+}
+
+/// An error with what caused it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Looks at the store as the read API would at `now`, with all that the catalog knows by then.
+fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timestamp) -> Folded {
+    let catalog = store.whole_catalog(tenant);
+    let context = Context {
+        settings,
+        catalog: &catalog,
+        now,
+    };
+    let accounts = store.accounts();
+    let mut folded = Folded {
+        customers: Vec::new(),
+        subscriptions: Vec::new(),
+        invoices: Vec::new(),
+        events: Vec::new(),
+        needs_refetch: BTreeSet::new(),
+        rejected: Vec::new(),
+    };
+    let mut contacts = store.contacts();
+    let mut rollups: BTreeMap<_, _> = contacts
+        .iter_mut()
+        .flat_map(|contact| contact.accounts.iter_mut())
+        .collect();
+    for (customer, account, beside) in &accounts {
+        if let Some(held) = rollups.get_mut(customer) {
+            **held = rollup(account, held.totals.clone(), context);
+            folded
+                .needs_refetch
+                .extend(held.needs_refetch.iter().cloned());
+        }
+        for stored in account.subscriptions.values() {
+            let shown = view::subscription(customer, &stored.value, account, context);
+            folded.subscriptions.push(shown);
+        }
+        for object in beside {
+            if let Object::Invoice(state) = object {
+                folded.invoices.push(view::invoice(customer, state));
+            }
+        }
+    }
+    drop(rollups);
+    for contact in &mut contacts {
+        contact.evaluated_at = now;
+    }
+    folded.customers = contacts
+        .iter()
+        .map(|contact| view::customer(contact, settings))
+        .collect();
+    folded.subscriptions.sort_by(|a, b| a.id.cmp(&b.id));
+    folded
+        .invoices
+        .sort_by(|a, b| (b.created, &a.id).cmp(&(a.created, &b.id)));
+    folded
+}
+
+/// A bus that keeps each event as the line it will be printed as.
+#[derive(Default)]
+struct Lines(Mutex<Vec<Box<RawValue>>>);
+
+/// An event as `fold` prints it.
+#[derive(Serialize)]
+struct Line<'a> {
+    detail_type: &'a str,
+    id: &'a str,
+    customer_id: Option<&'a str>,
+    stripe_customer_id: Option<&'a str>,
+    occurred_at: String,
+    source: Source,
+    cause: &'a str,
+    data: &'a serde_json::Value,
+}
+
+impl Lines {
+    fn into_lines(self) -> Vec<Box<RawValue>> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Publisher for Lines {
+    async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
+        let lines = events.iter().filter_map(|event| {
+            let detail = &event.detail;
+            serde_json::value::to_raw_value(&Line {
+                detail_type: &event.detail_type,
+                id: &detail.id,
+                customer_id: detail.customer_id.as_ref().map(|id| id.as_str()),
+                stripe_customer_id: detail.stripe_customer_id.as_ref().map(|id| id.as_str()),
+                occurred_at: detail.occurred_at.to_string(),
+                source: detail.source,
+                cause: detail.cause.as_str(),
+                data: &detail.data,
+            })
+            .ok()
+        });
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(lines);
+        BTreeSet::new()
+    }
+}
