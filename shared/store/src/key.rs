@@ -1,0 +1,152 @@
+//! The table's keys. Every one begins with the tenant.
+
+use paygraph_domain::fact::Link;
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::ports::AuditOwner;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// How many partitions a sparse index is spread over.
+pub const SHARDS: u64 = 16;
+/// The sort key of a contact.
+pub const CONTACT: &str = "CONTACT";
+/// The sort key of a link that leads to one thing.
+pub const LINK: &str = "LINK";
+/// The sort key of a ledger entry.
+pub const EVENT: &str = "EVENT";
+/// What the sort keys of a working set begin with.
+pub const STATE: &str = "STATE#";
+/// What the sort keys of invoices begin with.
+pub const INVOICE: &str = "INVOICE#";
+/// What the sort keys of audit entries begin with.
+pub const AUDIT: &str = "AUDIT#";
+
+/// Where a contact stands, with its own audit entries.
+#[must_use]
+pub fn contact(tenant: &TenantId, id: &CustomerId) -> String {
+    format!("T#{tenant}#C#{id}")
+}
+
+/// Where everything of a Stripe customer stands.
+#[must_use]
+pub fn stripe(tenant: &TenantId, customer: &StripeCustomerId) -> String {
+    format!("T#{tenant}#S#{customer}")
+}
+
+/// Where the link from a Stripe customer to its contact stands.
+#[must_use]
+pub fn stripe_link(tenant: &TenantId, customer: &StripeCustomerId) -> String {
+    format!("T#{tenant}#L#stripe#{customer}")
+}
+
+/// Where the link from a charge or payment intent to its Stripe customer stands.
+#[must_use]
+pub fn link(tenant: &TenantId, link: &Link) -> String {
+    match link {
+        Link::Charge(id) => format!("T#{tenant}#L#charge#{id}"),
+        Link::PaymentIntent(id) => format!("T#{tenant}#L#payment_intent#{id}"),
+    }
+}
+
+/// Where the tenant's catalog stands.
+#[must_use]
+pub fn catalog(tenant: &TenantId) -> String {
+    format!("T#{tenant}#CATALOG")
+}
+
+/// Where the ledger entry of a cause stands.
+#[must_use]
+pub fn ledger(tenant: &TenantId, cause: &Cause) -> String {
+    format!("T#{tenant}#E#{cause}")
+}
+
+/// Where messages wait together.
+#[must_use]
+pub fn parked(tenant: &TenantId, place: &str) -> String {
+    format!("T#{tenant}#PARKED#{place}")
+}
+
+/// Where everything that is parked can be listed, in the `tenant` index.
+#[must_use]
+pub fn parked_listing(tenant: &TenantId) -> String {
+    format!("T#{tenant}#PARKED")
+}
+
+/// Where all contacts can be listed, in the `tenant` index.
+#[must_use]
+pub fn contact_listing(tenant: &TenantId) -> String {
+    format!("T#{tenant}#CONTACTS")
+}
+
+/// Where a tenant's settings stand.
+#[must_use]
+pub fn tenant(tenant: &TenantId) -> String {
+    format!("T#{tenant}")
+}
+
+/// Where a tenant's last processed event is noted.
+#[must_use]
+pub fn health(tenant: &TenantId) -> String {
+    format!("T#{tenant}#HEALTH")
+}
+
+/// Where an API token stands, by its hash.
+#[must_use]
+pub fn token(tenant: &TenantId, hash: &str) -> String {
+    format!("T#{tenant}#TOKEN#{hash}")
+}
+
+/// Where an audit entry stands.
+#[must_use]
+pub fn audit_owner(tenant: &TenantId, owner: &AuditOwner) -> String {
+    match owner {
+        AuditOwner::Stripe(customer) => stripe(tenant, customer),
+        AuditOwner::Contact(id) => contact(tenant, id),
+    }
+}
+
+/// An instant as a part of a sort key: it sorts as text.
+#[must_use]
+pub fn instant(time: Timestamp) -> String {
+    format!("{:012}", time.unix().max(0))
+}
+
+/// The shard of the `pending` index that a cause is in.
+#[must_use]
+pub fn pending_shard(cause: &Cause) -> String {
+    pending(xxh3_64(cause.as_str().as_bytes()) % SHARDS)
+}
+
+/// A shard of the `pending` index.
+#[must_use]
+pub fn pending(shard: u64) -> String {
+    format!("P#{shard:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tenant_is_in_every_key_and_times_sort() {
+        let a = TenantId::parse("a").unwrap();
+        let cause = Cause::parse("evt_1").unwrap();
+        let customer = StripeCustomerId::parse("cus_1").unwrap();
+        for key in [
+            contact(&a, &customer.clone().into()),
+            stripe(&a, &customer),
+            stripe_link(&a, &customer),
+            catalog(&a),
+            ledger(&a, &cause),
+            parked(&a, "too_large"),
+            parked_listing(&a),
+            contact_listing(&a),
+            health(&a),
+            token(&a, "00"),
+        ] {
+            assert!(key.starts_with("T#a#"), "{key}");
+        }
+        let at = |seconds| instant(Timestamp::from_unix(seconds).unwrap());
+        assert!(at(999_999_999) < at(1_000_000_000));
+    }
+}

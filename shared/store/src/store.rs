@@ -1,0 +1,468 @@
+//! The engine's store over DynamoDB.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use paygraph_domain::account::{
+    Account, Catalog, CatalogEntry, CatalogKey, Object, ObjectKey, Stored,
+};
+use paygraph_domain::contact::Contact;
+use paygraph_domain::fact::Link;
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, StripeId, TenantId};
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::ports::{Commit, CommitError, LedgerEntry, Parked, Store, StoreError};
+
+use crate::cache::Cache;
+use crate::commit::{is_busy, refused, writes};
+use crate::item::{Item, doc, get_number, get_text, keyed, text, with_doc};
+use crate::key;
+
+/// How old settings and catalog entries may be.
+const KEEP: Duration = Duration::from_secs(60);
+/// The most keys that one BatchGetItem takes.
+const BATCH: usize = 100;
+/// How often keys that a batch left out are asked for again.
+const BATCH_ATTEMPTS: u32 = 5;
+
+/// One table.
+#[derive(Debug, Clone)]
+pub struct DynamoStore {
+    client: Client,
+    table: String,
+    default_settings: Arc<Settings>,
+    settings: Arc<Cache<TenantId, Arc<Settings>>>,
+    entries: Arc<Cache<(TenantId, CatalogKey), CatalogEntry>>,
+}
+
+/// An error of the SDK's with what was tried.
+pub(crate) fn failed(
+    context: &str,
+    retry: bool,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> StoreError {
+    StoreError {
+        context: context.to_owned(),
+        retry,
+        source: Some(Box::new(error)),
+    }
+}
+
+/// An error of a call: worth another attempt unless DynamoDB calls the request itself wrong.
+pub(crate) fn call_failed<E>(context: &str, error: SdkError<E>) -> StoreError
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let code = error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code);
+    let retry = !matches!(code, Some("ValidationException" | "AccessDeniedException"));
+    StoreError {
+        context: context.to_owned(),
+        retry,
+        source: Some(Box::new(error)),
+    }
+}
+
+impl DynamoStore {
+    /// The store over a table, for tenants that have no settings of their own yet.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>, default_settings: Settings) -> Self {
+        Self {
+            client,
+            table: table.into(),
+            default_settings: Arc::new(default_settings),
+            settings: Arc::new(Cache::new(KEEP)),
+            entries: Arc::new(Cache::new(KEEP)),
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// One item, read consistently.
+    pub(crate) async fn get(
+        &self,
+        pk: String,
+        sk: impl Into<String>,
+    ) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keyed(pk, sk)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| call_failed("reading an item", error))?;
+        Ok(answer.item)
+    }
+
+    /// All items of a partition whose sort keys begin so, read consistently, over all pages.
+    pub(crate) async fn query(&self, pk: String, begins: &str) -> Result<Vec<Item>, StoreError> {
+        let condition = if begins.is_empty() {
+            "pk = :pk"
+        } else {
+            "pk = :pk AND begins_with(sk, :begins)"
+        };
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression(condition)
+            .expression_attribute_values(":pk", text(pk));
+        if !begins.is_empty() {
+            query = query.expression_attribute_values(":begins", text(begins));
+        }
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let page = query
+                .clone()
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| call_failed("reading a partition", error))?;
+            items.extend(page.items.unwrap_or_default());
+            match page.last_evaluated_key {
+                Some(key) if !key.is_empty() => start = Some(key),
+                Some(_) | None => return Ok(items),
+            }
+        }
+    }
+
+    async fn put(&self, item: Item) -> Result<(), StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item));
+        put.send()
+            .await
+            .map_err(|error| call_failed("writing an item", error))?;
+        Ok(())
+    }
+
+    /// A commit of the ledger alone: half the write units of a transaction.
+    async fn commit_ledger(&self, item: Item) -> Result<(), CommitError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)");
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => {
+                    CommitError::Duplicate
+                }
+                Some(service) if is_busy(service.code()) => CommitError::Conflict,
+                Some(_) | None => CommitError::Store(call_failed("writing the ledger", error)),
+            }),
+        }
+    }
+
+    async fn batch(
+        &self,
+        tenant: &TenantId,
+        keys: &[&CatalogKey],
+    ) -> Result<Vec<Item>, StoreError> {
+        let wanted = keys
+            .iter()
+            .map(|k| keyed(key::catalog(tenant), k.sort_key()))
+            .collect();
+        let mut request = KeysAndAttributes::builder()
+            .set_keys(Some(wanted))
+            .build()
+            .map_err(|error| failed("reading the catalog", false, error))?;
+        let mut items = Vec::new();
+        for attempt in 0..BATCH_ATTEMPTS {
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, request)
+                .send()
+                .await
+                .map_err(|error| call_failed("reading the catalog", error))?;
+            items.extend(answer.responses.unwrap_or_default().into_values().flatten());
+            match answer
+                .unprocessed_keys
+                .and_then(|mut left| left.remove(&self.table))
+            {
+                Some(left) if !left.keys.is_empty() => request = left,
+                Some(_) | None => return Ok(items),
+            }
+            tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
+        }
+        let context = "the table was too busy to read the catalog".to_owned();
+        Err(StoreError {
+            context,
+            retry: true,
+            source: None,
+        })
+    }
+}
+
+/// The object that a sort key of the working set names.
+fn object_key(sort: &str) -> Option<ObjectKey> {
+    let name = sort.strip_prefix(key::STATE)?;
+    let Some((kind, id)) = name.split_once('#') else {
+        return (name == "CUSTOMER").then_some(ObjectKey::Customer);
+    };
+    let id = StripeId::parse(id).ok()?;
+    match kind {
+        "SUB" => Some(ObjectKey::Subscription(id)),
+        "PM" => Some(ObjectKey::PaymentMethod(id)),
+        "DP" => Some(ObjectKey::Dispute(id)),
+        "DI" => Some(ObjectKey::Discount(id)),
+        "SS" => Some(ObjectKey::Schedule(id)),
+        _ => None,
+    }
+}
+
+impl Store for DynamoStore {
+    async fn settings(&self, tenant: &TenantId) -> Result<Arc<Settings>, StoreError> {
+        if let Some(settings) = self.settings.get(tenant) {
+            return Ok(settings);
+        }
+        let settings = match self.get(key::tenant(tenant), "SETTINGS").await? {
+            Some(item) => Arc::new(doc(&item)?),
+            None => Arc::clone(&self.default_settings),
+        };
+        self.settings.put(tenant.clone(), Arc::clone(&settings));
+        Ok(settings)
+    }
+
+    async fn contact_of(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+    ) -> Result<Option<CustomerId>, StoreError> {
+        let item = self
+            .get(key::stripe_link(tenant, customer), key::LINK)
+            .await?;
+        let contact = item.as_ref().and_then(|item| get_text(item, "contact"));
+        Ok(contact.and_then(|id| CustomerId::parse(id).ok()))
+    }
+
+    async fn customer_by(
+        &self,
+        tenant: &TenantId,
+        link: &Link,
+    ) -> Result<Option<StripeCustomerId>, StoreError> {
+        let item = self.get(key::link(tenant, link), key::LINK).await?;
+        let customer = item.as_ref().and_then(|item| get_text(item, "customer"));
+        Ok(customer.and_then(|id| StripeCustomerId::parse(id).ok()))
+    }
+
+    async fn contact(
+        &self,
+        tenant: &TenantId,
+        id: &CustomerId,
+    ) -> Result<Option<Contact>, StoreError> {
+        let item = self.get(key::contact(tenant, id), key::CONTACT).await?;
+        item.as_ref().map(doc).transpose()
+    }
+
+    async fn account(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+        beside: Option<&ObjectKey>,
+    ) -> Result<Account, StoreError> {
+        let pk = key::stripe(tenant, customer);
+        let mut account = Account::default();
+        for item in self.query(pk.clone(), key::STATE).await? {
+            if let Some(object_key) = get_text(&item, "sk").and_then(object_key) {
+                account.insert(object_key, get_number(&item, "rev"), doc::<Object>(&item)?);
+            }
+        }
+        if let Some(beside) = beside
+            && let Some(item) = self.get(pk, beside.sort_key()).await?
+        {
+            account.insert(beside.clone(), get_number(&item, "rev"), doc(&item)?);
+        }
+        Ok(account)
+    }
+
+    async fn catalog(
+        &self,
+        tenant: &TenantId,
+        keys: &BTreeSet<CatalogKey>,
+    ) -> Result<Catalog, StoreError> {
+        let mut catalog = Catalog::default();
+        let mut missing = Vec::new();
+        for wanted in keys {
+            match self.entries.get(&(tenant.clone(), wanted.clone())) {
+                Some(entry) => catalog.insert(&entry),
+                None => missing.push(wanted),
+            }
+        }
+        for some in missing.chunks(BATCH) {
+            let by_sort: HashMap<_, _> = some.iter().map(|k| (k.sort_key(), *k)).collect();
+            for item in self.batch(tenant, some).await? {
+                let entry: CatalogEntry = doc(&item)?;
+                catalog.insert(&entry);
+                if let Some(found) = get_text(&item, "sk").and_then(|sort| by_sort.get(sort)) {
+                    self.entries.put((tenant.clone(), (*found).clone()), entry);
+                }
+            }
+        }
+        Ok(catalog)
+    }
+
+    async fn catalog_entry(
+        &self,
+        tenant: &TenantId,
+        entry: &CatalogKey,
+    ) -> Result<Option<Stored<CatalogEntry>>, StoreError> {
+        let item = self.get(key::catalog(tenant), entry.sort_key()).await?;
+        let read = |item: &Item| {
+            Ok(Stored {
+                rev: get_number(item, "rev"),
+                value: doc(item)?,
+            })
+        };
+        item.as_ref().map(read).transpose()
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
+        let mut writes = writes(&self.table, commit)?;
+        let done = if writes.len() == 1 && commit.ledger.is_some() {
+            let put = writes.pop().and_then(|write| write.put);
+            self.commit_ledger(put.map(|put| put.item).unwrap_or_default())
+                .await
+        } else {
+            let transaction = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(writes));
+            let sent = transaction.send().await;
+            sent.map(|_| ())
+                .map_err(|error| refused(error, commit.ledger.is_some()))
+        };
+        if let Some((entry, _)) = &commit.catalog {
+            self.entries.forget(&(commit.tenant.clone(), entry.clone()));
+        }
+        done
+    }
+
+    async fn ledger(
+        &self,
+        tenant: &TenantId,
+        cause: &Cause,
+    ) -> Result<Option<LedgerEntry>, StoreError> {
+        let item = self.get(key::ledger(tenant, cause), key::EVENT).await?;
+        item.as_ref().map(ledger_entry).transpose()
+    }
+
+    async fn published(&self, tenant: &TenantId, cause: &Cause) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(keyed(key::ledger(tenant, cause), key::EVENT)))
+            .update_expression("REMOVE pending_pk, pending_sk")
+            .condition_expression("attribute_exists(pk)");
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // The entry has lived its time: there is nothing left to note.
+                Some(service) if service.is_conditional_check_failed_exception() => Ok(()),
+                Some(_) | None => Err(call_failed("noting a publication", error)),
+            },
+        }
+    }
+
+    async fn pending(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let shards = (0..key::SHARDS).map(|shard| self.pending_in(shard, before));
+        let mut entries = Vec::new();
+        for shard in shards {
+            entries.extend(shard.await?);
+            if entries.len() >= limit {
+                entries.truncate(limit);
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
+        let keys = keyed(
+            key::parked(&parked.tenant, &parked.reason.place()),
+            parked.cause.as_str(),
+        );
+        let mut item = with_doc(keys, parked)?;
+        let listing = key::parked_listing(&parked.tenant);
+        item.insert("tenant_pk".to_owned(), text(listing));
+        let sort = format!("{}#{}", key::instant(parked.parked_at), parked.cause);
+        item.insert("tenant_sk".to_owned(), text(sort));
+        self.put(item).await
+    }
+
+    async fn parked(&self, tenant: &TenantId, place: &str) -> Result<Vec<Parked>, StoreError> {
+        let items = self.query(key::parked(tenant, place), "").await?;
+        items.iter().map(doc).collect()
+    }
+
+    async fn unpark(&self, parked: &Parked) -> Result<(), StoreError> {
+        let place = key::parked(&parked.tenant, &parked.reason.place());
+        let keys: HashMap<String, AttributeValue> = keyed(place, parked.cause.as_str());
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(keys));
+        delete
+            .send()
+            .await
+            .map_err(|error| call_failed("releasing a message", error))?;
+        Ok(())
+    }
+}
+
+impl DynamoStore {
+    async fn pending_in(
+        &self,
+        shard: u64,
+        before: Timestamp,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("pending")
+            .key_condition_expression("pending_pk = :shard AND pending_sk < :before")
+            .expression_attribute_values(":shard", text(key::pending(shard)))
+            .expression_attribute_values(":before", text(key::instant(before)))
+            .limit(100)
+            .send()
+            .await
+            .map_err(|error| call_failed("looking for what waits", error))?;
+        answer.items().iter().map(ledger_entry).collect()
+    }
+}
+
+/// A ledger entry; its outbox is empty once it has left the `pending` index.
+fn ledger_entry(item: &Item) -> Result<LedgerEntry, StoreError> {
+    let mut entry: LedgerEntry = doc(item)?;
+    if get_text(item, "pending_pk").is_none() {
+        entry.outbox.clear();
+    }
+    Ok(entry)
+}
