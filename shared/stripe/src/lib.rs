@@ -1,5 +1,8 @@
 //! Stripe's side: webhook signature, event envelope, tolerant wire types, and the decoding into domain facts.
 pub mod decode;
+pub mod envelope;
 pub mod event;
 pub mod fingerprint;
+pub mod ingest;
+pub mod signature;
 mod wire;

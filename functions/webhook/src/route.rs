@@ -1,0 +1,67 @@
+//! Which secrets may verify a request follows from its path, and from nothing else.
+
+use paygraph_domain::id::TenantId;
+
+use crate::gateway::Request;
+use crate::refusal::Refusal;
+
+const PLATFORM_PATH: &str = "/api/integrations/stripe/webhook";
+const MAX_TENANT_BYTES: usize = 64;
+
+/// Whose endpoint was called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// The platform's: its own account's events and those of connected accounts.
+    Platform,
+    /// One tenant's.
+    Tenant(TenantId),
+}
+
+impl Route {
+    /// The name of the secret, after the prefix.
+    #[must_use]
+    pub fn secret_name(&self) -> String {
+        match self {
+            Self::Platform => "webhook/platform".to_owned(),
+            Self::Tenant(tenant) => format!("webhook/tenant/{tenant}"),
+        }
+    }
+
+    /// The route of a request.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is no such path, another method is used, or no tenant can have the
+    /// name in the path.
+    pub fn of(request: &Request) -> Result<Self, Refusal> {
+        let rest = request
+            .path()
+            .strip_prefix(PLATFORM_PATH)
+            .ok_or(Refusal::NotFound)?;
+        let tenant = match rest.strip_prefix('/') {
+            None if rest.is_empty() => None,
+            Some(tenant) if !tenant.is_empty() && !tenant.contains('/') => Some(tenant),
+            None | Some(_) => return Err(Refusal::NotFound),
+        };
+        if request.method() != "POST" {
+            return Err(Refusal::Method);
+        }
+        tenant.map_or(Ok(Self::Platform), |name| {
+            tenant_id(name)
+                .map(Self::Tenant)
+                .ok_or(Refusal::UnknownTenant)
+        })
+    }
+}
+
+/// What Secrets Manager takes in a name, without the slash.
+fn tenant_id(name: &str) -> Option<TenantId> {
+    let fits = name.len() <= MAX_TENANT_BYTES
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_+=.@-".contains(&byte));
+    if fits {
+        TenantId::parse(name).ok()
+    } else {
+        None
+    }
+}

@@ -1,0 +1,46 @@
+//! The wall clock, read in this one place.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where a handler takes the time from.
+pub trait Clock {
+    /// Unix seconds.
+    fn now(&self) -> i64;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
+    fn now(&self) -> i64 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            Err(before) => {
+                i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds)
+            }
+        }
+    }
+}
+
+/// A closure is a clock: a test sets the time with it.
+impl<F: Fn() -> i64> Clock for F {
+    fn now(&self) -> i64 {
+        self()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_tells_unix_seconds() {
+        assert!(SystemClock.now() > 1_700_000_000);
+        assert_eq!((|| 7).now(), 7);
+    }
+}

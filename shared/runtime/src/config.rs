@@ -1,0 +1,363 @@
+//! The functions' settings: read once at the start, from variables, all problems told together.
+//!
+//! Each function has its own struct with only what it needs. The readers take the variables as a
+//! map, so that a test passes its own; only `main` passes [`environment`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::SecretString;
+
+use crate::telemetry::LogFilter;
+
+/// The variables of a process, by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// The variables of this process. One that is not Unicode is left out, so it counts as missing.
+#[must_use]
+pub fn environment() -> Variables {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(Vec<Problem>);
+
+/// What is wrong with one variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Problem {
+    variable: &'static str,
+    /// Never the value: it may be a secret that slipped into the wrong variable.
+    reason: &'static str,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration is not usable: ")?;
+        for (index, Problem { variable, reason }) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{variable} {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Takes variables out of a map and remembers what is wrong with them.
+struct Reader<'a> {
+    variables: &'a Variables,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(variables: &'a Variables) -> Self {
+        Self {
+            variables,
+            problems: Vec::new(),
+        }
+    }
+
+    fn problem(&mut self, variable: &'static str, reason: &'static str) {
+        self.problems.push(Problem { variable, reason });
+    }
+
+    /// An empty variable counts as absent: templates set those.
+    fn optional(&self, name: &str) -> Option<String> {
+        self.variables
+            .get(name)
+            .map(|value| value.trim())
+            .filter(|v| !v.is_empty())
+            .map(Into::into)
+    }
+
+    fn required(&mut self, name: &'static str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.problem(name, "is missing");
+            String::new()
+        })
+    }
+
+    fn with_default(&self, name: &str, default: &str) -> String {
+        self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn url(&mut self, name: &'static str) -> String {
+        let url = self.required(name);
+        if !url.is_empty() && !is_url(&url) {
+            self.problem(name, "must begin with http:// or https://");
+        }
+        url
+    }
+
+    fn flag(&mut self, name: &'static str) -> bool {
+        match self.required(name).as_str() {
+            "true" => true,
+            "false" | "" => false,
+            _ => {
+                self.problem(name, "must be true or false");
+                false
+            }
+        }
+    }
+
+    fn log(&mut self) -> LogFilter {
+        let text = self.with_default("PAYGRAPH_LOG", "info");
+        LogFilter::parse(&text).unwrap_or_else(|_| {
+            self.problem(
+                "PAYGRAPH_LOG",
+                "must be a level or target=level, joined by commas",
+            );
+            LogFilter::default()
+        })
+    }
+
+    fn aws(&mut self) -> AwsConfig {
+        let endpoint_url = self.optional("AWS_ENDPOINT_URL");
+        if endpoint_url.as_deref().is_some_and(|url| !is_url(url)) {
+            self.problem("AWS_ENDPOINT_URL", "must begin with http:// or https://");
+        }
+        let service_endpoint_urls = self
+            .variables
+            .iter()
+            .filter(|(name, url)| name.starts_with("AWS_ENDPOINT_URL_") && is_url(url))
+            .map(|(name, url)| (name.clone(), url.clone()))
+            .collect();
+        AwsConfig {
+            region: self.required("AWS_REGION"),
+            endpoint_url,
+            service_endpoint_urls,
+            access_key_id: self.required("AWS_ACCESS_KEY_ID"),
+            secret_access_key: self.required("AWS_SECRET_ACCESS_KEY").into(),
+            session_token: self.optional("AWS_SESSION_TOKEN").map(Into::into),
+        }
+    }
+
+    fn finish<T>(self, config: T) -> Result<T, ConfigError> {
+        if self.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(self.problems))
+        }
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// How to reach AWS: the region and credentials that Lambda gives each function, and for the local
+/// stack where AWS is.
+#[derive(Debug, Clone)]
+pub struct AwsConfig {
+    /// `AWS_REGION`.
+    pub region: String,
+    /// `AWS_ENDPOINT_URL`: another place for every service.
+    pub endpoint_url: Option<String>,
+    /// `AWS_ENDPOINT_URL_<SERVICE>`, by variable: another place for one service.
+    pub service_endpoint_urls: BTreeMap<String, String>,
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: SecretString,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: Option<SecretString>,
+}
+
+impl AwsConfig {
+    /// Reads how to reach AWS, and nothing else.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(variables);
+        let config = reader.aws();
+        reader.finish(config)
+    }
+}
+
+/// What the function `webhook` needs.
+#[derive(Debug, Clone)]
+pub struct WebhookConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_QUEUE_URL`: the ingest queue.
+    pub queue_url: String,
+    /// `PAYGRAPH_SECRETS_PREFIX`: what the names of the secrets begin with.
+    pub secrets_prefix: String,
+    /// `PAYGRAPH_PLATFORM_TENANT`: whose events the platform's own account sends; `default`.
+    pub platform_tenant: String,
+}
+
+impl WebhookConfig {
+    /// Reads what the function `webhook` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(variables);
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            queue_url: reader.url("PAYGRAPH_QUEUE_URL"),
+            secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
+            platform_tenant: reader.with_default("PAYGRAPH_PLATFORM_TENANT", "default"),
+        };
+        reader.finish(config)
+    }
+}
+
+/// What the function `worker` needs.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_TABLE`: the table's name.
+    pub table: String,
+    /// `PAYGRAPH_EVENT_BUS`: the bus's name.
+    pub event_bus: String,
+    /// `PAYGRAPH_DLQ_URL`: where messages go that cannot be read, with their reason.
+    pub dlq_url: String,
+    /// `PAYGRAPH_LIVEMODE`: whether this deployment takes Stripe's live events, or the test ones.
+    pub livemode: bool,
+}
+
+impl WorkerConfig {
+    /// Reads what the function `worker` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(variables);
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            table: reader.required("PAYGRAPH_TABLE"),
+            event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
+            dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
+            livemode: reader.flag("PAYGRAPH_LIVEMODE"),
+        };
+        reader.finish(config)
+    }
+}
+
+/// What the function `tick` needs.
+#[derive(Debug, Clone)]
+pub struct TickConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_TABLE`: the table's name.
+    pub table: String,
+    /// `PAYGRAPH_EVENT_BUS`: the bus's name.
+    pub event_bus: String,
+}
+
+impl TickConfig {
+    /// Reads what the function `tick` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(variables);
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            table: reader.required("PAYGRAPH_TABLE"),
+            event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
+        };
+        reader.finish(config)
+    }
+}
+
+/// What the function `api` needs.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_TABLE`: the table's name.
+    pub table: String,
+    /// `PAYGRAPH_QUEUE_URL`: the ingest queue, whose backlog is shown.
+    pub queue_url: String,
+    /// `PAYGRAPH_DLQ_URL`: its dead letters, counted beside it.
+    pub dlq_url: String,
+}
+
+impl ApiConfig {
+    /// Reads what the function `api` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(variables);
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            table: reader.required("PAYGRAPH_TABLE"),
+            queue_url: reader.url("PAYGRAPH_QUEUE_URL"),
+            dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
+        };
+        reader.finish(config)
+    }
+}
+
+/// What stands for a customer in GreenLight's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GreenlightEntity {
+    /// The e-mail address.
+    Email,
+    /// The customer's id: no personal data.
+    CustomerId,
+}
+
+/// What the function `greenlight` needs.
+#[derive(Debug, Clone)]
+pub struct GreenlightConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_TABLE`: the table's name.
+    pub table: String,
+    /// `PAYGRAPH_GREENLIGHT_ENTITY`: `email` (the default) or `customer_id`.
+    pub entity: GreenlightEntity,
+}
+
+impl GreenlightConfig {
+    /// Reads what the function `greenlight` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        const ENTITY: &str = "PAYGRAPH_GREENLIGHT_ENTITY";
+        let mut reader = Reader::new(variables);
+        let entity = match reader.with_default(ENTITY, "email").as_str() {
+            "email" => GreenlightEntity::Email,
+            "customer_id" => GreenlightEntity::CustomerId,
+            _ => {
+                reader.problem(ENTITY, "must be email or customer_id");
+                GreenlightEntity::CustomerId
+            }
+        };
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            table: reader.required("PAYGRAPH_TABLE"),
+            entity,
+        };
+        reader.finish(config)
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,122 @@
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn variables(extra: &[(&str, &str)]) -> Variables {
+    [
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "hidden-key"),
+    ]
+    .iter()
+    .chain(extra)
+    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+    .collect()
+}
+
+const WEBHOOK: [(&str, &str); 2] = [
+    (
+        "PAYGRAPH_QUEUE_URL",
+        "https://sqs.eu-west-1.amazonaws.com/1/ingest",
+    ),
+    ("PAYGRAPH_SECRETS_PREFIX", "paygraph/prod"),
+];
+
+#[test]
+fn the_webhook_reads_what_it_needs() {
+    let config = WebhookConfig::read(&variables(&WEBHOOK)).unwrap();
+    assert_eq!(config.queue_url, WEBHOOK[0].1);
+    assert_eq!(config.secrets_prefix, "paygraph/prod");
+    assert_eq!(config.platform_tenant, "default");
+    assert_eq!(config.aws.region, "eu-west-1");
+    assert_eq!(config.aws.secret_access_key.expose_secret(), "hidden-key");
+    assert!(!format!("{config:?}").contains("hidden-key"));
+}
+
+#[test]
+fn every_problem_is_told_at_once_by_name() {
+    let wrong = Variables::from([
+        ("PAYGRAPH_LIVEMODE".to_owned(), "yes".to_owned()),
+        ("PAYGRAPH_TABLE".to_owned(), "  ".to_owned()),
+        ("PAYGRAPH_LOG".to_owned(), "a=loud".to_owned()),
+        ("AWS_ENDPOINT_URL".to_owned(), "localhost".to_owned()),
+    ]);
+    assert_eq!(
+        WorkerConfig::read(&wrong).unwrap_err().to_string(),
+        "the configuration is not usable: \
+         AWS_ENDPOINT_URL must begin with http:// or https://; AWS_REGION is missing; \
+         AWS_ACCESS_KEY_ID is missing; AWS_SECRET_ACCESS_KEY is missing; \
+         PAYGRAPH_LOG must be a level or target=level, joined by commas; \
+         PAYGRAPH_TABLE is missing; PAYGRAPH_EVENT_BUS is missing; \
+         PAYGRAPH_DLQ_URL is missing; \
+         PAYGRAPH_LIVEMODE must be true or false"
+    );
+}
+
+#[test]
+fn each_function_reads_only_its_own() {
+    let table = ("PAYGRAPH_TABLE", "paygraph");
+    let bus = ("PAYGRAPH_EVENT_BUS", "paygraph");
+    let queue = ("PAYGRAPH_QUEUE_URL", "http://127.0.0.1:1/ingest");
+    let dlq = ("PAYGRAPH_DLQ_URL", "http://127.0.0.1:1/dlq");
+    let live = ("PAYGRAPH_LIVEMODE", "true");
+    assert!(
+        WorkerConfig::read(&variables(&[table, bus, dlq, live]))
+            .unwrap()
+            .livemode
+    );
+    assert_eq!(
+        TickConfig::read(&variables(&[table, bus])).unwrap().table,
+        "paygraph"
+    );
+    assert_eq!(
+        ApiConfig::read(&variables(&[table, queue, dlq]))
+            .unwrap()
+            .dlq_url,
+        dlq.1
+    );
+    assert!(AwsConfig::read(&variables(&[])).is_ok());
+}
+
+#[test]
+fn greenlight_shows_an_email_or_an_id() {
+    let read = |value: &str| {
+        let extra = [
+            ("PAYGRAPH_TABLE", "t"),
+            ("PAYGRAPH_GREENLIGHT_ENTITY", value),
+        ];
+        GreenlightConfig::read(&variables(&extra)).map(|config| config.entity)
+    };
+    assert_eq!(read(""), Ok(GreenlightEntity::Email));
+    assert_eq!(read("email"), Ok(GreenlightEntity::Email));
+    assert_eq!(read("customer_id"), Ok(GreenlightEntity::CustomerId));
+    assert_eq!(
+        read("name").unwrap_err().to_string(),
+        "the configuration is not usable: PAYGRAPH_GREENLIGHT_ENTITY must be email or customer_id"
+    );
+}
+
+#[test]
+fn one_service_can_be_elsewhere() {
+    let config = AwsConfig::read(&variables(&[
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
+        ("AWS_ENDPOINT_URL_EVENTBRIDGE", "http://127.0.0.1:9"),
+    ]))
+    .unwrap();
+    assert_eq!(
+        config.endpoint_url.as_deref(),
+        Some("http://127.0.0.1:4566")
+    );
+    assert_eq!(
+        config
+            .service_endpoint_urls
+            .get("AWS_ENDPOINT_URL_EVENTBRIDGE")
+            .map(String::as_str),
+        Some("http://127.0.0.1:9")
+    );
+}
+
+#[test]
+fn the_environment_of_the_process_is_a_map() {
+    assert!(environment().contains_key("PATH"));
+}

@@ -1,0 +1,197 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const EVENT: &str = r#"{"id":"evt_1","object":"event","type":"invoice.paid","created":1795236183,
+    "livemode":true,"account":"acct_1","data":{"object":{"id":"in_1"}}}"#;
+
+#[track_caller]
+fn refused(body: &str) -> String {
+    Envelope::parse(body.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn the_envelope_and_nothing_else_is_read() {
+    let envelope = Envelope::parse(EVENT.as_bytes()).unwrap();
+    assert_eq!(envelope.id.as_str(), "evt_1");
+    assert_eq!(envelope.event_type, "invoice.paid");
+    assert_eq!(envelope.created.unix(), 1_795_236_183);
+    assert_eq!(envelope.account.unwrap().as_str(), "acct_1");
+    assert!(envelope.livemode);
+    assert_eq!(envelope.raw.get(), EVENT);
+}
+
+#[test]
+fn what_stripe_may_leave_out_may_be_absent() {
+    let body = br#"{"id":"evt_1","type":"a.b","created":1,"account":null,"data":{"object":{}}}"#;
+    let envelope = Envelope::parse(body).unwrap();
+    assert!(envelope.account.is_none());
+    assert!(!envelope.livemode);
+}
+
+#[test]
+fn p6_what_is_not_json_is_refused() {
+    for body in [
+        "",
+        " ",
+        "id=evt_1",
+        "{",
+        "{'id':1}",
+        "\u{feff}{}",
+        "{\"a\":\"\n\"}",
+        "{} {}",
+    ] {
+        assert!(
+            matches!(
+                Envelope::parse(body.as_bytes()),
+                Err(EnvelopeError::NotJson { .. })
+            ),
+            "{body}"
+        );
+    }
+    assert_eq!(
+        Envelope::parse(b"{\"id\":\"\xff\"}").unwrap_err(),
+        EnvelopeError::NotUtf8
+    );
+}
+
+#[test]
+fn p6_an_event_without_id_or_type_is_refused() {
+    assert_eq!(refused("{}"), "the field `id` is missing");
+    assert_eq!(
+        refused(&EVENT.replace("\"evt_1\"", "null")),
+        "the field `id` is missing"
+    );
+    assert_eq!(
+        refused(&EVENT.replace("\"type\"", "\"kind\"")),
+        "the field `type` is missing"
+    );
+    assert_eq!(
+        refused(&EVENT.replace("\"created\"", "\"at\"")),
+        "the field `created` is missing"
+    );
+    assert_eq!(
+        refused(&EVENT.replace("\"data\"", "\"payload\"")),
+        "the field `data` is missing"
+    );
+}
+
+#[test]
+fn p8_wrong_types_are_named_without_their_value() {
+    for (old, new, message) in [
+        ("\"evt_1\"", "17", "the field `id` has the wrong type"),
+        ("\"evt_1\"", "{}", "the field `id` has the wrong type"),
+        ("\"evt_1\"", "\"\"", "the field `id` is not valid"),
+        ("\"evt_1\"", "\"evt#1\"", "the field `id` is not valid"),
+        ("\"evt_1\"", "\"evt\\n1\"", "the field `id` is not valid"),
+        (
+            "\"evt_1\"",
+            "\"\\ud800\"",
+            "the field `id` has the wrong type",
+        ),
+        ("\"acct_1\"", "[]", "the field `account` has the wrong type"),
+        ("\"acct_1\"", "\"a#b\"", "the field `account` is not valid"),
+        (
+            "\"invoice.paid\"",
+            "\"a\\nb\"",
+            "the field `type` is not valid",
+        ),
+        ("\"invoice.paid\"", "\"\"", "the field `type` is not valid"),
+        (
+            "1795236183",
+            "\"1795236183\"",
+            "the field `created` has the wrong type",
+        ),
+        (
+            "1795236183",
+            "1.5",
+            "the field `created` has the wrong type",
+        ),
+        (
+            "1795236183",
+            "1e400",
+            "the field `created` has the wrong type",
+        ),
+        (
+            "1795236183",
+            "9223372036854775807",
+            "the field `created` is not valid",
+        ),
+        ("true", "\"yes\"", "the field `livemode` has the wrong type"),
+        (
+            "{\"object\":{\"id\":\"in_1\"}}",
+            "[]",
+            "the field `data` has the wrong type",
+        ),
+    ] {
+        assert_eq!(refused(&EVENT.replace(old, new)), message, "{new}");
+    }
+    let long = format!("\"evt_{}\"", "1".repeat(300));
+    assert_eq!(
+        refused(&EVENT.replace("\"evt_1\"", &long)),
+        "the field `id` is not valid"
+    );
+    for body in ["[]", "null", "17", "\"text\"", "[1,2,3,4,5,6]"] {
+        assert_eq!(
+            Envelope::parse(body.as_bytes()).unwrap_err(),
+            EnvelopeError::NotAnEvent
+        );
+    }
+}
+
+#[test]
+fn p8_duplicate_keys_are_refused() {
+    for twice in [
+        "\"id\":\"evt_2\",",
+        "\"type\":\"a\",",
+        "\"account\":null,",
+        "\"data\":{},",
+    ] {
+        let body = EVENT.replace("\"object\":\"event\",", twice);
+        assert_eq!(
+            Envelope::parse(body.as_bytes()).unwrap_err(),
+            EnvelopeError::NotAnEvent
+        );
+    }
+}
+
+#[test]
+fn p8_deep_nesting_is_refused_and_brackets_in_texts_are_not_counted() {
+    let nested = |depth: usize| {
+        let object = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        EVENT.replace("\"in_1\"", &object)
+    };
+    assert!(Envelope::parse(nested(MAX_DEPTH - 3).as_bytes()).is_ok());
+    for depth in [MAX_DEPTH - 2, 1_000_000] {
+        assert_eq!(
+            Envelope::parse(nested(depth).as_bytes()).unwrap_err(),
+            EnvelopeError::TooDeep
+        );
+    }
+    let text = EVENT.replace("in_1", &format!("\\\"{}\\\\", "[".repeat(1000)));
+    assert!(Envelope::parse(text.as_bytes()).is_ok());
+}
+
+#[test]
+fn p8_a_giant_body_is_read() {
+    let body = EVENT.replace("in_1", &"x".repeat(8 << 20));
+    assert_eq!(
+        Envelope::parse(body.as_bytes()).unwrap().id.as_str(),
+        "evt_1"
+    );
+}
+
+proptest! {
+    #[test]
+    fn p8_any_bytes_are_answered(body: Vec<u8>) {
+        let _ = Envelope::parse(&body);
+    }
+
+    #[test]
+    fn p8_any_damage_to_an_event_is_answered(at in 0..EVENT.len(), byte: u8) {
+        let mut body = EVENT.as_bytes().to_vec();
+        body[at] = byte;
+        let _ = Envelope::parse(&body);
+        let _ = Envelope::parse(&body[..at]);
+    }
+}
