@@ -1,2 +1,33 @@
-//! Wires the function.
-fn main() {}
+//! Wires the function: settings, log, clients, run.
+use lambda_http::{Error, Request, RequestExt, service_fn};
+use paygraph_api::health::Queues;
+use paygraph_api::router::Api;
+use paygraph_domain::settings::Settings;
+use paygraph_runtime::clock::{Clock, SystemClock};
+use paygraph_runtime::config::{ApiConfig, environment};
+use paygraph_runtime::{aws, telemetry};
+use paygraph_store::DynamoStore;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = ApiConfig::read(&environment())?;
+    telemetry::init(config.log);
+    let sdk = aws::sdk_config(&config.aws);
+    let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
+    let api = Api {
+        store: DynamoStore::new(dynamo, config.table, Settings::example()?),
+        queues: Queues {
+            client: aws_sdk_sqs::Client::new(&sdk),
+            ingest: config.queue_url,
+            dead_letters: config.dlq_url,
+        },
+        clock: || SystemClock.now(),
+    };
+    lambda_http::run(service_fn(async |request: Request| {
+        let id = request
+            .lambda_context_ref()
+            .map_or("", |context| context.request_id.as_str());
+        Ok::<_, Error>(api.handle(&request, id).await)
+    }))
+    .await
+}

@@ -1,2 +1,47 @@
-//! Wires the function.
-fn main() {}
+//! Wires the function: settings, log, clients, run.
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use paygraph_bus::EventBridge;
+use paygraph_domain::id::TenantId;
+use paygraph_domain::settings::Settings;
+use paygraph_engine::process::Engine;
+use paygraph_runtime::clock::{Clock as _, SystemClock};
+use paygraph_runtime::config::{WorkerConfig, environment};
+use paygraph_runtime::{aws, telemetry};
+use paygraph_store::DynamoStore;
+use paygraph_worker::batch::Worker;
+use paygraph_worker::dead_letters::DeadLetterQueue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = WorkerConfig::read(&environment())?;
+    telemetry::init(config.log);
+    let sdk = aws::sdk_config(&config.aws);
+    let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
+    let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
+    let worker = Worker {
+        pulse: store.clone(),
+        engine: Engine {
+            store,
+            clock: || SystemClock.now(),
+            livemode: config.livemode,
+        },
+        publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
+        dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url),
+        unconnected: TenantId::parse("unconnected")?,
+        last_beat: AtomicI64::new(0),
+    };
+    let handle = service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
+        let left = u64::try_from(until.saturating_sub(SystemClock.now())).unwrap_or(0);
+        Ok::<_, Error>(
+            worker
+                .handle(&event.payload, Duration::from_secs(left))
+                .await,
+        )
+    });
+    lambda_runtime::run(handle).await
+}

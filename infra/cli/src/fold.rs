@@ -199,7 +199,7 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
     }
     folded.customers = contacts
         .iter()
-        .map(|contact| view::customer(contact, settings))
+        .map(|contact| view::customer(contact, settings, &catalog))
         .collect();
     folded.subscriptions.sort_by(|a, b| a.id.cmp(&b.id));
     folded

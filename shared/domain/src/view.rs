@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::account::SubscriptionState;
+use crate::account::{Catalog, SubscriptionState};
 use crate::contact::Contact;
 use crate::id::{CustomerId, StripeCustomerId, StripeId};
 use crate::money::{Currency, Money};
@@ -71,10 +71,12 @@ pub struct BillingView {
     pub payment_method: OnFile,
 }
 
-/// Shows a contact.
+/// Shows a contact. The catalog, where it knows the plan's product, gives the name it has now.
 #[must_use]
-pub fn customer(contact: &Contact, settings: &Settings) -> CustomerView {
+pub fn customer(contact: &Contact, settings: &Settings, catalog: &Catalog) -> CustomerView {
     let billing = contact.billing(settings);
+    let product = billing.plan.as_ref().and_then(|plan| plan.product.as_ref());
+    let name = product.and_then(|product| catalog.products.get(product)?.name.clone());
     CustomerView {
         customer_id: contact.id.clone(),
         name: contact.name().map(str::to_owned),
@@ -84,7 +86,7 @@ pub fn customer(contact: &Contact, settings: &Settings) -> CustomerView {
         deleted: contact.is_deleted(),
         billing: BillingView {
             plan: billing.plan.as_ref().map(|plan| plan.price.clone()),
-            plan_name: billing.plan.map(|plan| plan.name),
+            plan_name: name.or_else(|| billing.plan.map(|plan| plan.name)),
             tier: billing.tier,
             mrr: billing.mrr,
             arr: billing.arr,

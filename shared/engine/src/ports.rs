@@ -312,3 +312,10 @@ pub trait Clock: Sync {
     /// Now.
     fn now(&self) -> Timestamp;
 }
+
+/// A function that gives Unix seconds is a clock.
+impl<F: Fn() -> i64 + Sync> Clock for F {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self()).unwrap_or_default()
+    }
+}

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use paygraph_domain::account::Catalog;
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
@@ -92,7 +93,8 @@ fn state(engine: &TestEngine) -> Value {
 }
 
 fn shown(contact: &Contact, settings: &Settings) -> Value {
-    let mut view = serde_json::to_value(view::customer(contact, settings)).unwrap();
+    let mut view =
+        serde_json::to_value(view::customer(contact, settings, &Catalog::default())).unwrap();
     view.as_object_mut().unwrap().remove("as_of");
     let needs: BTreeSet<_> = contact
         .accounts

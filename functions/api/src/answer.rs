@@ -1,0 +1,85 @@
+//! Answers and errors, as the contract has them.
+
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use paygraph_engine::ports::{CommitError, StoreError};
+use paygraph_runtime::telemetry::Chain;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Why a request is not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No token, or one that is not known.
+    #[error("a valid bearer token is needed")]
+    Unauthorized,
+    /// The token may not do this.
+    #[error("the token does not allow this")]
+    Forbidden,
+    /// There is no such customer.
+    #[error("there is no customer {0:?}")]
+    NotFound(String),
+    /// There is no such path.
+    #[error("there is nothing at {0}")]
+    NoRoute(String),
+    /// The request cannot be understood.
+    #[error("{0}")]
+    Invalid(String),
+    /// The table cannot be read or written now.
+    #[error("the store is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+impl ApiError {
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotFound(_) | Self::NoRoute(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        }
+    }
+
+    /// The answer that tells of the error.
+    #[must_use]
+    pub fn respond(&self, request_id: &str) -> Response<Body> {
+        let (status, code) = self.status();
+        if status.is_server_error() {
+            tracing::error!(code, request.id = request_id, error = %Chain(self), "A request failed");
+        }
+        let error = json!({
+            "code": code, "message": self.to_string(), "request_id": request_id,
+        });
+        write(status, &json!({ "error": error }))
+    }
+}
+
+/// An answer with its JSON.
+pub fn ok(body: &impl Serialize) -> Result<Response<Body>, ApiError> {
+    let body: Value =
+        serde_json::to_value(body).map_err(|error| ApiError::Unavailable(error.into()))?;
+    Ok(write(StatusCode::OK, &body))
+}
+
+fn write(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::Text(body.to_string()));
+    *response.status_mut() = status;
+    let json = lambda_http::http::HeaderValue::from_static("application/json");
+    response
+        .headers_mut()
+        .insert(lambda_http::http::header::CONTENT_TYPE, json);
+    response
+}

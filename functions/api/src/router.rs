@@ -1,0 +1,104 @@
+//! From a request to the one who answers it.
+
+use lambda_http::http::{Method, header};
+use lambda_http::{Body, Request, RequestExt, Response};
+use paygraph_store::DynamoStore;
+use paygraph_store::token::{Grant, Right};
+
+use crate::answer::ApiError;
+use crate::customer::{Ask, Part, at};
+use crate::health::{Queues, health};
+
+/// The API over its ports.
+#[derive(Debug)]
+pub struct Api<C> {
+    /// Where everything is kept.
+    pub store: DynamoStore,
+    /// The queues whose depth is shown.
+    pub queues: Queues,
+    /// Unix seconds.
+    pub clock: C,
+}
+
+impl<C: Fn() -> i64 + Sync> Api<C> {
+    /// Answers a request.
+    pub async fn handle(&self, request: &Request, request_id: &str) -> Response<Body> {
+        match self.route(request, request_id).await {
+            Ok(response) => response,
+            Err(error) => error.respond(request_id),
+        }
+    }
+
+    async fn route(&self, request: &Request, request_id: &str) -> Result<Response<Body>, ApiError> {
+        let grant = self.grant(request).await?;
+        let path = request.raw_http_path().to_owned();
+        let path = path
+            .find("/api/")
+            .and_then(|start| path.get(start..))
+            .unwrap_or_default();
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let query = request.query_string_parameters();
+        let part = Part {
+            limit: query.first("limit").map(str::to_owned),
+            cursor: query.first("cursor").map(str::to_owned),
+        };
+        let (store, tenant) = (&self.store, &grant.tenant);
+        match (request.method(), parts.as_slice()) {
+            (&Method::GET, ["api", "stripe", "health"]) => {
+                health(store, &self.queues, tenant, at((self.clock)())).await
+            }
+            (&Method::GET, ["api", "stripe", what, id]) => {
+                let id = &decode(id);
+                let ask = Ask { store, tenant, id };
+                match *what {
+                    "customer" => ask.record().await,
+                    "subscriptions" => ask.subscriptions().await,
+                    "invoices" => ask.invoices(&part).await,
+                    "mrr" => ask.mrr().await,
+                    "audit" => ask.audit(&part).await,
+                    _ => Err(ApiError::NoRoute(path.to_owned())),
+                }
+            }
+            (&Method::PUT, ["api", "customers", id]) => {
+                if !grant.rights.contains(&Right::Write) {
+                    return Err(ApiError::Forbidden);
+                }
+                let id = &decode(id);
+                Ask { store, tenant, id }
+                    .put(request.body(), request_id, &self.clock)
+                    .await
+            }
+            _ => Err(ApiError::NoRoute(path.to_owned())),
+        }
+    }
+
+    /// What the request's token grants.
+    async fn grant(&self, request: &Request) -> Result<Grant, ApiError> {
+        let value = request.headers().get(header::AUTHORIZATION);
+        let token = value
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| {
+                let (scheme, token) = value.split_once(' ')?;
+                scheme
+                    .eq_ignore_ascii_case("bearer")
+                    .then_some(token.trim())
+            });
+        let grant = self
+            .store
+            .grant(token.ok_or(ApiError::Unauthorized)?)
+            .await?;
+        let grant = grant.ok_or(ApiError::Unauthorized)?;
+        if grant.rights.contains(&Right::Read) {
+            Ok(grant)
+        } else {
+            Err(ApiError::Forbidden)
+        }
+    }
+}
+
+/// A path's part as it was meant.
+fn decode(part: &str) -> String {
+    percent_encoding::percent_decode_str(part)
+        .decode_utf8_lossy()
+        .into_owned()
+}

@@ -1,0 +1,278 @@
+//! A batch: read, group by customer, process, publish together.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::future::join_all;
+use paygraph_domain::fact::Source;
+use paygraph_domain::id::TenantId;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::Deadline;
+use paygraph_engine::ports::{Clock, LedgerEntry, ParkReason, Publisher, Store};
+use paygraph_engine::process::{Done, Engine, ProcessError, Processed};
+use paygraph_engine::publish::publish;
+use paygraph_runtime::telemetry::Chain;
+use paygraph_store::DynamoStore;
+use paygraph_stripe::decode::about;
+use paygraph_stripe::event::StripeEvent;
+use paygraph_stripe::ingest::{IngestContent, IngestMessage};
+
+use crate::dead_letters::DeadLetters;
+
+/// How often the last processed event is noted, in seconds.
+const BEAT_SECONDS: i64 = 5;
+
+/// Notes now and then which event was processed last.
+pub trait Pulse: Sync {
+    /// Notes it. Trouble is logged, not returned: it is only for a look at the health.
+    fn beat(&self, last: &LedgerEntry) -> impl Future<Output = ()> + Send;
+}
+
+impl Pulse for DynamoStore {
+    async fn beat(&self, last: &LedgerEntry) {
+        let beat = Self::beat(self, &last.tenant, &last.cause, last.at, last.processed_at).await;
+        if let Err(error) = beat {
+            tracing::warn!(code = "no_beat", error = %Chain(&error), "The last event could not be noted");
+        }
+    }
+}
+
+/// The worker over its ports.
+#[derive(Debug)]
+pub struct Worker<S, C, P, D, H> {
+    /// The one path of every change.
+    pub engine: Engine<S, C>,
+    /// The bus.
+    pub publisher: P,
+    /// Where unreadable messages go.
+    pub dead_letters: D,
+    /// Where the last event is noted.
+    pub pulse: H,
+    /// The tenant under which events of accounts that nobody has connected wait.
+    pub unconnected: TenantId,
+    /// When the last event was last noted.
+    pub last_beat: AtomicI64,
+}
+
+/// A message of the batch, as far as it could be read.
+struct Record<'a> {
+    place: usize,
+    body: &'a str,
+    read: Result<Message<'a>, String>,
+}
+
+struct Message<'a> {
+    ingest: IngestMessage<'a>,
+    created: Option<Timestamp>,
+    /// Messages of one group are taken one after the other.
+    group: String,
+}
+
+/// What became of a record.
+enum Fate {
+    /// It is done, but for publishing.
+    Done(Vec<LedgerEntry>),
+    /// It goes back to the queue.
+    Again,
+    /// No attempt will help.
+    Dead(String),
+}
+
+impl<S: Store, C: Clock, P: Publisher, D: DeadLetters, H: Pulse> Worker<S, C, P, D, H> {
+    /// Processes a batch and names the messages that are to be delivered again.
+    pub async fn handle(&self, event: &SqsEvent, time_left: Duration) -> SqsBatchResponse {
+        let deadline = Deadline::after(time_left);
+        let mut groups: BTreeMap<String, Vec<Record<'_>>> = BTreeMap::new();
+        for (place, message) in event.records.iter().enumerate() {
+            let record = read(place, message);
+            let group = match &record.read {
+                Ok(message) => message.group.clone(),
+                Err(_) => format!("unreadable#{place}"),
+            };
+            groups.entry(group).or_default().push(record);
+        }
+        let work = groups.into_values().map(|mut records| async move {
+            records.sort_by_key(|record| record.read.as_ref().ok().and_then(|m| m.created));
+            let mut fates = Vec::with_capacity(records.len());
+            for record in records {
+                fates.push((record.place, self.record(&record, deadline).await));
+            }
+            fates
+        });
+        let fates: Vec<_> = join_all(work).await.into_iter().flatten().collect();
+        self.publish(event, fates).await
+    }
+
+    async fn record(&self, record: &Record<'_>, deadline: Deadline) -> Fate {
+        let fate = match &record.read {
+            Ok(message) => match self.message(message, deadline).await {
+                Ok(processed) => {
+                    told(&processed);
+                    Fate::Done(processed.into_entries())
+                }
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(code = "given_back", error = %Chain(&error), "A message goes back to the queue");
+                    Fate::Again
+                }
+                Err(error) => Fate::Dead(Chain(&error).to_string()),
+            },
+            Err(reason) => Fate::Dead(reason.clone()),
+        };
+        match fate {
+            Fate::Dead(reason) => {
+                tracing::error!(
+                    code = "poison",
+                    reason,
+                    bytes = record.body.len(),
+                    "A message cannot be processed and goes to the dead letters"
+                );
+                if self.dead_letters.bury(record.body, &reason).await {
+                    Fate::Dead(reason)
+                } else {
+                    Fate::Again
+                }
+            }
+            Fate::Done(_) | Fate::Again => fate,
+        }
+    }
+
+    async fn message(
+        &self,
+        message: &Message<'_>,
+        deadline: Deadline,
+    ) -> Result<Processed, ProcessError> {
+        let ingest = &message.ingest;
+        let parked = |done: Done| Processed {
+            done,
+            released: Vec::new(),
+        };
+        match (&ingest.tenant, &ingest.content) {
+            (Some(tenant), IngestContent::Event(event)) => {
+                self.engine
+                    .process(tenant, event.get(), Source::Webhook, deadline)
+                    .await
+            }
+            (Some(tenant), IngestContent::Pointer(pointer)) => {
+                let cause = pointer.id.clone();
+                self.engine
+                    .park(tenant, cause, ParkReason::TooLarge, "")
+                    .await
+                    .map(parked)
+            }
+            (None, content) => {
+                let account = ingest.account.as_ref().map(ToString::to_string);
+                let reason = ParkReason::UnknownAccount(account.unwrap_or_default());
+                let (cause, text) = match content {
+                    IngestContent::Event(event) => {
+                        (StripeEvent::parse(event.get())?.id, event.get())
+                    }
+                    IngestContent::Pointer(pointer) => (pointer.id.clone(), ""),
+                };
+                self.engine
+                    .park(&self.unconnected, cause, reason, text)
+                    .await
+                    .map(parked)
+            }
+        }
+    }
+
+    /// Publishes what the batch committed and says which messages are to come again.
+    async fn publish(&self, event: &SqsEvent, fates: Vec<(usize, Fate)>) -> SqsBatchResponse {
+        let mut again = Vec::new();
+        let (mut places, mut entries) = (Vec::new(), Vec::new());
+        for (place, fate) in fates {
+            match fate {
+                Fate::Done(done) => {
+                    places.extend(std::iter::repeat_n(place, done.len()));
+                    entries.extend(done);
+                }
+                Fate::Again => again.push(place),
+                Fate::Dead(_) => {}
+            }
+        }
+        match publish(&self.engine.store, &self.publisher, &entries).await {
+            Ok(waiting) => again.extend(waiting.iter().filter_map(|entry| places.get(*entry))),
+            Err(error) => {
+                // What was published but not noted is published again, under the same ids.
+                tracing::warn!(code = "not_noted", error = %Chain(&error), "Publications could not be noted");
+                again.extend(places);
+            }
+        }
+        self.beat(&entries).await;
+        again.sort_unstable();
+        again.dedup();
+        let mut response = SqsBatchResponse::default();
+        for place in again {
+            let id = event
+                .records
+                .get(place)
+                .and_then(|record| record.message_id.clone());
+            response.add_failure(id.unwrap_or_default());
+        }
+        response
+    }
+
+    async fn beat(&self, entries: &[LedgerEntry]) {
+        let now = self.engine.clock.now().unix();
+        let last = self.last_beat.load(Ordering::Relaxed);
+        if let Some(newest) = entries.iter().max_by_key(|entry| entry.at)
+            && now.saturating_sub(last) >= BEAT_SECONDS
+        {
+            self.last_beat.store(now, Ordering::Relaxed);
+            self.pulse.beat(newest).await;
+        }
+    }
+}
+
+fn read(place: usize, message: &SqsMessage) -> Record<'_> {
+    let body = message.body.as_deref().unwrap_or_default();
+    let read = IngestMessage::parse(body).map_err(|error| Chain(&error).to_string());
+    let read = read.map(|ingest| {
+        let (created, customer) = match &ingest.content {
+            IngestContent::Event(event) => match StripeEvent::parse(event.get()) {
+                Ok(event) => (Some(event.created), about(&event).customer),
+                Err(_) => (None, None),
+            },
+            IngestContent::Pointer(_) => (None, None),
+        };
+        let tenant = ingest.tenant.as_ref().map_or("", TenantId::as_str);
+        let group = match customer {
+            Some(customer) => format!("{tenant}#{customer}"),
+            None => format!("{tenant}##{place}"),
+        };
+        Message {
+            ingest,
+            created,
+            group,
+        }
+    });
+    Record { place, body, read }
+}
+
+fn told(processed: &Processed) {
+    match &processed.done {
+        Done::Committed(entry) => tracing::info!(
+            event.id = %entry.cause,
+            event.type_ = entry.event_type,
+            tenant = %entry.tenant,
+            disposition = entry.disposition,
+            events = entry.outbox.len(),
+            "An event was processed"
+        ),
+        Done::Duplicate(entry) => tracing::info!(
+            event.id = %entry.cause,
+            tenant = %entry.tenant,
+            unpublished = entry.outbox.len(),
+            "An event came again"
+        ),
+        Done::Parked(reason) => {
+            tracing::warn!(code = "parked", place = reason.place(), "An event waits");
+        }
+        Done::Ignored => tracing::info!(
+            code = "test_event",
+            "A test event came to a live deployment and was ignored"
+        ),
+    }
+}
