@@ -1,8 +1,11 @@
 //! The `paygraph` command. One file per subcommand; this one lists them.
 
+mod down;
 mod fold;
 mod input;
+mod local;
 mod mrr;
+mod up;
 
 use std::process::ExitCode;
 
@@ -18,12 +21,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Up(up::Up),
+    Down(down::Down),
     Fold(fold::Fold),
     Mrr(mrr::Mrr),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Up(command) => command.run(),
+        Command::Down(command) => command.run(),
         Command::Fold(command) => command.run(),
         Command::Mrr(command) => command.run(),
     };

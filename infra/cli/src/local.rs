@@ -1,0 +1,121 @@
+//! The local stack: an emulator of AWS with our own template and binaries on it.
+
+pub mod build;
+pub mod emulator;
+pub mod python;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+
+/// Where everything of the local stack is, under the project.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The project.
+    pub root: PathBuf,
+    /// `target/paygraph`.
+    pub home: PathBuf,
+}
+
+impl Places {
+    /// Finds the project: the nearest folder upwards with a template, else where this was built.
+    pub fn find() -> anyhow::Result<Self> {
+        let here = std::env::current_dir()?;
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let is_root =
+            |dir: &&Path| dir.join("template.yaml").is_file() && dir.join("functions").is_dir();
+        let root = here
+            .ancestors()
+            .find(is_root)
+            .map(Path::to_path_buf)
+            .unwrap_or(built);
+        let root = root
+            .canonicalize()
+            .context("the project's folder is gone")?;
+        let home = root.join("target/paygraph");
+        fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        Ok(Self { root, home })
+    }
+
+    /// Holds others off while the stack changes. Released when dropped, or when the process ends.
+    pub fn lock(&self) -> anyhow::Result<fs::File> {
+        let file = fs::File::create(self.home.join("lock"))?;
+        if file.try_lock().is_err() {
+            eprintln!("Another `paygraph up` or `down` is at work; waiting for it …");
+            file.lock()?;
+        }
+        Ok(file)
+    }
+
+    /// Where the running stack is described.
+    pub fn local_json(&self) -> PathBuf {
+        self.home.join("local.json")
+    }
+}
+
+/// What one needs to talk to the local stack. Every value is a string.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Local {
+    /// Where Stripe's webhooks go.
+    pub webhook_url: String,
+    /// What the API's paths follow.
+    pub api_url: String,
+    /// What webhooks are signed with.
+    pub webhook_secret: String,
+    /// A token that reads and writes.
+    pub api_token: String,
+    /// The emulator.
+    pub aws_endpoint_url: String,
+    /// Its region.
+    pub region: String,
+    /// The table.
+    pub table: String,
+    /// The ingest queue.
+    pub queue_url: String,
+    /// Its dead letters.
+    pub dlq_url: String,
+    /// The bus.
+    pub event_bus: String,
+    /// The function that takes events from the queue.
+    pub worker_function: String,
+    /// The function that runs every minute.
+    pub tick_function: String,
+    /// Where GreenLight's lines are.
+    pub greenlight_log_group: String,
+}
+
+impl Local {
+    /// Reads the description of the running stack.
+    pub fn read(places: &Places) -> anyhow::Result<Self> {
+        let path = places.local_json();
+        let Ok(text) = fs::read_to_string(&path) else {
+            bail!("there is no local stack: start one with `cargo paygraph up --detach`");
+        };
+        serde_json::from_str(&text).with_context(|| format!("{} is not readable", path.display()))
+    }
+
+    /// Writes the description, whole or not at all.
+    pub fn write(&self, places: &Places) -> anyhow::Result<()> {
+        write_whole(&places.local_json(), &serde_json::to_string_pretty(self)?)
+    }
+}
+
+/// Writes a file so that a reader sees the old or the new, never a part.
+pub fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    let part = path.with_extension("part");
+    fs::write(&part, text)?;
+    fs::rename(&part, path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A line that tells what is going on, with the time it takes.
+pub fn step(message: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(message);
+    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

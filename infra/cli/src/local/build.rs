@@ -1,0 +1,84 @@
+//! Building the functions, and putting their binaries where they are packed from.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+
+use super::Places;
+
+/// Every function, by its binary's name.
+pub const FUNCTIONS: [&str; 5] = ["webhook", "worker", "tick", "api", "greenlight"];
+/// About how many crates a build has, before one was counted.
+const ABOUT: u64 = 330;
+
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Builds the functions and gives the folder with their binaries.
+pub fn functions(places: &Places, release: bool) -> anyhow::Result<PathBuf> {
+    let profile = if release { "release" } else { "local" };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(&places.root)
+        .args([
+            "build",
+            "--profile",
+            profile,
+            "--message-format=json-render-diagnostics",
+            "--quiet",
+        ])
+        .stdout(Stdio::piped());
+    for function in FUNCTIONS {
+        command.args(["-p", &format!("paygraph-{function}")]);
+    }
+    let mut child = command.spawn().context("cannot start cargo")?;
+    let counted = places.home.join(format!("crates-{profile}"));
+    let expected = fs::read_to_string(&counted)
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(ABOUT);
+    let bar = ProgressBar::new(expected);
+    let style = "Building the functions [{bar:30}] {pos}/{len} {elapsed:.dim} {wide_msg:.dim}";
+    bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
+    let output = child.stdout.take().context("cargo has no output")?;
+    for line in BufReader::new(output).lines() {
+        let Ok(message) = serde_json::from_str::<Message>(&line?) else {
+            continue;
+        };
+        if message.reason == "compiler-artifact" {
+            bar.inc(1);
+            bar.set_length(expected.max(bar.position()));
+            bar.set_message(message.target.map(|target| target.name).unwrap_or_default());
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("the functions do not build");
+    }
+    fs::write(counted, bar.position().to_string())?;
+    bar.finish_and_clear();
+    let built = places.root.join("target").join(profile);
+    let folder = places.home.join("functions");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    for function in FUNCTIONS {
+        fs::copy(built.join(function), folder.join(function))
+            .with_context(|| format!("{function} was not built"))?;
+    }
+    Ok(folder)
+}

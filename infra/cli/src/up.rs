@@ -1,0 +1,196 @@
+//! `paygraph up`: the whole product on this machine.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde::Deserialize;
+
+use crate::local::emulator::Emulator;
+use crate::local::{Local, Places, build, python, step};
+
+/// How long the API may take to answer for the first time.
+const READY_TIME: Duration = Duration::from_secs(60);
+
+/// Start the local stack: our own template and binaries on an emulator of AWS.
+///
+/// Safe to repeat: a running stack is kept, and only what has changed is deployed again.
+#[derive(Args)]
+pub struct Up {
+    /// Return when the stack is ready, and leave it running
+    #[arg(long)]
+    detach: bool,
+    /// Build the functions as they are deployed, smaller and slower to build
+    #[arg(long)]
+    release: bool,
+    /// Another place for Stripe's API
+    #[arg(long, value_name = "URL")]
+    stripe_url: Option<String>,
+    /// The port on 127.0.0.1 [default: a free one]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Print what is needed to talk to the stack as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Outputs {
+    api_id: String,
+    table_name: String,
+    queue_url: String,
+    dead_letter_queue_url: String,
+    event_bus_name: String,
+    worker_function_name: String,
+    tick_function_name: String,
+    greenlight_log_group: String,
+    webhook_secret: String,
+    api_token: String,
+    region: String,
+}
+
+impl Up {
+    /// An `up` that leaves the stack running, for commands that need one.
+    pub fn detached() -> Self {
+        Self {
+            detach: true,
+            release: false,
+            stripe_url: None,
+            port: None,
+            json: false,
+        }
+    }
+
+    /// Starts the stack and says where it is.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let places = Places::find()?;
+        let local = self.ready(&places)?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&local)?);
+        } else {
+            println!("The local stack is ready.");
+            println!("  webhooks  {}", local.webhook_url);
+            println!("  API       {}", local.api_url);
+            println!("  described in {}", places.local_json().display());
+        }
+        if self.detach {
+            if !self.json {
+                println!("Stop it with `cargo paygraph down`.");
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        eprintln!("Press Ctrl-C to stop it.");
+        wait_for_interrupt()?;
+        if let Some(emulator) = Emulator::running(&places) {
+            emulator.stop(&places)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Brings the stack up, as far as it is not, and describes it.
+    pub fn ready(&self, places: &Places) -> anyhow::Result<Local> {
+        let _lock = places.lock()?;
+        let python = python::ensure(places)?;
+        let functions = build::functions(places, self.release)?;
+        let emulator = Emulator::ensure(places, &python, self.port)?;
+        let outputs = self.deploy(places, &python, &emulator, &functions)?;
+        let local = describe(&emulator, outputs);
+        wait_until_ready(&local)?;
+        local.write(places)?;
+        Ok(local)
+    }
+
+    fn deploy(
+        &self,
+        places: &Places,
+        python: &Path,
+        emulator: &Emulator,
+        functions: &Path,
+    ) -> anyhow::Result<Outputs> {
+        let bar = step("Deploying template.yaml …");
+        let architecture = if cfg!(target_arch = "aarch64") {
+            "arm64"
+        } else {
+            "x86_64"
+        };
+        let mut command = Command::new(python);
+        command
+            .arg(places.root.join("infra/local/deploy.py"))
+            .args(["--endpoint", &emulator.url()])
+            .arg("--template")
+            .arg(places.root.join("template.yaml"))
+            .arg("--binaries")
+            .arg(functions);
+        for parameter in [
+            format!("Architecture={architecture}"),
+            "Livemode=false".to_owned(),
+            "DeletionProtection=false".to_owned(),
+            format!(
+                "StripeUrl={}",
+                self.stripe_url.as_deref().unwrap_or_default()
+            ),
+        ] {
+            command.args(["--parameter", &parameter]);
+        }
+        let printed = python::run(&mut command, "deploying template.yaml")?;
+        bar.finish_and_clear();
+        let last = printed.lines().last().unwrap_or_default();
+        serde_json::from_str(last).context("the deployment's outputs are not as expected")
+    }
+}
+
+fn describe(emulator: &Emulator, outputs: Outputs) -> Local {
+    let api_url = format!(
+        "{}/_aws/execute-api/{}/$default",
+        emulator.url(),
+        outputs.api_id
+    );
+    Local {
+        webhook_url: format!("{api_url}/api/integrations/stripe/webhook"),
+        api_url,
+        webhook_secret: outputs.webhook_secret,
+        api_token: outputs.api_token,
+        aws_endpoint_url: emulator.url(),
+        region: outputs.region,
+        table: outputs.table_name,
+        queue_url: outputs.queue_url,
+        dlq_url: outputs.dead_letter_queue_url,
+        event_bus: outputs.event_bus_name,
+        worker_function: outputs.worker_function_name,
+        tick_function: outputs.tick_function_name,
+        greenlight_log_group: outputs.greenlight_log_group,
+    }
+}
+
+/// Waits until the API answers: then the functions run and the table is there.
+fn wait_until_ready(local: &Local) -> anyhow::Result<()> {
+    let bar = step("Waiting for the first answer …");
+    let url = format!("{}/api/stripe/health", local.api_url);
+    let authorization = format!("Bearer {}", local.api_token);
+    let deadline = Instant::now() + READY_TIME;
+    loop {
+        let answer = ureq::get(&url)
+            .header("authorization", &authorization)
+            .call();
+        match answer {
+            Ok(_) => break,
+            Err(error) if Instant::now() > deadline => {
+                bail!("the API does not answer at {url}: {error}");
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn wait_for_interrupt() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(tokio::signal::ctrl_c())?;
+    Ok(())
+}
