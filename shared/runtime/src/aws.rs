@@ -16,6 +16,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use aws_types::sdk_config::SharedHttpClient;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use secrecy::ExposeSecret;
 
@@ -69,11 +70,7 @@ pub fn sdk_config(config: &AwsConfig) -> SdkConfig {
                 .build(),
         )
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
-        .http_client(
-            Builder::new()
-                .tls_provider(Provider::rustls(CryptoMode::Ring))
-                .build_https(),
-        );
+        .http_client(http_client(config));
     if let Some(url) = &config.endpoint_url {
         builder = builder.endpoint_url(url);
     }
@@ -81,6 +78,20 @@ pub fn sdk_config(config: &AwsConfig) -> SdkConfig {
         builder = builder.service_config(ServiceEndpoints(config.service_endpoint_urls.clone()));
     }
     builder.build()
+}
+
+/// One for all clients, so that they share their connections. When every service is at a plain
+/// `http://` place, as on the local stack, no certificates are read.
+fn http_client(config: &AwsConfig) -> SharedHttpClient {
+    let plain = |url: &String| url.starts_with("http://");
+    if config.endpoint_url.as_ref().is_some_and(plain)
+        && config.service_endpoint_urls.values().all(plain)
+    {
+        return Builder::new().build_http();
+    }
+    Builder::new()
+        .tls_provider(Provider::rustls(CryptoMode::Ring))
+        .build_https()
 }
 
 #[cfg(test)]
