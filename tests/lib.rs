@@ -1,1 +1,367 @@
-//! Nothing to use: the tests of this package are its other files.
+//! What the end-to-end tests share: the local stack as its users see it.
+//!
+//! Every test uses ids of its own, so that all of them can run side by side on one stack.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::disallowed_methods,
+    reason = "a test that fails says where"
+)]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use paygraph_domain::id::{Cause, TenantId};
+use paygraph_domain::settings::Settings;
+use paygraph_engine::ports::{LedgerEntry, Store};
+use paygraph_runtime::aws::sdk_config;
+use paygraph_runtime::config::AwsConfig;
+use paygraph_store::DynamoStore;
+use paygraph_testkit::signer::sign;
+use serde_json::{Value, json};
+
+/// How long anything may take before a test gives up. Not a measure of speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The local stack.
+#[derive(Debug)]
+pub struct Stack {
+    local: Value,
+    runtime: tokio::runtime::Runtime,
+    /// The table.
+    pub store: DynamoStore,
+    /// The queues.
+    pub sqs: aws_sdk_sqs::Client,
+    /// What the bus has delivered since the tests began, in order.
+    delivered: Mutex<Vec<Value>>,
+    tap: String,
+}
+
+/// The project's folder.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_path_buf()
+}
+
+/// Runs `cargo paygraph` with arguments.
+#[must_use]
+pub fn paygraph(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .current_dir(root())
+        .args(["run", "--quiet", "--package", "paygraph", "--"]);
+    command.args(arguments).output().unwrap()
+}
+
+/// The stack, started if it is not there.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn stack() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(|| {
+        let up = paygraph(&["up", "--detach", "--json"]);
+        assert!(
+            up.status.success(),
+            "{}",
+            String::from_utf8_lossy(&up.stderr)
+        );
+        Stack::connect(serde_json::from_slice(&up.stdout).unwrap())
+    })
+}
+
+/// A name that no other test has.
+#[must_use]
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}{:016x}", getrandom::u64().unwrap())
+}
+
+/// Unix seconds.
+#[must_use]
+pub fn now() -> i64 {
+    i64::try_from(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs(),
+    )
+    .unwrap()
+}
+
+/// Waits until something is there.
+///
+/// # Panics
+/// When it is not there within [`PATIENCE`].
+pub fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A Stripe event.
+#[must_use]
+pub fn event(id: &str, kind: &str, created: i64, object: &Value) -> Value {
+    json!({
+        "id": id, "object": "event", "api_version": "2026-10-28.endive", "type": kind,
+        "created": created, "livemode": false, "data": { "object": object },
+    })
+}
+
+/// A customer's creation.
+#[must_use]
+pub fn customer_created(id: &str, customer: &str) -> Value {
+    let object = json!({
+        "id": customer, "object": "customer", "created": now(), "metadata": {},
+        "email": format!("{customer}@example.com"), "name": "Zoë",
+    });
+    event(id, "customer.created", now(), &object)
+}
+
+/// The default tenant.
+#[must_use]
+pub fn tenant() -> TenantId {
+    TenantId::parse("default").unwrap()
+}
+
+impl Stack {
+    fn connect(local: Value) -> Self {
+        let text = |name: &str| local[name].as_str().unwrap().to_owned();
+        let variables = [
+            ("AWS_REGION", text("region")),
+            ("AWS_ENDPOINT_URL", text("aws_endpoint_url")),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ];
+        let variables = variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+        let sdk = sdk_config(&AwsConfig::read(&variables).unwrap());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let sqs = aws_sdk_sqs::Client::new(&sdk);
+        let bus = aws_sdk_eventbridge::Client::new(&sdk);
+        let tap = runtime.block_on(tap(&sqs, &bus, &text("event_bus")));
+        let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
+        let store = DynamoStore::new(dynamo, text("table"), Settings::example().unwrap());
+        Self {
+            local,
+            runtime,
+            store,
+            sqs,
+            delivered: Mutex::default(),
+            tap,
+        }
+    }
+
+    /// A value of `local.json`.
+    #[must_use]
+    pub fn local(&self, name: &str) -> String {
+        self.local[name].as_str().unwrap().to_owned()
+    }
+
+    /// Waits for asynchronous work.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Sends a body with a header of its own choice. Gives the status and the answer.
+    #[must_use]
+    pub fn send(&self, url: &str, body: &[u8], header: Option<&str>) -> (u16, Value) {
+        let request = ureq::post(url).config().http_status_as_error(false).build();
+        let request = request.header("content-type", "application/json");
+        let request = match header {
+            Some(header) => request.header("stripe-signature", header),
+            None => request,
+        };
+        let mut answer = request.send(body).unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.body_mut().read_json().unwrap_or_default())
+    }
+
+    /// Sends an event as Stripe does.
+    #[must_use]
+    pub fn post(&self, event: &Value) -> u16 {
+        self.post_text(&event.to_string())
+    }
+
+    /// Sends an event's text as Stripe does.
+    #[must_use]
+    pub fn post_text(&self, body: &str) -> u16 {
+        let header = sign(body.as_bytes(), &self.local("webhook_secret"), now());
+        self.send(&self.local("webhook_url"), body.as_bytes(), Some(&header))
+            .0
+    }
+
+    /// Asks the API with a token, or without one.
+    #[must_use]
+    pub fn ask(&self, path: &str, token: Option<&str>) -> (u16, Value) {
+        let url = format!("{}{path}", self.local("api_url"));
+        let request = ureq::get(&url).config().http_status_as_error(false).build();
+        let request = match token {
+            Some(token) => request.header("authorization", &format!("Bearer {token}")),
+            None => request,
+        };
+        let mut answer = request.call().unwrap();
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_json().unwrap_or_default(),
+        )
+    }
+
+    /// Asks the API below `/api/stripe/`.
+    #[must_use]
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        self.ask(
+            &format!("/api/stripe/{path}"),
+            Some(&self.local("api_token")),
+        )
+    }
+
+    /// Puts a customer.
+    #[must_use]
+    pub fn put(&self, id: &str, body: &str, token: &str) -> (u16, Value) {
+        let url = format!("{}/api/customers/{id}", self.local("api_url"));
+        let request = ureq::put(&url).config().http_status_as_error(false).build();
+        let request = request.header("authorization", &format!("Bearer {token}"));
+        let mut answer = request.send(body).unwrap();
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_json().unwrap_or_default(),
+        )
+    }
+
+    /// What the ledger says of a cause.
+    #[must_use]
+    pub fn ledger(&self, cause: &str) -> Option<LedgerEntry> {
+        let cause = Cause::parse(cause).unwrap();
+        self.block_on(self.store.ledger(&tenant(), &cause)).unwrap()
+    }
+
+    /// Waits until a cause is processed and published.
+    pub fn settled(&self, cause: &str) {
+        wait(&format!("{cause} to be processed"), || {
+            self.ledger(cause).filter(|entry| entry.outbox.is_empty())
+        });
+    }
+
+    /// What the bus delivered of a cause, in order, with repeats: (detail-type, envelope).
+    #[must_use]
+    pub fn delivered(&self, cause: &str) -> Vec<(String, Value)> {
+        let mut delivered = self.delivered.lock().unwrap();
+        self.block_on(async {
+            loop {
+                let asked = self.sqs.receive_message().queue_url(&self.tap);
+                let received = asked.max_number_of_messages(10).send().await.unwrap();
+                let messages = received.messages.unwrap_or_default();
+                if messages.is_empty() {
+                    break;
+                }
+                for message in messages {
+                    let body = message.body.unwrap_or_default();
+                    delivered.push(serde_json::from_str(&body).unwrap());
+                    let done = self.sqs.delete_message().queue_url(&self.tap);
+                    done.receipt_handle(message.receipt_handle.unwrap())
+                        .send()
+                        .await
+                        .unwrap();
+                }
+            }
+        });
+        let own = delivered
+            .iter()
+            .filter(|event| event["detail"]["cause"] == cause);
+        own.map(|e| {
+            (
+                e["detail-type"].as_str().unwrap().to_owned(),
+                e["detail"].clone(),
+            )
+        })
+        .collect()
+    }
+
+    /// How many deliveries the bus made of each event id, over everything so far.
+    #[must_use]
+    pub fn deliveries(&self) -> HashMap<String, usize> {
+        let _ = self.delivered("");
+        let mut counts = HashMap::new();
+        for event in self.delivered.lock().unwrap().iter() {
+            let id = event["detail"]["id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            *counts.entry(id).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The dead letters: (body, reason). They stay where they are.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<(String, String)> {
+        let url = self.local("dlq_url");
+        self.block_on(async {
+            let mut letters = Vec::new();
+            for _ in 0..5 {
+                let asked = self
+                    .sqs
+                    .receive_message()
+                    .queue_url(&url)
+                    .visibility_timeout(0);
+                let asked = asked
+                    .max_number_of_messages(10)
+                    .message_attribute_names("reason");
+                for message in asked.send().await.unwrap().messages.unwrap_or_default() {
+                    let attributes = message.message_attributes.unwrap_or_default();
+                    let reason = attributes
+                        .get("reason")
+                        .and_then(|v| v.string_value.clone());
+                    letters.push((message.body.unwrap_or_default(), reason.unwrap_or_default()));
+                }
+            }
+            letters
+        })
+    }
+}
+
+/// A queue that gets everything from the bus.
+async fn tap(sqs: &aws_sdk_sqs::Client, bus: &aws_sdk_eventbridge::Client, name: &str) -> String {
+    let queue = unique("tap-");
+    let url = sqs
+        .create_queue()
+        .queue_name(&queue)
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    let arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
+    let pattern = json!({ "source": ["paygraph"] }).to_string();
+    let rule = bus
+        .put_rule()
+        .name(&queue)
+        .event_bus_name(name)
+        .event_pattern(pattern);
+    rule.send().await.unwrap();
+    let target = aws_sdk_eventbridge::types::Target::builder()
+        .id("tap")
+        .arn(arn)
+        .build()
+        .unwrap();
+    let targets = bus
+        .put_targets()
+        .rule(&queue)
+        .event_bus_name(name)
+        .targets(target);
+    targets.send().await.unwrap();
+    url
+}

@@ -32,6 +32,7 @@ DROPPED = {
     "AWS::Events::Archive": "fails the stack",
 }
 BY_API = "table TTL and point-in-time recovery are ignored by the stack: set by API"
+NUMBERS = "a parameter of an event source mapping stays text and stops its poller: written out"
 REWRITTEN = "AWS::Serverless::HttpApi answers 404, since the OpenAPI body is ignored: its routes are written out"
 
 
@@ -43,7 +44,7 @@ MANAGED_POLICIES = {
 }
 
 
-def expand(text, code):
+def expand(text, code, parameters):
     """The template as CloudFormation, with each function's code at its S3 key."""
     template = yaml_parse(text)
     routes = []
@@ -62,7 +63,15 @@ def expand(text, code):
                     del properties["Events"][event_name]
     template["Resources"].update(http_api(routes))
     session = boto3.session.Session(region_name=REGION)
-    return Translator(MANAGED_POLICIES, Parser(), boto_session=session).translate(template, {})
+    expanded = Translator(MANAGED_POLICIES, Parser(), boto_session=session).translate(template, {})
+    for resource in expanded["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
+            scaling = resource["Properties"]["ScalingConfig"]
+            most = scaling["MaximumConcurrency"]
+            if isinstance(most, dict):  # See NUMBERS.
+                default = template["Parameters"][most["Ref"]]["Default"]
+                scaling["MaximumConcurrency"] = int(parameters.get(most["Ref"], default))
+    return expanded
 
 
 def http_api(routes):
@@ -171,7 +180,7 @@ class Deploy:
                 FunctionName=outputs[f"{name.capitalize()}FunctionName"], S3Bucket=BUCKET, S3Key=key)
 
     def create(self, code):
-        body = json.dumps(expand(self.template, code))
+        body = json.dumps(expand(self.template, code, self.parameters))
         stacks = self.client("cloudformation")
         arguments = dict(
             StackName=STACK, TemplateBody=body,

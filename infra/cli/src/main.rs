@@ -1,10 +1,15 @@
 //! The `paygraph` command. One file per subcommand; this one lists them.
 
 mod down;
+mod explain;
 mod fold;
 mod input;
 mod local;
 mod mrr;
+mod replay;
+mod show;
+mod stack;
+mod token;
 mod up;
 
 use std::process::ExitCode;
@@ -25,6 +30,9 @@ enum Command {
     Down(down::Down),
     Fold(fold::Fold),
     Mrr(mrr::Mrr),
+    Token(token::Token),
+    Replay(replay::Replay),
+    Explain(explain::Explain),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +41,9 @@ fn main() -> ExitCode {
         Command::Down(command) => command.run(),
         Command::Fold(command) => command.run(),
         Command::Mrr(command) => command.run(),
+        Command::Token(command) => command.run(),
+        Command::Replay(command) => command.run(),
+        Command::Explain(command) => command.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -41,13 +41,23 @@ pub fn diff(prefix: &str, before: Option<Fields>, after: Option<Fields>) -> Vec<
         )
     });
     pairs
-        .filter(|(_, before, after)| before != after)
+        .filter(|(_, before, after)| before != after && !(is_nothing(before) && is_nothing(after)))
         .map(|(name, before, after)| Change {
             field: format!("{prefix}{name}"),
             before,
             after,
         })
         .collect()
+}
+
+/// Nothing becoming an empty map, list or `false` is no change to tell of.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 #[cfg(test)]

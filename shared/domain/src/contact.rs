@@ -155,7 +155,7 @@ impl Contact {
         let changes = diff("", fields_before, Some(self.fields(&after)));
         Outcome {
             events: self.events(&before, &after),
-            changes: changes.into_iter().filter(said).collect(),
+            changes,
         }
     }
 
@@ -346,17 +346,6 @@ impl Contact {
 /// An instant as events and the audit trail show it.
 pub(crate) fn instant(time: Option<Timestamp>) -> Value {
     time.map_or(Value::Null, |time| Value::String(time.to_string()))
-}
-
-/// Nothing becoming an empty map, list or `false` is no change to tell of.
-fn said(change: &Change) -> bool {
-    let empty = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Object(map) => map.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
-    };
-    !(empty(&change.before) && empty(&change.after))
 }
 
 /// The contact that an account belongs to: named by the customer's metadata, else by a checkout

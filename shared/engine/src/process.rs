@@ -23,6 +23,10 @@ const MAX_ACCOUNTS: usize = 100;
 /// The largest event that can wait in the table, in bytes.
 const MAX_PARKED: usize = 300_000;
 
+/// How old an unpublished outbox must be before a redelivery publishes it: as long as a worker may
+/// take.
+const RESUME_AFTER_SECONDS: i64 = 30;
+
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Done {
@@ -520,9 +524,12 @@ impl<S: Store, C: Clock> Engine<S, C> {
                 .ok_or(CommitError::Conflict),
             Err(CommitError::Duplicate) => {
                 let entry = self.store.ledger(message.tenant, &message.event.id).await?;
-                entry
-                    .map(|entry| Done::Duplicate(Box::new(entry)))
-                    .ok_or(CommitError::Conflict)
+                let mut entry = entry.ok_or(CommitError::Conflict)?;
+                if self.clock.now() < entry.processed_at.plus(RESUME_AFTER_SECONDS) {
+                    // Whoever committed it may be publishing it right now.
+                    entry.outbox.clear();
+                }
+                Ok(Done::Duplicate(Box::new(entry)))
             }
             Err(error) => Err(error),
         }

@@ -1,0 +1,185 @@
+//! `paygraph replay`: dead letters and single events back into the ingest queue.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use aws_sdk_sqs::types::Message;
+use clap::Args;
+use paygraph_domain::id::Cause;
+use paygraph_stripe::event::StripeEvent;
+use paygraph_stripe::ingest::{IngestContent, IngestMessage};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::input;
+use crate::stack::{Stack, Which, now, run};
+
+/// How long a message that is only looked at is hidden from others, in seconds.
+const LOOK_SECONDS: i32 = 5;
+/// How long a message that is put back is hidden from others, in seconds.
+const MOVE_SECONDS: i32 = 60;
+
+/// Put dead letters, or a single event from a file, back into the ingest queue.
+///
+/// An event that was processed before is a duplicate and changes nothing, so replaying is safe.
+#[derive(Args)]
+pub struct Replay {
+    /// A file with one Stripe event; `-` reads standard input [default: the dead letters]
+    file: Option<PathBuf>,
+    /// Only the dead letter of this event
+    #[arg(long, value_name = "EVT", conflicts_with = "file", value_parser = |id: &str| Cause::parse(id))]
+    id: Option<Cause>,
+    /// Show the dead letters with their reasons, and put nothing back
+    #[arg(long, conflicts_with = "file")]
+    list: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// A dead letter as it is shown.
+#[derive(Serialize)]
+struct Letter {
+    event: Option<String>,
+    reason: String,
+    replayed: bool,
+}
+
+impl Replay {
+    /// Does it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let stack = self.which.open()?;
+        if let Some(file) = &self.file {
+            let mut text = String::new();
+            input::open(Some(file))?.read_to_string(&mut text)?;
+            let id = run(self.send(&stack, &text))?;
+            if self.json {
+                println!("{}", json!({ "replayed": [id] }));
+            } else {
+                println!("{id} is in the ingest queue.");
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let letters = run(self.letters(&stack))?;
+        if self.json {
+            println!("{}", json!({ "dead_letters": letters }));
+        } else if letters.is_empty() {
+            println!("There are no dead letters.");
+        }
+        for letter in letters.iter().filter(|_| !self.json) {
+            let event = letter.event.as_deref().unwrap_or("(unreadable)");
+            let done = if letter.replayed { "replayed" } else { "left" };
+            println!("{done:>8}  {event}  {}", letter.reason);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn send(&self, stack: &Stack, text: &str) -> anyhow::Result<String> {
+        let raw: &RawValue = serde_json::from_str(text).context("the input is not JSON")?;
+        let event = StripeEvent::parse(raw.get()).context("the input is not a Stripe event")?;
+        let message = IngestMessage {
+            tenant: Some(self.which.tenant.clone()),
+            account: None,
+            received_at: now(),
+            content: IngestContent::Event(raw),
+        };
+        let body = message.to_body()?;
+        stack
+            .sqs
+            .send_message()
+            .queue_url(&stack.queue_url)
+            .message_body(body)
+            .send()
+            .await?;
+        Ok(event.id.to_string())
+    }
+
+    async fn letters(&self, stack: &Stack) -> anyhow::Result<Vec<Letter>> {
+        let mut letters = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        loop {
+            let hidden = if self.list {
+                LOOK_SECONDS
+            } else {
+                MOVE_SECONDS
+            };
+            let received = stack
+                .sqs
+                .receive_message()
+                .queue_url(&stack.dlq_url)
+                .max_number_of_messages(10)
+                .visibility_timeout(hidden)
+                .message_attribute_names("reason")
+                .send()
+                .await
+                .context("cannot read the dead letters")?;
+            let messages = received.messages.unwrap_or_default();
+            if messages.is_empty() {
+                return Ok(letters);
+            }
+            for message in messages {
+                if !seen.insert(message.message_id.clone()) {
+                    return Ok(letters);
+                }
+                letters.push(self.letter(stack, message).await?);
+            }
+        }
+    }
+
+    async fn letter(&self, stack: &Stack, message: Message) -> anyhow::Result<Letter> {
+        let body = message.body.unwrap_or_default();
+        let event = event_of(&body);
+        let attributes = message.message_attributes.unwrap_or_default();
+        let reason = attributes
+            .get("reason")
+            .and_then(|value| value.string_value.clone());
+        let reason = reason.unwrap_or_else(|| "given up after ten deliveries".to_owned());
+        let wanted = self
+            .id
+            .as_ref()
+            .is_none_or(|id| event.as_deref() == Some(id.as_str()));
+        let replayed = wanted && !self.list;
+        let Some(handle) = message.receipt_handle else {
+            bail!("a dead letter has no handle")
+        };
+        if replayed {
+            // First in, then out: a message may be there twice, never not at all.
+            stack
+                .sqs
+                .send_message()
+                .queue_url(&stack.queue_url)
+                .message_body(body)
+                .send()
+                .await?;
+            stack
+                .sqs
+                .delete_message()
+                .queue_url(&stack.dlq_url)
+                .receipt_handle(handle)
+                .send()
+                .await?;
+        }
+        Ok(Letter {
+            event,
+            reason,
+            replayed,
+        })
+    }
+}
+
+/// The event that a message is about, if it can be read so far.
+fn event_of(body: &str) -> Option<String> {
+    let message = IngestMessage::parse(body).ok()?;
+    match message.content {
+        IngestContent::Event(event) => {
+            let value: serde_json::Value = serde_json::from_str(event.get()).ok()?;
+            value.get("id")?.as_str().map(str::to_owned)
+        }
+        IngestContent::Pointer(pointer) => Some(pointer.id.to_string()),
+    }
+}

@@ -1,0 +1,73 @@
+//! Who may depend on whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Each crate with those of ours that it may use. (Test dependencies are free.)
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("paygraph-domain", &[]),
+    ("paygraph-stripe", &["domain"]),
+    ("paygraph-engine", &["domain", "stripe"]),
+    ("paygraph-store", &["domain", "engine"]),
+    ("paygraph-bus", &["domain", "engine"]),
+    ("paygraph-runtime", &[]),
+    ("paygraph-testkit", &[]),
+    ("paygraph-webhook", &["domain", "stripe", "runtime"]),
+    (
+        "paygraph-worker",
+        &["domain", "stripe", "engine", "store", "bus", "runtime"],
+    ),
+    (
+        "paygraph-tick",
+        &["domain", "engine", "store", "bus", "runtime"],
+    ),
+    ("paygraph-api", &["domain", "engine", "store", "runtime"]),
+    (
+        "paygraph-greenlight",
+        &["domain", "engine", "store", "bus", "runtime"],
+    ),
+];
+
+#[test]
+fn crates_depend_only_on_those_they_may() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let metadata = MetadataCommand::new()
+        .manifest_path(manifest)
+        .no_deps()
+        .exec()
+        .unwrap();
+    let uses: BTreeMap<String, BTreeSet<String>> = metadata
+        .packages
+        .iter()
+        .map(|package| {
+            let own = package.dependencies.iter().filter(|dependency| {
+                dependency.kind == DependencyKind::Normal && dependency.name.starts_with("paygraph")
+            });
+            (
+                package.name.to_string(),
+                own.map(|dependency| dependency.name.clone()).collect(),
+            )
+        })
+        .collect();
+    for (name, allowed) in ALLOWED {
+        let allowed: BTreeSet<_> = allowed
+            .iter()
+            .map(|short| format!("paygraph-{short}"))
+            .collect();
+        let extra: Vec<_> = uses[*name].difference(&allowed).collect();
+        assert!(extra.is_empty(), "{name} must not use {extra:?}");
+    }
+    let listed: BTreeSet<_> = ALLOWED.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let tools = ["paygraph", "paygraph-tests"].map(str::to_owned).into();
+    let unlisted: Vec<_> = uses
+        .keys()
+        .filter(|n| !listed.contains(*n))
+        .cloned()
+        .collect();
+    assert_eq!(
+        unlisted.into_iter().collect::<BTreeSet<_>>(),
+        tools,
+        "every crate has its rule"
+    );
+}

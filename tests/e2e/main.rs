@@ -1,0 +1,13 @@
+//! End to end on the local stack: production binaries, production template, real queue, table and
+//! bus. One file per chapter of the catalogue of failures.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails says where"
+)]
+
+mod access;
+mod duplicates;
+mod histories;
+mod infrastructure;
+mod payloads;
