@@ -1,5 +1,6 @@
 //! The `paygraph` command. One file per subcommand; this one lists them.
 
+mod demo;
 mod down;
 mod explain;
 mod fold;
@@ -9,6 +10,7 @@ mod mrr;
 mod replay;
 mod show;
 mod stack;
+mod test;
 mod token;
 mod up;
 
@@ -28,6 +30,8 @@ struct Cli {
 enum Command {
     Up(up::Up),
     Down(down::Down),
+    Demo(demo::Demo),
+    Test(test::Test),
     Fold(fold::Fold),
     Mrr(mrr::Mrr),
     Token(token::Token),
@@ -39,6 +43,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(command) => command.run(),
         Command::Down(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::Test(command) => command.run(),
         Command::Fold(command) => command.run(),
         Command::Mrr(command) => command.run(),
         Command::Token(command) => command.run(),

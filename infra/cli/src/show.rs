@@ -37,7 +37,7 @@ pub fn money(amounts: &Value) -> String {
 }
 
 /// Any value on one line.
-fn plain(value: &Value) -> String {
+pub fn plain(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.clone(),

@@ -1,0 +1,97 @@
+//! `paygraph test`: everything that must hold, from format to the local stack.
+
+use std::ffi::OsStr;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::local::emulator::Emulator;
+use crate::local::{Places, python};
+use crate::up::Up;
+
+/// Check everything: format, lints, docs, template, and every test, on the local stack.
+///
+/// A stack that was not running before is stopped afterwards.
+#[derive(Args)]
+pub struct Test {
+    /// Only the tests, without format, lints, docs and template
+    #[arg(long)]
+    only_tests: bool,
+}
+
+/// A step: what it is called, and cargo's arguments.
+const CHECKS: [(&str, &[&str]); 3] = [
+    ("format", &["fmt", "--all", "--check"]),
+    (
+        "lints",
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    ("docs", &["doc", "--workspace", "--no-deps", "--quiet"]),
+];
+
+impl Test {
+    /// Checks everything, and stops at the first thing that does not hold.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let places = Places::find()?;
+        let was_running = Emulator::running(&places).is_some();
+        let done = self.all(&places);
+        if !was_running && let Some(emulator) = Emulator::running(&places) {
+            emulator.stop(&places)?;
+        }
+        done.map(|()| ExitCode::SUCCESS)
+    }
+
+    fn all(&self, places: &Places) -> anyhow::Result<()> {
+        if !self.only_tests {
+            for (name, arguments) in CHECKS {
+                cargo(places, name, arguments)?;
+            }
+            template(places)?;
+        }
+        let start = Instant::now();
+        Up::detached().ready(places)?;
+        done("local stack", start);
+        cargo(places, "tests", &["test", "--workspace"])
+    }
+}
+
+fn done(name: &str, start: Instant) {
+    eprintln!("✓ {name} ({} s)", start.elapsed().as_secs());
+}
+
+fn cargo(places: &Places, name: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsStr::new("cargo").to_owned());
+    let status = Command::new(cargo)
+        .current_dir(&places.root)
+        .args(arguments)
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("{name}: does not hold");
+    }
+    done(name, start);
+    Ok(())
+}
+
+/// What `sam validate --lint` runs.
+fn template(places: &Places) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let python = python::ensure(places)?;
+    let lint = python.with_file_name("cfn-lint");
+    let template = places.root.join("template.yaml");
+    python::run(Command::new(lint).arg(template), "template.yaml")?;
+    done("template", start);
+    Ok(())
+}
