@@ -1,5 +1,6 @@
 //! The `paygraph` command. One file per subcommand; this one lists them.
 
+mod bench;
 mod demo;
 mod down;
 mod explain;
@@ -32,6 +33,7 @@ enum Command {
     Down(down::Down),
     Demo(demo::Demo),
     Test(test::Test),
+    Bench(bench::Bench),
     Fold(fold::Fold),
     Mrr(mrr::Mrr),
     Token(token::Token),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Down(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Test(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Fold(command) => command.run(),
         Command::Mrr(command) => command.run(),
         Command::Token(command) => command.run(),

@@ -99,6 +99,7 @@ impl Story {
             "prod_TTNH7uTYVlPbVV",
             2_900,
             from,
+            to,
         )
     }
 
@@ -108,6 +109,7 @@ impl Story {
             "prod_TTNHfJE07G7dty",
             9_900,
             from,
+            from + MONTH,
         )
     }
 

@@ -1,0 +1,117 @@
+//! `paygraph bench`: what the product costs, as medians, counts and ratios.
+
+mod core;
+mod folding;
+mod start;
+mod work;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::local::Places;
+use crate::up::Up;
+
+/// Measure: signature check, decode and apply, fold, the webhook's size and start, calls and write
+/// units per event.
+///
+/// Builds what it measures with full optimisation, so the first run takes minutes.
+#[derive(Args)]
+pub struct Bench {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Measure with this very binary. (Set by the command itself, after it has built one.)
+    #[arg(long, hide = true)]
+    here: bool,
+    /// Leave out what needs the local stack
+    #[arg(long)]
+    without_stack: bool,
+}
+
+/// One number.
+#[derive(Debug, Serialize)]
+pub struct Reading {
+    name: &'static str,
+    value: String,
+    wanted: &'static str,
+}
+
+impl Reading {
+    fn new(name: &'static str, value: String, wanted: &'static str) -> Self {
+        Self {
+            name,
+            value,
+            wanted,
+        }
+    }
+}
+
+/// The middle of several readings.
+fn median<T: PartialOrd + Copy>(mut readings: Vec<T>) -> Option<T> {
+    readings.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    readings.get(readings.len() / 2).copied()
+}
+
+impl Bench {
+    /// Measures and prints.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let places = Places::find()?;
+        if !self.here {
+            return self.optimised(&places);
+        }
+        let mut readings = core::measure()?;
+        readings.extend(folding::measure(&places)?);
+        readings.extend(start::measure(&places)?);
+        if !self.without_stack {
+            let local = Up::detached().ready(&places)?;
+            readings.extend(work::measure(&local)?);
+        }
+        if self.json {
+            let all: Vec<Value> = readings.iter().map(|reading| json!(reading)).collect();
+            println!("{}", serde_json::to_string_pretty(&all)?);
+        } else {
+            println!("{:<44} {:>30}   wanted", "what", "measured");
+            for Reading {
+                name,
+                value,
+                wanted,
+            } in &readings
+            {
+                println!("{name:<44} {value:>30}   {wanted}");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Builds this command with full optimisation and lets that one measure.
+    fn optimised(&self, places: &Places) -> anyhow::Result<ExitCode> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(&places.root);
+        command.args([
+            "run",
+            "--quiet",
+            "--profile",
+            "bench",
+            "-p",
+            "paygraph",
+            "--",
+            "bench",
+            "--here",
+        ]);
+        if self.json {
+            command.arg("--json");
+        }
+        if self.without_stack {
+            command.arg("--without-stack");
+        }
+        if !command.status().context("cannot start cargo")?.success() {
+            bail!("the measurement failed");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
