@@ -21,8 +21,11 @@ pub fn environment() -> Variables {
         .collect()
 }
 
+/// The most bytes that a part of a table key may have.
+const MAX_KEY_PART_BYTES: usize = 255;
+
 /// Everything that is wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError(Vec<Problem>);
 
 /// What is wrong with one variable.
@@ -41,6 +44,13 @@ impl fmt::Display for ConfigError {
             write!(f, "{separator}{variable} {reason}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    /// The sentence as well: it is what a `main` that ends with this error prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -82,6 +92,18 @@ impl<'a> Reader<'a> {
 
     fn with_default(&self, name: &str, default: &str) -> String {
         self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// A text that goes into table keys, whose parts are divided by `#`.
+    fn key_part(&mut self, name: &'static str, default: &str) -> String {
+        let text = self.with_default(name, default);
+        if text.len() > MAX_KEY_PART_BYTES || text.chars().any(|c| c == '#' || c.is_control()) {
+            self.problem(
+                name,
+                "must have at most 255 bytes, no '#' and no control characters",
+            );
+        }
+        text
     }
 
     fn url(&mut self, name: &'static str) -> String {
@@ -205,7 +227,7 @@ impl WebhookConfig {
             log: reader.log(),
             queue_url: reader.url("PAYGRAPH_QUEUE_URL"),
             secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
-            platform_tenant: reader.with_default("PAYGRAPH_PLATFORM_TENANT", "default"),
+            platform_tenant: reader.key_part("PAYGRAPH_PLATFORM_TENANT", "default"),
         };
         reader.finish(config)
     }

@@ -54,6 +54,20 @@ fn every_problem_is_told_at_once_by_name() {
 }
 
 #[test]
+fn the_platform_tenant_can_be_part_of_a_key() {
+    for wrong in ["a#b", "a\nb", &"x".repeat(256)] {
+        let mut variables = variables(&WEBHOOK);
+        variables.insert("PAYGRAPH_PLATFORM_TENANT".to_owned(), wrong.to_owned());
+        variables.remove("PAYGRAPH_QUEUE_URL");
+        let error = WebhookConfig::read(&variables).unwrap_err();
+        let expected = "the configuration is not usable: PAYGRAPH_QUEUE_URL is missing; \
+             PAYGRAPH_PLATFORM_TENANT must have at most 255 bytes, no '#' and no control characters";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(format!("{error:?}"), expected, "what `main` prints");
+    }
+}
+
+#[test]
 fn each_function_reads_only_its_own() {
     let table = ("PAYGRAPH_TABLE", "paygraph");
     let bus = ("PAYGRAPH_EVENT_BUS", "paygraph");

@@ -122,6 +122,29 @@ fn p3_base64_non_ascii_escapes_spaces() {
 }
 
 #[test]
+fn p4_an_event_of_any_api_version_is_handed_on_whole() {
+    for version in ["2014-01-31", "2025-03-31.basil", "2030-01-01.unheard", ""] {
+        let mut body: Value = serde_json::from_str(&event(None)).unwrap();
+        body["api_version"] = json!(version);
+        body["data"]["object"]["moved_field"] = json!({ "deep": [null, 1] });
+        let request = GatewayRequest::new(body.to_string()).signed(PLATFORM, NOW);
+        assert_eq!(World::new().taken(&request)["event"], body);
+    }
+}
+
+#[test]
+fn p5_an_unknown_event_type_is_taken() {
+    let world = World::new();
+    let body = event(None).replace("invoice.paid", "tea_pot.brewed");
+    let message = world.taken(&GatewayRequest::new(body).signed(PLATFORM, NOW));
+    assert_eq!(message["event"]["type"], "tea_pot.brewed");
+    assert_eq!(
+        world.greenlight()[0],
+        "[⚡📥💳👉] webhook_received: tea_pot.brewed — Stripe webhook: evt_1"
+    );
+}
+
+#[test]
 fn p6_a_signed_body_that_is_no_event_is_refused_and_told_by_its_hash() {
     for (body, message) in [
         (
