@@ -326,6 +326,19 @@ pub struct Rollup {
     pub needs_refetch: BTreeSet<StripeId>,
 }
 
+impl Rollup {
+    /// Takes a subscription for the primary one if it goes before the one held.
+    fn offer(&mut self, candidate: Primary) {
+        if self
+            .primary
+            .as_ref()
+            .is_none_or(|held| candidate.beats(held))
+        {
+            self.primary = Some(candidate);
+        }
+    }
+}
+
 /// What a roll-up depends on beside the account.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -394,9 +407,13 @@ fn add_subscription(
     undecided: bool,
     context: Context<'_>,
 ) {
+    rollup.status = rollup.status.min(BillingStatus::of(subscription));
+    if subscription.status.is_final() {
+        add_ended(rollup, subscription, undecided);
+        return;
+    }
     let value = context.value(account, subscription);
     let live = subscription.status.is_live();
-    rollup.status = rollup.status.min(BillingStatus::of(subscription));
     rollup.mrr.add_all(&value.mrr);
     rollup.arr.add_all(&value.arr);
     if (value.incomplete || undecided) && rollup.needs_refetch.len() < MAX_REFETCH {
@@ -409,13 +426,7 @@ fn add_subscription(
         subscription: subscription.id.clone(),
     };
     let candidate = primary(subscription, weight(&value.items));
-    if rollup
-        .primary
-        .as_ref()
-        .is_none_or(|held| candidate.beats(held))
-    {
-        rollup.primary = Some(candidate);
-    }
+    rollup.offer(candidate);
     if !live {
         return;
     }
@@ -434,6 +445,20 @@ fn add_subscription(
     }
     let next = next_invoice(subscription);
     rollup.next_invoice = [rollup.next_invoice, next].into_iter().flatten().min();
+}
+
+/// An ended subscription is worth nothing, and may still be the newest.
+fn add_ended(rollup: &mut Rollup, subscription: &Subscription, undecided: bool) {
+    if undecided && rollup.needs_refetch.len() < MAX_REFETCH {
+        rollup.needs_refetch.insert(subscription.id.clone());
+    }
+    let weight = Weight {
+        mrr: 0,
+        nominal: 0,
+        created: subscription.created,
+        subscription: subscription.id.clone(),
+    };
+    rollup.offer(primary(subscription, weight));
 }
 
 /// A sum in millionths of the minor unit, for comparing only.
