@@ -33,12 +33,19 @@ struct SourceWire {
 impl DiscountWire {
     pub(super) fn decode(self) -> Result<Discount, ObjectError> {
         let coupon = self.coupon.or(self.source.and_then(|source| source.coupon));
-        let coupon = match coupon.ok_or(ObjectError::Missing("discount.coupon"))? {
-            Expandable::Id(id) => CouponRef::Id(StripeId::parse(id)?),
-            Expandable::Object(coupon) => CouponRef::Inline(Box::new(coupon.decode()?)),
+        let id_of = self.id.map(StripeId::parse).transpose()?;
+        let coupon = match coupon {
+            Some(Expandable::Id(id)) => CouponRef::Id(StripeId::parse(id)?),
+            Some(Expandable::Object(coupon)) => CouponRef::Inline(Box::new(coupon.decode()?)),
+            // A discount that does not tell its coupon: only an API call could.
+            None => CouponRef::Id(
+                id_of
+                    .clone()
+                    .map_or_else(|| StripeId::parse("unknown"), Ok)?,
+            ),
         };
         Ok(Discount {
-            id: self.id.map(StripeId::parse).transpose()?,
+            id: id_of,
             coupon,
             end: time(self.end),
             subscription: id(self.subscription.as_ref())?,
