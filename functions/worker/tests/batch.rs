@@ -1,0 +1,228 @@
+//! A batch through the worker, on a store in memory.
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsEvent;
+use paygraph_domain::id::TenantId;
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::envelope::Outgoing;
+use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
+use paygraph_engine::ports::{LedgerEntry, ParkReason, Publisher};
+use paygraph_engine::process::Engine;
+use paygraph_worker::batch::{Pulse, Worker};
+use paygraph_worker::dead_letters::DeadLetters;
+use serde_json::{Value, json};
+
+const NOW: i64 = 1_790_000_000;
+
+#[derive(Default)]
+struct Letters(Mutex<Vec<(String, String)>>, AtomicBool);
+
+impl DeadLetters for Letters {
+    async fn bury(&self, body: &str, reason: &str) -> bool {
+        self.0
+            .lock()
+            .unwrap()
+            .push((body.to_owned(), reason.to_owned()));
+        !self.1.load(Ordering::Relaxed)
+    }
+}
+
+struct NoPulse;
+
+impl Pulse for NoPulse {
+    async fn beat(&self, _: &LedgerEntry) {}
+}
+
+/// A bus that can be broken.
+#[derive(Default)]
+struct Bus(MemoryBus, AtomicBool);
+
+impl Publisher for Bus {
+    async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
+        if self.1.load(Ordering::Relaxed) {
+            return (0..events.len()).collect();
+        }
+        self.0.publish(events).await
+    }
+}
+
+type TestWorker = Worker<MemoryStore, StoppedClock, Bus, Letters, NoPulse>;
+
+fn worker() -> TestWorker {
+    let clock = StoppedClock(Timestamp::from_unix(NOW).unwrap());
+    let store = MemoryStore::new(Settings::example().unwrap());
+    Worker {
+        engine: Engine {
+            store,
+            clock,
+            livemode: false,
+        },
+        publisher: Bus::default(),
+        dead_letters: Letters::default(),
+        pulse: NoPulse,
+        unconnected: TenantId::parse("unconnected").unwrap(),
+        last_beat: AtomicI64::new(NOW),
+    }
+}
+
+fn message(event: &Value) -> Value {
+    json!({ "version": 1, "tenant": "default", "account": null, "received_at": NOW, "event": event })
+}
+
+fn customer(n: u32) -> Value {
+    json!({ "id": format!("evt_{n}"), "type": "customer.created", "created": NOW, "livemode": false,
+        "data": { "object": { "id": format!("cus_{n}"), "object": "customer", "email": "a@example.com" } } })
+}
+
+/// Handles bodies as one batch and gives the places of those that are to come again.
+async fn handle(worker: &TestWorker, bodies: &[String]) -> Vec<String> {
+    let records: Vec<_> = bodies
+        .iter()
+        .enumerate()
+        .map(|(place, body)| json!({ "messageId": place.to_string(), "body": body }))
+        .collect();
+    let batch: SqsEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let answer = worker.handle(&batch, Duration::from_secs(60)).await;
+    answer
+        .batch_item_failures
+        .into_iter()
+        .map(|failure| failure.item_identifier)
+        .collect()
+}
+
+fn broken() -> Value {
+    json!({ "id": "evt_9", "type": "customer.subscription.updated", "created": NOW, "livemode": false,
+        "data": { "object": { "id": "sub_1", "customer": "cus_1" } } })
+}
+
+/// N1, N2: one bad message: the others are done, it alone goes to the dead letters, with its reason.
+#[tokio::test]
+async fn n1_n2_only_the_bad_message_suffers_and_its_reason_is_told() {
+    let worker = worker();
+    let bodies = [
+        message(&customer(1)).to_string(),
+        "not json".to_owned(),
+        message(&broken()).to_string(),
+        message(&customer(2)).to_string(),
+    ];
+    assert!(handle(&worker, &bodies).await.is_empty());
+    assert_eq!(worker.engine.store.contacts().len(), 2);
+    let letters = worker.dead_letters.0.lock().unwrap();
+    let reasons: Vec<_> = letters.iter().map(|(_, reason)| reason.as_str()).collect();
+    assert_eq!(reasons.len(), 2);
+    assert!(
+        reasons.iter().any(|reason| reason.contains("status")),
+        "{reasons:?}"
+    );
+}
+
+/// N2: if even the dead letters refuse it, the message goes back to the queue: it is not lost.
+#[tokio::test]
+async fn n2_a_message_that_nobody_takes_goes_back() {
+    let worker = worker();
+    worker.dead_letters.1.store(true, Ordering::Relaxed);
+    let bodies = [message(&customer(1)).to_string(), "not json".to_owned()];
+    assert_eq!(handle(&worker, &bodies).await, ["1"]);
+}
+
+/// D4, D5, N7: committed and not published: the message comes again, and once the first worker
+/// can be taken for dead, its events are published, each once, under the same ids.
+#[tokio::test]
+async fn d4_d5_n7_a_redelivery_publishes_what_was_left() {
+    let mut worker = worker();
+    worker.publisher.1.store(true, Ordering::Relaxed);
+    let bodies = [message(&customer(1)).to_string()];
+    assert_eq!(handle(&worker, &bodies).await, ["0"]);
+    assert_eq!(worker.engine.store.commits(), 1);
+    worker.publisher.1.store(false, Ordering::Relaxed);
+    // At once, the first worker may still be at it.
+    assert!(handle(&worker, &bodies).await.is_empty());
+    assert!(worker.publisher.0.published().is_empty());
+    worker.engine.clock = StoppedClock(Timestamp::from_unix(NOW + 31).unwrap());
+    for _ in 0..2 {
+        assert!(handle(&worker, &bodies).await.is_empty());
+    }
+    let published = worker.publisher.0.published();
+    let ids: Vec<_> = published
+        .iter()
+        .map(|event| event.detail.id.as_str())
+        .collect();
+    assert_eq!(ids, ["evt_1#0", "evt_1#1"]);
+    assert_eq!(worker.engine.store.commits(), 1);
+}
+
+/// P7: a pointer waits in sight.
+#[tokio::test]
+async fn p7_a_pointer_is_parked() {
+    let worker = worker();
+    let pointer = json!({ "version": 1, "tenant": "default", "account": null, "received_at": NOW,
+        "pointer": { "id": "evt_big", "type": "invoice.paid", "created": NOW } });
+    assert!(handle(&worker, &[pointer.to_string()]).await.is_empty());
+    let parked = worker.engine.store.all_parked();
+    assert_eq!(parked.first().unwrap().reason, ParkReason::TooLarge);
+    assert_eq!(parked.first().unwrap().cause.as_str(), "evt_big");
+}
+
+/// I8: an event of an account that nobody has connected waits in sight, under no tenant's name.
+#[tokio::test]
+async fn i8_an_event_of_an_unknown_account_is_parked() {
+    let worker = worker();
+    let mut unknown = message(&customer(1));
+    unknown["tenant"] = json!(null);
+    unknown["account"] = json!("acct_1");
+    assert!(handle(&worker, &[unknown.to_string()]).await.is_empty());
+    let parked = worker.engine.store.all_parked();
+    assert_eq!(
+        parked.first().unwrap().reason,
+        ParkReason::UnknownAccount("acct_1".to_owned())
+    );
+    assert_eq!(parked.first().unwrap().tenant.as_str(), "unconnected");
+    assert!(worker.engine.store.contacts().is_empty());
+}
+
+/// I7: a live deployment counts test events and ignores them.
+#[tokio::test]
+async fn i7_a_test_event_on_a_live_deployment_is_ignored() {
+    let mut worker = worker();
+    worker.engine.livemode = true;
+    assert!(
+        handle(&worker, &[message(&customer(1)).to_string()])
+            .await
+            .is_empty()
+    );
+    assert_eq!(worker.engine.store.commits(), 0);
+}
+
+/// The messages of one customer are taken in the order of `created`, whatever order they came in.
+#[tokio::test]
+async fn one_customers_messages_are_taken_in_order() {
+    let worker = worker();
+    let bodies: Vec<_> = (0..10_i64)
+        .rev()
+        .map(|n| {
+            let event = json!({ "id": format!("evt_{n}"), "type": "customer.updated", "created": NOW + n,
+                "livemode": false, "data": { "object": { "id": "cus_1", "object": "customer", "name": format!("{n}") } } });
+            message(&event).to_string()
+        })
+        .collect();
+    assert!(handle(&worker, &bodies).await.is_empty());
+    let names: Vec<_> = worker
+        .engine
+        .store
+        .audit()
+        .iter()
+        .flat_map(|entry| entry.changes.clone())
+        .filter(|change| change.field == "name")
+        .map(|change| change.after)
+        .collect();
+    assert_eq!(
+        names,
+        (0..10).map(|n| json!(n.to_string())).collect::<Vec<_>>()
+    );
+}
