@@ -1,0 +1,103 @@
+//! What template.yaml promises, read from the template itself.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+/// The lines of each resource of a type, by name.
+fn resources(kind: &str) -> Vec<(String, Vec<String>)> {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).unwrap();
+    let body = text
+        .split_once("\nResources:\n")
+        .unwrap()
+        .1
+        .split_once("\nOutputs:")
+        .unwrap()
+        .0
+        .to_owned();
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for line in body
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+    {
+        let name = line
+            .strip_prefix("  ")
+            .filter(|rest| !rest.starts_with(' '));
+        match (
+            name.and_then(|name| name.strip_suffix(':')),
+            found.last_mut(),
+        ) {
+            (Some(name), _) => found.push((name.to_owned(), Vec::new())),
+            (None, Some((_, lines))) => lines.push(line.trim().to_owned()),
+            (None, None) => {}
+        }
+    }
+    let of_kind = format!("Type: {kind}");
+    found.retain(|(_, lines)| lines.contains(&of_kind));
+    found
+}
+
+fn value(lines: &[String], name: &str) -> Option<i64> {
+    let line = lines
+        .iter()
+        .find_map(|line| line.strip_prefix(&format!("{name}: ")))?;
+    line.parse().ok()
+}
+
+/// N18: every queue keeps 14 days and hides a message six times as long as its function may take;
+/// every queue but the dead letters gives up after ten deliveries; an hour of age raises an alarm.
+#[test]
+fn n18_queues_keep_fourteen_days_and_an_hour_of_age_is_an_alarm() {
+    let queues = resources("AWS::SQS::Queue");
+    assert!(queues.len() >= 4);
+    for (name, lines) in &queues {
+        assert_eq!(
+            value(lines, "MessageRetentionPeriod"),
+            Some(14 * 86_400),
+            "{name}"
+        );
+        assert_eq!(value(lines, "VisibilityTimeout"), Some(6 * 30), "{name}");
+        let expected = if name.ends_with("DeadLetters") {
+            None
+        } else {
+            Some(10)
+        };
+        assert_eq!(value(lines, "maxReceiveCount"), expected, "{name}");
+    }
+    let alarms = resources("AWS::CloudWatch::Alarm");
+    let aged = alarms
+        .iter()
+        .find(|(_, l)| l.iter().any(|l| l.contains("AgeOfOldestMessage")))
+        .unwrap();
+    assert_eq!(value(&aged.1, "Threshold"), Some(3_600));
+    for (name, _) in queues
+        .iter()
+        .filter(|(name, _)| name.ends_with("DeadLetters"))
+    {
+        let watched = alarms
+            .iter()
+            .any(|(_, lines)| lines.iter().any(|l| l.contains(name.as_str())));
+        assert!(watched, "{name} has no alarm");
+    }
+}
+
+/// Every function has its log group, an alarm on its errors, and no rights on everything.
+#[test]
+fn every_function_is_watched_and_has_few_rights() {
+    let alarms = resources("AWS::CloudWatch::Alarm");
+    for (name, lines) in resources("AWS::Serverless::Function") {
+        assert!(
+            lines.iter().any(|line| line.contains("LogGroup:")),
+            "{name}"
+        );
+        let watched = alarms
+            .iter()
+            .any(|(_, l)| l.iter().any(|l| l.contains(&format!("!Ref {name}"))));
+        assert!(watched, "{name} has no alarm");
+        assert!(
+            !lines
+                .iter()
+                .any(|line| line.ends_with('*') && line.starts_with("Action")),
+            "{name}"
+        );
+        assert!(!lines.contains(&"Resource: \"*\"".to_owned()), "{name}");
+    }
+}
