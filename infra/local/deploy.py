@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import io
 import json
+import os
 import pathlib
 import secrets
 import sys
@@ -26,15 +27,15 @@ STACK = "paygraph"
 BUCKET = "paygraph-code"
 REGION = "us-east-1"
 TENANT = "default"
+GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
-# What the emulator cannot do, and what is done about it.
-DROPPED = {
-    "AWS::Events::Archive": "fails the stack",
-}
-BY_API = "table TTL and point-in-time recovery are ignored by the stack: set by API"
-NUMBERS = "a parameter of an event source mapping stays text and stops its poller: written out"
-REWRITTEN = "AWS::Serverless::HttpApi answers 404, since the OpenAPI body is ignored: its routes are written out"
-
+# What the emulator cannot do, and what is done about it here. Nothing else differs from AWS.
+#   resource                          what happens there              here
+#   AWS::Events::Archive              fails the stack                 left out (`expand`)
+#   AWS::Serverless::HttpApi          ignores its OpenAPI: 404        its routes written out (`http_api`)
+#   a parameter in ScalingConfig      stays text, stops every poller  its number written out (`expand`)
+#   a table's TTL and PITR            are ignored                     set by API (`finish`)
+DROPPED = {"AWS::Events::Archive"}
 
 # The translator asks for AWS's managed policies by name; their ARNs are enough here.
 MANAGED_POLICIES = {
@@ -68,7 +69,7 @@ def expand(text, code, parameters):
         if resource["Type"] == "AWS::Lambda::EventSourceMapping":
             scaling = resource["Properties"]["ScalingConfig"]
             most = scaling["MaximumConcurrency"]
-            if isinstance(most, dict):  # See NUMBERS.
+            if isinstance(most, dict):
                 default = template["Parameters"][most["Ref"]]["Default"]
                 scaling["MaximumConcurrency"] = int(parameters.get(most["Ref"], default))
     return expanded
@@ -127,13 +128,13 @@ class Deploy:
         return boto3.client(
             service, region_name=REGION, endpoint_url=self.endpoint,
             aws_access_key_id="test", aws_secret_access_key="test",
-            config=Config(retries={"max_attempts": 3}, connect_timeout=5, read_timeout=120))
+            config=Config(retries={"max_attempts": 3}, connect_timeout=5, read_timeout=120, proxies={}))
 
     def run(self):
         code = {name: key for name, (key, _) in self.zips.items()}
         digest = hashlib.sha256(json.dumps(
             [self.template, pathlib.Path(__file__).read_text(), self.parameters]).encode()).hexdigest()
-        state = self.read_state()
+        state = self.remember_secrets(self.read_state())
         changed = {n: k for n, k in code.items() if state.get("code", {}).get(n) != k}
         if state.get("template") == digest and state.get("outputs"):
             if changed:
@@ -144,12 +145,10 @@ class Deploy:
             self.create(code)
         outputs = self.outputs()
         self.finish(outputs)
-        secret = state.get("secret") or f"whsec_{secrets.token_hex(24)}"
-        token = state.get("token") or f"pgt_{TENANT}_{secrets.token_hex(16)}"
+        secret, token = state["secret"], state["token"]
         self.put_secrets(secret)
         self.put_token(token, outputs["TableName"])
-        state = {"template": digest, "code": code, "outputs": outputs, "secret": secret, "token": token}
-        self.write_state(state)
+        self.write_state({**state, "template": digest, "code": code, "outputs": outputs})
         return {**outputs, "WebhookSecret": secret, "ApiToken": token, "Region": REGION}
 
     def read_state(self):
@@ -158,6 +157,14 @@ class Deploy:
             return json.loads(self.client("ssm").get_parameter(Name="/paygraph/deploy")["Parameter"]["Value"])
         except ClientError:
             return {}
+
+    def remember_secrets(self, state):
+        """The secret and the token, on record before they are used: a run may end anywhere."""
+        if "secret" not in state:
+            state = {**state, "secret": f"whsec_{secrets.token_hex(24)}",
+                     "token": f"pgt_{TENANT}_{secrets.token_hex(16)}"}
+            self.write_state(state)
+        return state
 
     def write_state(self, state):
         self.client("ssm").put_parameter(
@@ -186,29 +193,40 @@ class Deploy:
             StackName=STACK, TemplateBody=body,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in self.parameters.items()])
+        before = self.settled(stacks)  # An earlier run may have ended in the middle.
+        if before and before["StackStatus"] not in GOOD:
+            stacks.delete_stack(StackName=STACK)
+            before = self.settled(stacks)
         try:
-            stacks.describe_stacks(StackName=STACK)
-            call = stacks.update_stack
-        except ClientError:
-            call = stacks.create_stack
-        try:
-            call(**arguments)
+            (stacks.update_stack if before else stacks.create_stack)(**arguments)
         except ClientError as error:
             if "No updates" not in str(error):
                 raise
+        stack = self.settled(stacks)
+        if not stack or stack["StackStatus"] not in GOOD:
+            sys.exit(f"the stack did not come up: {self.reasons(stacks)}")
+
+    def settled(self, stacks):
+        """The stack once nothing moves; none when there is none."""
         deadline = time.time() + 120
         while time.time() < deadline:
-            stack = stacks.describe_stacks(StackName=STACK)["Stacks"][0]
-            status = stack["StackStatus"]
-            if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-                return
-            if "FAILED" in status or "ROLLBACK" in status:
-                events = stacks.describe_stack_events(StackName=STACK)["StackEvents"]
-                reasons = [f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}"
-                           for e in events if "FAILED" in e["ResourceStatus"]]
-                sys.exit(f"the stack is {status}: " + "; ".join(reasons or [str(stack.get("StackStatusReason"))]))
-            time.sleep(0.2)
+            try:
+                stack = stacks.describe_stacks(StackName=STACK)["Stacks"][0]
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ValidationError":
+                    return None
+                raise
+            if stack["StackStatus"] == "DELETE_COMPLETE":
+                return None
+            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+                return stack
+            time.sleep(0.1)
         sys.exit("the stack was not ready within two minutes")
+
+    def reasons(self, stacks):
+        events = stacks.describe_stack_events(StackName=STACK)["StackEvents"]
+        return "; ".join(f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', 'no reason given')}"
+                         for e in events if "FAILED" in e["ResourceStatus"])
 
     def outputs(self):
         stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
@@ -257,6 +275,10 @@ def main():
     arguments.add_argument("--parameter", action="append", default=[], help="Name=value")
     given = arguments.parse_args()
     parameters = dict(p.split("=", 1) for p in given.parameter)
+    # Whatever AWS account this machine is set up for, it is not meant.
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(name, None)
     deploy = Deploy(given.endpoint, given.template.read_text(), given.binaries, parameters)
     print(json.dumps(deploy.run()))
 

@@ -56,7 +56,7 @@ type TestWorker = Worker<MemoryStore, StoppedClock, Bus, Letters, NoPulse>;
 
 fn worker() -> TestWorker {
     let clock = StoppedClock(Timestamp::from_unix(NOW).unwrap());
-    let store = MemoryStore::new(Settings::example().unwrap());
+    let store = MemoryStore::new(Settings::example().unwrap()).keeping_history();
     Worker {
         engine: Engine {
             store,

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::explain::Api;
-use crate::local::{Local, Places};
+use crate::local::{Local, Places, agent};
 use crate::stack::{self, Stack, now, run};
 use crate::{show, up};
 use story::{Chapter, Story};
@@ -95,7 +95,9 @@ fn send(local: &Local, chapter: &Chapter) -> anyhow::Result<usize> {
     for event in &order {
         let body = event.to_string();
         let header = sign(body.as_bytes(), &local.webhook_secret, now().unix());
-        let request = ureq::post(&local.webhook_url).header("stripe-signature", &header);
+        let request = agent()
+            .post(&local.webhook_url)
+            .header("stripe-signature", &header);
         request
             .send(body.as_bytes())
             .context("the webhook refused an event")?;

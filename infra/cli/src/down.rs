@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::local::Places;
-use crate::local::emulator::Emulator;
+use crate::local::emulator::{self, Emulator};
 
 /// Stop the local stack and remove what it left.
 #[derive(Args)]
@@ -21,7 +21,10 @@ impl Down {
                 emulator.stop(&places)?;
                 eprintln!("The local stack is stopped.");
             }
-            None => eprintln!("No local stack is running."),
+            None => {
+                emulator::clean(&places);
+                eprintln!("No local stack is running.");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::local::{Local, Places};
+use crate::local::{Local, Places, agent};
 use crate::show;
 
 /// Tell a customer's billing state, where it comes from, and its last changes.
@@ -46,7 +46,11 @@ impl Api {
     /// Asks a path below `/api/stripe/`.
     pub fn get(&self, path: &str) -> anyhow::Result<Value> {
         let url = format!("{}/api/stripe/{path}", self.url);
-        let request = ureq::get(&url).config().http_status_as_error(false).build();
+        let request = agent()
+            .get(&url)
+            .config()
+            .http_status_as_error(false)
+            .build();
         let mut answer = request
             .header("authorization", &format!("Bearer {}", self.token))
             .call()

@@ -2,10 +2,12 @@
 
 pub mod build;
 pub mod emulator;
+pub mod process;
 pub mod python;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -42,18 +44,30 @@ impl Places {
     }
 
     /// Holds others off while the stack changes. Released when dropped, or when the process ends.
-    pub fn lock(&self) -> anyhow::Result<fs::File> {
+    pub fn lock(&self) -> anyhow::Result<Lock> {
         let file = fs::File::create(self.home.join("lock"))?;
         if file.try_lock().is_err() {
             eprintln!("Another `paygraph up` or `down` is at work; waiting for it …");
             file.lock()?;
         }
-        Ok(file)
+        Ok(Lock(file))
     }
 
     /// Where the running stack is described.
     pub fn local_json(&self) -> PathBuf {
         self.home.join("local.json")
+    }
+}
+
+/// The right to change the stack.
+pub struct Lock(fs::File);
+
+impl Lock {
+    /// Lets a command hold the lock too: if this process is killed, the next one waits for that
+    /// command to end. (A lock goes with the open file, which becomes the command's empty input.)
+    pub fn share(&self, command: &mut Command) -> anyhow::Result<()> {
+        command.stdin(self.0.try_clone()?);
+        Ok(())
     }
 }
 
@@ -109,6 +123,20 @@ pub fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
     let part = path.with_extension("part");
     fs::write(&part, text)?;
     fs::rename(&part, path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// An HTTP client for the local stack, which is never behind a proxy.
+pub fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().proxy(None).build().into()
+}
+
+/// Keeps a command, and what it starts, from looking for the local stack behind a proxy.
+pub fn reach_directly(command: &mut Command) {
+    for name in ["NO_PROXY", "no_proxy"] {
+        let others = std::env::var_os(name).unwrap_or_default();
+        let others = others.to_string_lossy();
+        command.env(name, format!("127.0.0.1,localhost,{others}"));
+    }
 }
 
 /// A line that tells what is going on, with the time it takes.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::local::emulator::Emulator;
-use crate::local::{Places, python};
+use crate::local::{Places, python, reach_directly};
 use crate::up::Up;
 
 /// Check everything: format, lints, docs, template, and every test, on the local stack.
@@ -72,7 +72,9 @@ fn done(name: &str, start: Instant) {
 fn cargo(places: &Places, name: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let start = Instant::now();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsStr::new("cargo").to_owned());
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    reach_directly(&mut command);
+    let status = command
         .current_dir(&places.root)
         .args(arguments)
         .env("RUSTDOCFLAGS", "-D warnings")
@@ -88,7 +90,7 @@ fn cargo(places: &Places, name: &str, arguments: &[&str]) -> anyhow::Result<()> 
 /// What `sam validate --lint` runs.
 fn template(places: &Places) -> anyhow::Result<()> {
     let start = Instant::now();
-    let python = python::ensure(places)?;
+    let python = python::ensure(places, &places.lock()?)?;
     let lint = python.with_file_name("cfn-lint");
     let template = places.root.join("template.yaml");
     python::run(Command::new(lint).arg(template), "template.yaml")?;

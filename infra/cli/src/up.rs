@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::local::emulator::Emulator;
-use crate::local::{Local, Places, build, python, step};
+use crate::local::{Local, Lock, Places, agent, build, python, reach_directly, step};
 
 /// How long the API may take to answer for the first time.
 const READY_TIME: Duration = Duration::from_secs(60);
@@ -67,7 +70,10 @@ impl Up {
     /// Starts the stack and says where it is.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let places = Places::find()?;
-        let local = self.ready(&places)?;
+        if !self.detach {
+            stop_on_interrupt(places.clone())?;
+        }
+        let local = self.ready(&places).inspect_err(|_| wait_if_interrupted())?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&local)?);
         } else {
@@ -83,20 +89,21 @@ impl Up {
             return Ok(ExitCode::SUCCESS);
         }
         eprintln!("Press Ctrl-C to stop it.");
-        wait_for_interrupt()?;
-        if let Some(emulator) = Emulator::running(&places) {
-            emulator.stop(&places)?;
+        while Emulator::running(&places).is_some() {
+            thread::sleep(Duration::from_millis(500));
         }
-        Ok(ExitCode::SUCCESS)
+        wait_if_interrupted();
+        eprintln!("The local stack has ended.");
+        Ok(ExitCode::FAILURE)
     }
 
     /// Brings the stack up, as far as it is not, and describes it.
     pub fn ready(&self, places: &Places) -> anyhow::Result<Local> {
-        let _lock = places.lock()?;
-        let python = python::ensure(places)?;
+        let lock = places.lock()?;
+        let python = python::ensure(places, &lock)?;
         let functions = build::functions(places, self.release)?;
         let emulator = Emulator::ensure(places, &python, self.port)?;
-        let outputs = self.deploy(places, &python, &emulator, &functions)?;
+        let outputs = self.deploy(places, &lock, &python, &emulator, &functions)?;
         let local = describe(&emulator, outputs);
         wait_until_ready(&local)?;
         local.write(places)?;
@@ -106,6 +113,7 @@ impl Up {
     fn deploy(
         &self,
         places: &Places,
+        lock: &Lock,
         python: &Path,
         emulator: &Emulator,
         functions: &Path,
@@ -135,6 +143,8 @@ impl Up {
         ] {
             command.args(["--parameter", &parameter]);
         }
+        lock.share(&mut command)?;
+        reach_directly(&mut command);
         let printed = python::run(&mut command, "deploying template.yaml")?;
         bar.finish_and_clear();
         let last = printed.lines().last().unwrap_or_default();
@@ -172,7 +182,8 @@ fn wait_until_ready(local: &Local) -> anyhow::Result<()> {
     let authorization = format!("Bearer {}", local.api_token);
     let deadline = Instant::now() + READY_TIME;
     loop {
-        let answer = ureq::get(&url)
+        let answer = agent()
+            .get(&url)
             .header("authorization", &authorization)
             .call();
         match answer {
@@ -180,17 +191,48 @@ fn wait_until_ready(local: &Local) -> anyhow::Result<()> {
             Err(error) if Instant::now() > deadline => {
                 bail!("the API does not answer at {url}: {error}");
             }
-            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            Err(_) => thread::sleep(Duration::from_millis(200)),
         }
     }
     bar.finish_and_clear();
     Ok(())
 }
 
-fn wait_for_interrupt() -> anyhow::Result<()> {
+/// Whether the stack is being taken down, after which the process ends.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C takes the stack down, however far it is.
+fn stop_on_interrupt(places: Places) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
-    runtime.block_on(tokio::signal::ctrl_c())?;
+    let guard = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    drop(guard);
+    thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        });
+        INTERRUPTED.store(true, Ordering::SeqCst);
+        if let Some(emulator) = Emulator::running(&places) {
+            let _ = emulator.stop(&places);
+        }
+        std::process::exit(130);
+    });
     Ok(())
+}
+
+/// Leaves the end of the process to the one that takes the stack down.
+fn wait_if_interrupted() {
+    // The interrupt may be what ended a command of ours just now.
+    thread::sleep(Duration::from_millis(50));
+    while INTERRUPTED.load(Ordering::SeqCst) {
+        thread::park();
+    }
 }

@@ -26,8 +26,8 @@ pub struct MemoryStore {
     inner: Mutex<Inner>,
     /// Whether reads of several objects let others in between.
     torn: bool,
-    /// Whether ledger entries keep their outbox after it was published.
-    keep_published: bool,
+    /// Whether audit entries, and outboxes after they were published, are kept for a look.
+    keep_history: bool,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl MemoryStore {
             settings: Arc::new(settings),
             inner: Mutex::default(),
             torn: false,
-            keep_published: false,
+            keep_history: false,
         }
     }
 
@@ -77,11 +77,11 @@ impl MemoryStore {
         Self { torn: true, ..self }
     }
 
-    /// The same, keeping every outbox for a look at it.
+    /// The same, keeping audit entries and published outboxes for a look at them.
     #[must_use]
-    pub fn keeping_published(self) -> Self {
+    pub fn keeping_history(self) -> Self {
         Self {
-            keep_published: true,
+            keep_history: true,
             ..self
         }
     }
@@ -248,8 +248,6 @@ impl Inner {
             self.catalog
                 .insert((tenant.clone(), key.sort_key()), entry.clone());
         }
-        self.audit
-            .extend(commit.audit.clone().map(|entry| (tenant.clone(), entry)));
     }
 }
 
@@ -370,6 +368,12 @@ impl Store for MemoryStore {
         let mut inner = self.lock();
         inner.check(commit)?;
         inner.write(commit);
+        if self.keep_history {
+            let entry = commit.audit.clone();
+            inner
+                .audit
+                .extend(entry.map(|entry| (commit.tenant.clone(), entry)));
+        }
         Ok(())
     }
 
@@ -394,7 +398,7 @@ impl Store for MemoryStore {
     }
 
     async fn published(&self, tenant: &TenantId, cause: &Cause) -> Result<(), StoreError> {
-        let keep = self.keep_published;
+        let keep = self.keep_history;
         if let Some((entry, published)) =
             self.lock().ledger.get_mut(&(tenant.clone(), cause.clone()))
         {

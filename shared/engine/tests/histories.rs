@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 type TestEngine = Engine<MemoryStore, StoppedClock>;
 
 fn engine() -> TestEngine {
-    let store = MemoryStore::new(Settings::example().unwrap()).keeping_published();
+    let store = MemoryStore::new(Settings::example().unwrap()).keeping_history();
     Engine {
         store,
         clock: StoppedClock::default(),
@@ -174,7 +174,7 @@ fn d2_d12_n3_concurrent_workers_over_torn_reads_agree() {
         let straight = engine();
         let store = MemoryStore::new(Settings::example().unwrap())
             .tearing()
-            .keeping_published();
+            .keeping_history();
         let torn = Arc::new(Engine {
             store,
             clock: StoppedClock::default(),

@@ -127,6 +127,18 @@ fn subscription(object: &Value) -> Subscription {
     }
 }
 
+/// The subscription that an invoice is for.
+fn subscription_of(invoice: &Value) -> Option<String> {
+    match read(&wrap("invoice.updated", invoice))
+        .unwrap()
+        .unwrap()
+        .body
+    {
+        Body::Invoice(invoice) => invoice.subscription.get().clone().map(String::from),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn old_and_new() -> [Value; 2] {
     let price = json!({ "id": "price_1", "product": "prod_1", "currency": "usd", "unit_amount": 2_900,
         "recurring": { "interval": "month", "interval_count": 1 } });
@@ -158,20 +170,12 @@ fn p4_both_places_of_a_field_are_read() {
         new.items.first().unwrap().price
     );
 
-    let link = |object: Value| match read(&wrap("invoice.updated", &object))
-        .unwrap()
-        .unwrap()
-        .body
-    {
-        Body::Invoice(invoice) => invoice.subscription.get().clone().map(String::from),
-        other => panic!("{other:?}"),
-    };
     let base = json!({ "id": "in_1", "customer": "cus_1", "currency": "usd", "created": 1, "status": "paid" });
     let (mut old, mut new) = (base.clone(), base);
     old["subscription"] = json!("sub_1");
     new["parent"] = json!({ "subscription_details": { "subscription": { "id": "sub_1" } } });
-    assert_eq!(link(old).as_deref(), Some("sub_1"));
-    assert_eq!(link(new).as_deref(), Some("sub_1"));
+    assert_eq!(subscription_of(&old).as_deref(), Some("sub_1"));
+    assert_eq!(subscription_of(&new).as_deref(), Some("sub_1"));
 }
 
 #[test]
@@ -186,21 +190,24 @@ fn p4_recorded_versions_of_one_object_say_the_same() {
         .into_iter()
         .map(|(_, object)| subscription(object))
         .collect();
+    let bought = |subscription: &Subscription| -> Vec<_> {
+        let items = subscription.items.iter();
+        items
+            .map(|item| (item.id.clone(), item.price.clone(), item.quantity))
+            .collect()
+    };
     for pair in subscriptions.windows(2) {
         let [a, b] = pair else { continue };
+        assert!(a.period.get().is_some());
         assert_eq!(a.period, b.period);
-        assert_eq!(a.items.len(), b.items.len());
+        assert_eq!(bought(a), bought(b));
     }
-    for (name, object) in of("inv_") {
-        match read(&wrap("invoice.updated", object))
-            .unwrap()
-            .unwrap()
-            .body
-        {
-            Body::Invoice(invoice) => assert!(invoice.subscription.get().is_some(), "{name}"),
-            other => panic!("{other:?}"),
-        }
-    }
+    let links: Vec<_> = of("inv_")
+        .into_iter()
+        .map(|(_, object)| subscription_of(object))
+        .collect();
+    assert!(links.iter().all(Option::is_some), "{links:?}");
+    assert!(links.windows(2).all(|pair| pair[0] == pair[1]), "{links:?}");
 }
 
 /// P4: a version that does not send a field never wipes what another one sent; null does.
@@ -258,6 +265,58 @@ fn p8_wrong_types_are_a_clear_error() {
         object[field] = value;
         let error = read(&wrap("customer.subscription.updated", &object)).unwrap_err();
         assert!(error.contains("evt_1"), "{error}");
+    }
+}
+
+/// Every value in a document, by its path.
+fn places(value: &Value, path: &str, found: &mut Vec<String>) {
+    found.push(path.to_owned());
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                places(value, &format!("{path}/{name}"), found);
+            }
+        }
+        Value::Array(values) => {
+            for (place, value) in values.iter().enumerate() {
+                places(value, &format!("{path}/{place}"), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Something of another type, or out of every range.
+fn other_values() -> [Value; 10] {
+    [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(i64::MIN),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(""),
+        json!("é\u{0}#"),
+        json!([null, 1, {}]),
+        json!({ "id": [] }),
+    ]
+}
+
+/// P8: whatever value is in a field's place, the event is read or refused; nothing panics.
+#[test]
+fn p8_every_field_may_be_of_another_type() {
+    let mut events: Vec<Value> = own().into_iter().map(|(_, event)| event).collect();
+    events.extend(old_and_new().map(|object| wrap("customer.subscription.updated", &object)));
+    for event in events {
+        let mut found = Vec::new();
+        places(&event, "", &mut found);
+        for place in found {
+            for other in other_values() {
+                let mut changed = event.clone();
+                *changed.pointer_mut(&place).unwrap() = other;
+                let _ = read(&changed);
+            }
+        }
     }
 }
 

@@ -129,7 +129,7 @@ impl World {
     fn live(&mut self, n: u32, steps: u32) {
         let id = self.id("cus");
         let metadata = if self.chance(30) {
-            json!({ "customer_id": format!("{}-{}", self.name, n % 7) })
+            json!({ "customer_id": format!("{}-{}", self.name, n / 3) })
         } else {
             json!({})
         };
@@ -144,7 +144,7 @@ impl World {
         for _ in 0..steps {
             self.pass_time();
             match self.random.u32(0..12) {
-                0 => self.change_customer(&mut customer),
+                0 => self.change_customer(&mut customer, n / 3),
                 1 => self.payment_method(&mut customer),
                 2 | 3 => {
                     let (subscription, invoice) = self.subscribe(&id);
@@ -169,9 +169,9 @@ impl World {
         }
     }
 
-    fn change_customer(&mut self, customer: &mut Value) {
+    fn change_customer(&mut self, customer: &mut Value, group: u32) {
         let n = self.random.u32(0..5);
-        let contact = format!("{}-{n}", self.name);
+        let contact = format!("{}-{}", self.name, group + n % 2);
         let fields = match self.random.u32(0..3) {
             0 => json!({ "email": format!("new{n}@example.com") }),
             1 => json!({ "name": format!("Renamed {n}") }),
@@ -394,7 +394,7 @@ impl World {
     }
 
     fn checkout(&mut self, customer: &str) {
-        let reference = self.chance(30).then(|| format!("{}-buyer", self.name));
+        let reference = self.chance(30).then(|| format!("{customer}-buyer"));
         let session = json!({
             "id": self.id("cs"), "object": "checkout.session", "customer": customer,
             "mode": "payment", "status": "complete", "payment_status": "paid", "currency": "usd",

@@ -1,5 +1,6 @@
 //! Building the functions, and putting their binaries where they are packed from.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ const ABOUT: u64 = 330;
 struct Message {
     reason: String,
     target: Option<Target>,
+    executable: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +31,60 @@ struct Target {
 
 /// Builds the functions and gives the folder with their binaries.
 pub fn functions(places: &Places, release: bool) -> anyhow::Result<PathBuf> {
-    let profile = if release { "release" } else { "local" };
+    let built = compile(places, if release { "release" } else { "local" })?;
+    let folder = places.home.join("functions");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    for function in FUNCTIONS {
+        let binary = built
+            .get(function)
+            .with_context(|| format!("{function} was not built"))?;
+        fs::copy(binary, folder.join(function))
+            .with_context(|| format!("cannot copy {}", binary.display()))?;
+    }
+    Ok(folder)
+}
+
+/// Compiles the functions, showing how far it is, and gives where cargo put each binary.
+fn compile(places: &Places, profile: &str) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut child = cargo(places, profile)
+        .spawn()
+        .context("cannot start cargo")?;
+    let counted = places.home.join(format!("crates-{profile}"));
+    let expected = fs::read_to_string(&counted)
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(ABOUT);
+    let bar = ProgressBar::new(expected);
+    let style = "Building the functions [{bar:30}] {pos}/{len} {elapsed:.dim} {wide_msg:.dim}";
+    bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
+    let output = child.stdout.take().context("cargo has no output")?;
+    let mut built = BTreeMap::new();
+    for line in BufReader::new(output).lines() {
+        let Ok(message) = serde_json::from_str::<Message>(&line?) else {
+            continue;
+        };
+        if message.reason == "compiler-artifact" {
+            let name = message.target.map(|target| target.name).unwrap_or_default();
+            bar.inc(1);
+            bar.set_length(expected.max(bar.position()));
+            bar.set_message(name.clone());
+            if let Some(executable) = message.executable {
+                built.insert(name, executable);
+            }
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("the functions do not build");
+    }
+    fs::write(counted, bar.position().to_string())?;
+    bar.finish_and_clear();
+    Ok(built)
+}
+
+fn cargo(places: &Places, profile: &str) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -45,40 +100,5 @@ pub fn functions(places: &Places, release: bool) -> anyhow::Result<PathBuf> {
     for function in FUNCTIONS {
         command.args(["-p", &format!("paygraph-{function}")]);
     }
-    let mut child = command.spawn().context("cannot start cargo")?;
-    let counted = places.home.join(format!("crates-{profile}"));
-    let expected = fs::read_to_string(&counted)
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(ABOUT);
-    let bar = ProgressBar::new(expected);
-    let style = "Building the functions [{bar:30}] {pos}/{len} {elapsed:.dim} {wide_msg:.dim}";
-    bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
-    let output = child.stdout.take().context("cargo has no output")?;
-    for line in BufReader::new(output).lines() {
-        let Ok(message) = serde_json::from_str::<Message>(&line?) else {
-            continue;
-        };
-        if message.reason == "compiler-artifact" {
-            bar.inc(1);
-            bar.set_length(expected.max(bar.position()));
-            bar.set_message(message.target.map(|target| target.name).unwrap_or_default());
-        }
-    }
-    if !child.wait()?.success() {
-        bail!("the functions do not build");
-    }
-    fs::write(counted, bar.position().to_string())?;
-    bar.finish_and_clear();
-    let built = places.root.join("target").join(profile);
-    let folder = places.home.join("functions");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
-    for function in FUNCTIONS {
-        fs::copy(built.join(function), folder.join(function))
-            .with_context(|| format!("{function} was not built"))?;
-    }
-    Ok(folder)
+    command
 }

@@ -1,71 +1,63 @@
 //! The emulator's process: started once, found again, stopped by its own id.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-use super::{Places, step, write_whole};
+use super::process::Process;
+use super::{Places, agent, reach_directly, step, write_whole};
 
 const START_TIME: Duration = Duration::from_secs(60);
-const STOP_TIME: Duration = Duration::from_secs(10);
+/// How long a busy emulator may take to answer before it counts as hung.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
+
+/// What the emulator runs behind: nothing starts before its process is on record,
+/// so an `up` that is killed in between leaves none that nobody knows of.
+const GATE: &str = r#"read -r go && exec "$0" -m ministack </dev/null"#;
 
 /// A running emulator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Emulator {
-    /// Its process, which leads a group of its own.
-    pub pid: i32,
-    /// When that process began, so that another one with the same id is not taken for it.
-    started: String,
+    #[serde(flatten)]
+    process: Process,
     /// Its port on 127.0.0.1.
-    pub port: u16,
+    port: u16,
 }
 
-fn state(places: &Places) -> std::path::PathBuf {
+fn state(places: &Places) -> PathBuf {
     places.home.join("emulator.json")
-}
-
-/// When a process began, as the system tells it; none when there is no such process.
-fn began(pid: i32) -> Option<String> {
-    let output = Command::new("ps")
-        .args(["-o", "lstart=", "-p", &pid.to_string()])
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    (output.status.success() && !text.is_empty()).then_some(text)
 }
 
 impl Emulator {
     /// The emulator's URL.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        url(self.port)
     }
 
     /// The emulator that runs, if it does.
     pub fn running(places: &Places) -> Option<Self> {
         let text = fs::read_to_string(state(places)).ok()?;
         let emulator: Self = serde_json::from_str(&text).ok()?;
-        emulator.is_alive().then_some(emulator)
+        emulator.process.is_alive().then_some(emulator)
     }
 
-    fn is_alive(&self) -> bool {
-        began(self.pid).as_deref() == Some(&self.started)
-    }
-
-    fn answers(&self) -> bool {
-        TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+    fn answers(&self, patience: Duration) -> bool {
+        let request = agent().get(format!("{}/_ministack/health", self.url()));
+        let request = request.config().timeout_global(Some(patience)).build();
+        request.call().is_ok()
     }
 
     /// The emulator that runs, or a new one.
     pub fn ensure(places: &Places, python: &Path, port: Option<u16>) -> anyhow::Result<Self> {
         if let Some(running) = Self::running(places) {
-            if running.answers() && port.is_none_or(|port| port == running.port) {
+            if port.is_none_or(|port| port == running.port) && running.answers(ANSWER_TIME) {
                 return Ok(running);
             }
             running.stop(places)?;
@@ -75,43 +67,18 @@ impl Emulator {
 
     fn start(places: &Places, python: &Path, port: Option<u16>) -> anyhow::Result<Self> {
         clean(places);
-        let port = match port {
-            Some(port) => {
-                TcpListener::bind(("127.0.0.1", port))
-                    .with_context(|| format!("port {port} of 127.0.0.1 is taken"))?;
-                port
-            }
-            None => TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port(),
-        };
+        let port = free(port)?;
         let bar = step("Starting the emulator of AWS …");
-        let scratch = places.home.join("tmp");
-        fs::create_dir_all(&scratch)?;
-        let log = fs::File::create(places.home.join("emulator.log"))?;
-        let url = format!("http://127.0.0.1:{port}");
-        let mut child = Command::new(python)
-            .args(["-m", "ministack"])
-            .current_dir(&scratch)
-            // Functions inherit the endpoint, and find the emulator by it.
-            .env("AWS_ENDPOINT_URL", &url)
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", port.to_string())
-            .env("MINISTACK_HOST", "127.0.0.1")
-            .env("PERSIST_STATE", "0")
-            .env("LOG_LEVEL", "WARNING")
-            .env("TMPDIR", &scratch)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .context("cannot start the emulator")?;
-        let pid = i32::try_from(child.id())?;
-        let started = began(pid).context("the emulator ended at once")?;
-        let emulator = Self { pid, started, port };
+        let mut child = spawn(places, python, port)?;
+        let process = Process::find(child.id())?;
+        let emulator = Self { process, port };
         write_whole(&state(places), &serde_json::to_string(&emulator)?)?;
+        let mut gate = child.stdin.take().context("the emulator has no gate")?;
+        gate.write_all(b"go\n")?;
         let deadline = Instant::now() + START_TIME;
-        while !emulator.answers() {
+        while !emulator.answers(Duration::from_secs(1)) {
             if child.try_wait()?.is_some() || Instant::now() > deadline {
+                emulator.process.stop()?;
                 let log = places.home.join("emulator.log");
                 bail!("the emulator did not start; see {}", log.display());
             }
@@ -123,25 +90,62 @@ impl Emulator {
 
     /// Stops the emulator and the functions that it started, and removes what they left.
     pub fn stop(&self, places: &Places) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(self.pid).context("the emulator's process id is 0")?;
-        if self.is_alive() {
-            let _ = kill_process_group(pid, Signal::TERM);
-            let deadline = Instant::now() + STOP_TIME;
-            while self.is_alive() && Instant::now() < deadline {
-                if test_kill_process(pid).is_err() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
-        // Functions that did not hear of it.
-        let _ = kill_process_group(pid, Signal::KILL);
+        self.process.stop()?;
         clean(places);
         Ok(())
     }
 }
 
-fn clean(places: &Places) {
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// The port that was asked for, when it is free, or any free one.
+fn free(port: Option<u16>) -> anyhow::Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or_default()));
+    match port {
+        Some(port) => listener.map(|_| port).with_context(|| {
+            format!("port {port} of 127.0.0.1 cannot be had; leave --port out for a free one")
+        }),
+        None => Ok(listener?.local_addr()?.port()),
+    }
+}
+
+fn spawn(places: &Places, python: &Path, port: u16) -> anyhow::Result<Child> {
+    let scratch = places.home.join("tmp");
+    fs::create_dir_all(&scratch)?;
+    let log = fs::File::create(places.home.join("emulator.log"))?;
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", GATE])
+        .arg(python)
+        .current_dir(&scratch)
+        // Functions inherit all this: the endpoint by which they find the emulator,
+        // and credentials that are good for nothing.
+        .env("AWS_ENDPOINT_URL", url(port))
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env_remove("AWS_SESSION_TOKEN")
+        .env_remove("AWS_PROFILE")
+        .env("MINISTACK_REGION", "us-east-1")
+        .env("MINISTACK_HOST", "127.0.0.1")
+        .env("BIND_HOST", "127.0.0.1")
+        .env("GATEWAY_PORT", port.to_string())
+        .env("PERSIST_STATE", "0")
+        .env("LOG_LEVEL", "WARNING")
+        .env("TMPDIR", &scratch)
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        // Ctrl-C in the terminal is not meant for it.
+        .process_group(0);
+    reach_directly(&mut command);
+    command.spawn().context("cannot start the emulator")
+}
+
+/// Removes what a stack leaves.
+pub fn clean(places: &Places) {
     for file in [state(places), places.local_json()] {
         let _ = fs::remove_file(file);
     }

@@ -7,13 +7,13 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Places, step};
+use super::{Lock, Places, step};
 
 /// The oldest Python that the emulator runs on.
 const OLDEST: (u32, u32) = (3, 10);
 
 /// The environment's Python, with everything installed. Does nothing when it is there already.
-pub fn ensure(places: &Places) -> anyhow::Result<PathBuf> {
+pub fn ensure(places: &Places, lock: &Lock) -> anyhow::Result<PathBuf> {
     let venv = places.home.join("venv");
     let python = venv.join("bin/python");
     let requirements = places.root.join("infra/local/requirements.txt");
@@ -30,10 +30,10 @@ pub fn ensure(places: &Places) -> anyhow::Result<PathBuf> {
     if venv.exists() {
         fs::remove_dir_all(&venv)?;
     }
-    run(
-        Command::new(&system).args(["-m", "venv"]).arg(&venv),
-        "making a Python environment",
-    )?;
+    let mut make = Command::new(&system);
+    make.args(["-m", "venv"]).arg(&venv);
+    lock.share(&mut make)?;
+    run(&mut make, "making a Python environment")?;
     let mut install = Command::new(&python);
     install.args([
         "-m",
@@ -43,6 +43,7 @@ pub fn ensure(places: &Places) -> anyhow::Result<PathBuf> {
         "--disable-pip-version-check",
         "-r",
     ]);
+    lock.share(&mut install)?;
     run(install.arg(&requirements), "installing the emulator")?;
     super::write_whole(&marker, &wanted)?;
     bar.finish_with_message("The emulator of AWS is installed");
