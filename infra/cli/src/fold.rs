@@ -1,7 +1,8 @@
 //! `paygraph fold`: a history of events through the worker's own core, in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufWriter, Seek, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +25,6 @@ use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
 use paygraph_stripe::event::StripeEvent;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::input;
 
@@ -52,13 +52,12 @@ struct Rejected {
     error: String,
 }
 
-/// What comes out.
+/// What comes out, beside the events, which wait in a file.
 #[derive(Serialize)]
 struct Folded {
     customers: Vec<view::CustomerView>,
     subscriptions: Vec<view::SubscriptionView>,
     invoices: Vec<view::InvoiceView>,
-    events: Vec<Box<RawValue>>,
     needs_refetch: BTreeSet<paygraph_domain::id::StripeId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejected: Vec<Rejected>,
@@ -72,9 +71,14 @@ impl Fold {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
-        let folded = runtime.block_on(fold(input, settings, self.now))?;
+        let bus = Lines::new()?;
+        let folded = runtime.block_on(fold(input, settings, self.now, &bus))?;
         let mut out = BufWriter::new(io::stdout().lock());
-        serde_json::to_writer(&mut out, &folded)?;
+        out.write_all(b"{\"events\":[")?;
+        bus.copy_to(&mut out)?;
+        out.write_all(b"],")?;
+        let rest = serde_json::to_string(&folded)?;
+        out.write_all(rest.trim_start_matches('{').as_bytes())?;
         out.write_all(b"\n")?;
         out.flush()?;
         for Rejected { line, error } in &folded.rejected {
@@ -93,6 +97,7 @@ async fn fold(
     mut input: Box<dyn BufRead>,
     settings: Settings,
     now: Option<Timestamp>,
+    bus: &Lines,
 ) -> anyhow::Result<Folded> {
     let tenant = TenantId::parse("default")?;
     let store = MemoryStore::new(settings.clone());
@@ -101,7 +106,6 @@ async fn fold(
         clock: StoppedClock::default(),
         livemode: false,
     };
-    let bus = Lines::default();
     let (mut newest, mut rejected) = (None, Vec::new());
     let mut text = String::new();
     for line in 1.. {
@@ -128,7 +132,9 @@ async fn fold(
                         .ok()
                         .map(|event| event.created),
                 );
-                publish(&engine.store, &bus, &processed.into_entries()).await?;
+                let entries = processed.into_entries();
+                let unwritten = publish(&engine.store, bus, &entries).await?;
+                anyhow::ensure!(unwritten.is_empty(), "the events could not be written");
             }
             Err(error) => rejected.push(Rejected {
                 line,
@@ -138,7 +144,6 @@ async fn fold(
     }
     let now = now.or(newest).unwrap_or_default();
     let mut folded = look(&engine.store, &tenant, &settings, now);
-    folded.events = bus.into_lines();
     folded.rejected = rejected;
     Ok(folded)
 }
@@ -167,7 +172,6 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
         customers: Vec::new(),
         subscriptions: Vec::new(),
         invoices: Vec::new(),
-        events: Vec::new(),
         needs_refetch: BTreeSet::new(),
         rejected: Vec::new(),
     };
@@ -208,9 +212,8 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
     folded
 }
 
-/// A bus that keeps each event as the line it will be printed as.
-#[derive(Default)]
-struct Lines(Mutex<Vec<Box<RawValue>>>);
+/// A bus that writes each event to a file that nobody else sees, as the line it will be printed as.
+struct Lines(Mutex<(BufWriter<File>, bool)>);
 
 /// An event as `fold` prints it.
 #[derive(Serialize)]
@@ -226,31 +229,47 @@ struct Line<'a> {
 }
 
 impl Lines {
-    fn into_lines(self) -> Vec<Box<RawValue>> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    fn new() -> anyhow::Result<Self> {
+        let file = tempfile::tempfile().context("cannot make a file for the events")?;
+        Ok(Self(Mutex::new((BufWriter::new(file), true))))
+    }
+
+    /// Writes the events, with commas between them.
+    fn copy_to(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let (writer, _) = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut file = writer.into_inner()?;
+        file.rewind()?;
+        io::copy(&mut file, out)?;
+        Ok(())
+    }
+
+    fn write(&self, event: &Outgoing) -> anyhow::Result<()> {
+        let detail = &event.detail;
+        let line = Line {
+            detail_type: &event.detail_type,
+            id: &detail.id,
+            customer_id: detail.customer_id.as_ref().map(|id| id.as_str()),
+            stripe_customer_id: detail.stripe_customer_id.as_ref().map(|id| id.as_str()),
+            occurred_at: detail.occurred_at.to_string(),
+            source: detail.source,
+            cause: detail.cause.as_str(),
+            data: &detail.data,
+        };
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, first) = &mut *held;
+        if !std::mem::take(first) {
+            file.write_all(b",")?;
+        }
+        Ok(serde_json::to_writer(file, &line)?)
     }
 }
 
 impl Publisher for Lines {
     async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
-        let lines = events.iter().filter_map(|event| {
-            let detail = &event.detail;
-            serde_json::value::to_raw_value(&Line {
-                detail_type: &event.detail_type,
-                id: &detail.id,
-                customer_id: detail.customer_id.as_ref().map(|id| id.as_str()),
-                stripe_customer_id: detail.stripe_customer_id.as_ref().map(|id| id.as_str()),
-                occurred_at: detail.occurred_at.to_string(),
-                source: detail.source,
-                cause: detail.cause.as_str(),
-                data: &detail.data,
-            })
-            .ok()
-        });
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(lines);
-        BTreeSet::new()
+        let written = events
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| self.write(event).is_err());
+        written.map(|(place, _)| place).collect()
     }
 }

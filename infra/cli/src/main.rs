@@ -19,6 +19,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+// Folding a history makes and drops many small values.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Stripe billing in the contact graph: the command of its engineers and operators.
 #[derive(Parser)]
 #[command(name = "paygraph", version, about, max_term_width = 100)]

@@ -4,19 +4,26 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, ToPrimitive, Zero};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// An exact amount in minor units, before rounding.
 pub type Exact = BigRational;
 
 /// An ISO 4217 code in lower case, as Stripe writes it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Currency(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Currency(Arc<str>);
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 /// A text that is no currency code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +38,7 @@ impl Currency {
     pub fn parse(code: &str) -> Result<Self, InvalidCurrency> {
         let fits = (3..=8).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric());
         if fits {
-            Ok(Self(code.to_ascii_lowercase()))
+            Ok(Self(code.to_ascii_lowercase().into()))
         } else {
             Err(InvalidCurrency(code.to_owned()))
         }
@@ -47,7 +54,7 @@ impl Currency {
     /// <https://docs.stripe.com/currencies#zero-decimal>
     #[must_use]
     pub fn minor_digits(&self) -> u32 {
-        match self.0.as_str() {
+        match self.as_str() {
             "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf"
             | "ugx" | "vnd" | "vuv" | "xaf" | "xof" | "xpf" => 0,
             "bhd" | "iqd" | "jod" | "kwd" | "lyd" | "omr" | "tnd" => 3,
@@ -66,12 +73,6 @@ impl TryFrom<String> for Currency {
     type Error = InvalidCurrency;
     fn try_from(code: String) -> Result<Self, InvalidCurrency> {
         Self::parse(&code)
-    }
-}
-
-impl From<Currency> for String {
-    fn from(currency: Currency) -> String {
-        currency.0
     }
 }
 

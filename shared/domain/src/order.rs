@@ -10,6 +10,7 @@
 //! 4. what no event can tell is undecided: a deterministic guess stands, and the object is marked.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -20,10 +21,10 @@ use crate::time::Timestamp;
 /// The most snapshots of one second that are kept, and the most events kept per snapshot.
 const MAX_VERSIONS: usize = 8;
 
-/// A set of leaf hashes: one number for each `path = value` of a raw JSON object.
+/// A set of leaf hashes: one number for each `path = value` of a raw JSON object. Clones share it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Leaves(Vec<u32>);
+pub struct Leaves(Arc<[u32]>);
 
 impl Leaves {
     /// Takes hashes in any order, with repeats.
@@ -31,7 +32,7 @@ impl Leaves {
     pub fn new(mut hashes: Vec<u32>) -> Self {
         hashes.sort_unstable();
         hashes.dedup();
-        Self(hashes)
+        Self(hashes.into())
     }
 
     /// One number for the whole set.
