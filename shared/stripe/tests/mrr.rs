@@ -1,9 +1,5 @@
 //! MRR, exactly: the recorded cases where they are at hand, and our own.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failed test says where"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 use std::path::Path;
 
