@@ -206,6 +206,16 @@ fn discounts_in_their_order_with_a_floor_and_a_limit() {
     );
     let other = coupon(json!({ "percent_off": 50, "applies_to": { "products": ["prod_2"] } }));
     assert_eq!(with(other), json!({ "usd": 2_900 }));
+    // Of two products, only the one that is named gets it.
+    let mut second = price(json!("1000"), "month", 1);
+    second["product"] = json!("prod_2");
+    let named = coupon(json!({ "percent_off": 50, "applies_to": { "products": ["prod_2"] } }));
+    let mut two = subscription(json!([
+        item(price(json!("2900"), "month", 1), 1),
+        item(second, 1)
+    ]));
+    two["discounts"] = json!([named]);
+    assert_eq!(worth(&two).0, json!({ "usd": 3_400 }));
     // The item's 50 % first, then 1,000 off: 450; the other way round it would be 950.
     let mut both = monthly();
     both["items"]["data"][0]["discounts"] = json!([coupon(json!({ "percent_off": 50 }))]);
