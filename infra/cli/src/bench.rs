@@ -5,14 +5,14 @@ mod folding;
 mod start;
 mod work;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::local::Places;
+use crate::local::{Places, cargo};
 use crate::up::Up;
 
 /// Measure: signature check, decode and apply, fold, the webhook's size and start, calls and write
@@ -89,9 +89,7 @@ impl Bench {
 
     /// Builds this command with full optimisation and lets that one measure.
     fn optimised(&self, places: &Places) -> anyhow::Result<ExitCode> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.current_dir(&places.root);
+        let mut command = cargo(places);
         command.args([
             "run",
             "--quiet",

@@ -1,6 +1,5 @@
 //! `paygraph test`: everything that must hold, from format to the local stack.
 
-use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -8,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::local::emulator::Emulator;
-use crate::local::{Places, python, reach_directly};
+use crate::local::{self, Places, python, reach_directly};
 use crate::up::Up;
 
 /// Check everything: format, lints, docs, template, and every test, on the local stack.
@@ -71,11 +70,9 @@ fn done(name: &str, start: Instant) {
 
 fn cargo(places: &Places, name: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let start = Instant::now();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsStr::new("cargo").to_owned());
-    let mut command = Command::new(cargo);
+    let mut command = local::cargo(places);
     reach_directly(&mut command);
     let status = command
-        .current_dir(&places.root)
         .args(arguments)
         .env("RUSTDOCFLAGS", "-D warnings")
         .status()

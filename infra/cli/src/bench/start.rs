@@ -13,7 +13,7 @@ use paygraph_testkit::signer::GatewayRequest;
 use serde_json::json;
 
 use super::{Reading, median};
-use crate::local::Places;
+use crate::local::{Places, cargo};
 use crate::stack::now;
 
 const ROUNDS: usize = 60;
@@ -21,12 +21,9 @@ const SECRET: &str = "whsec_bench";
 
 /// Measures both.
 pub fn measure(places: &Places) -> anyhow::Result<Vec<Reading>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     for target in [["--bin", "webhook"], ["--example", "hello"]] {
-        let mut build = Command::new(&cargo);
-        build
-            .current_dir(&places.root)
-            .args(["build", "--quiet", "--release"]);
+        let mut build = cargo(places);
+        build.args(["build", "--quiet", "--release"]);
         if !build
             .args(["-p", "paygraph-webhook"])
             .args(target)

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
-use super::Places;
+use super::{Places, cargo};
 
 /// Every function, by its binary's name.
 pub const FUNCTIONS: [&str; 5] = ["webhook", "worker", "tick", "api", "greenlight"];
@@ -49,7 +49,7 @@ pub fn functions(places: &Places, release: bool) -> anyhow::Result<PathBuf> {
 
 /// Compiles the functions, showing how far it is, and gives where cargo put each binary.
 fn compile(places: &Places, profile: &str) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let mut child = cargo(places, profile)
+    let mut child = build(places, profile)
         .spawn()
         .context("cannot start cargo")?;
     let counted = places.home.join(format!("crates-{profile}"));
@@ -84,11 +84,9 @@ fn compile(places: &Places, profile: &str) -> anyhow::Result<BTreeMap<String, Pa
     Ok(built)
 }
 
-fn cargo(places: &Places, profile: &str) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+fn build(places: &Places, profile: &str) -> Command {
+    let mut command = cargo(places);
     command
-        .current_dir(&places.root)
         .args([
             "build",
             "--profile",

@@ -57,8 +57,13 @@ impl Emulator {
     /// The emulator that runs, or a new one.
     pub fn ensure(places: &Places, python: &Path, port: Option<u16>) -> anyhow::Result<Self> {
         if let Some(running) = Self::running(places) {
-            if port.is_none_or(|port| port == running.port) && running.answers(ANSWER_TIME) {
+            let elsewhere = port.filter(|port| *port != running.port);
+            if elsewhere.is_none() && running.answers(ANSWER_TIME) {
                 return Ok(running);
+            }
+            // A stack that runs is not given up for a port that cannot be had.
+            if elsewhere.is_some() {
+                free(elsewhere)?;
             }
             running.stop(places)?;
         }
