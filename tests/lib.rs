@@ -24,8 +24,9 @@ use paygraph_store::DynamoStore;
 use paygraph_testkit::signer::sign;
 use serde_json::{Value, json};
 
-/// How long anything may take before a test gives up. Not a measure of speed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take before a test gives up: longer than a message stays invisible that went
+/// back to the queue. Not a measure of speed.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The local stack.
 #[derive(Debug)]

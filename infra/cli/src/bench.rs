@@ -2,6 +2,7 @@
 
 mod core;
 mod folding;
+mod latency;
 mod start;
 mod work;
 
@@ -16,7 +17,7 @@ use crate::local::{Places, cargo};
 use crate::up::Up;
 
 /// Measure: signature check, decode and apply, fold, the webhook's size and start, calls and write
-/// units per event.
+/// units per event, and how long an event takes from Stripe's door to the bus.
 ///
 /// Builds what it measures with full optimisation, so the first run takes minutes.
 #[derive(Args)]
@@ -69,6 +70,7 @@ impl Bench {
         if !self.without_stack {
             let local = Up::detached().ready(&places)?;
             readings.extend(work::measure(&local)?);
+            readings.push(latency::measure(&local)?);
         }
         if self.json {
             let all: Vec<Value> = readings.iter().map(|reading| json!(reading)).collect();

@@ -1,26 +1,24 @@
 //! `paygraph demo`: one customer's life through the real thing.
 
 mod story;
-mod tap;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use paygraph_domain::id::{Cause, TenantId};
 use paygraph_engine::ports::Store;
-use paygraph_testkit::signer::sign;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::explain::Api;
-use crate::local::{Local, Places, agent};
+use crate::local::{Local, Places};
 use crate::stack::{self, Stack, now, run};
+use crate::tap::Tap;
 use crate::{show, up};
 use story::{Chapter, Story};
-use tap::Tap;
 
 /// How long a chapter may take to come through.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -93,14 +91,7 @@ fn send(local: &Local, chapter: &Chapter) -> anyhow::Result<usize> {
         .collect();
     println!("  → {}", kinds.join(", "));
     for event in &order {
-        let body = event.to_string();
-        let header = sign(body.as_bytes(), &local.webhook_secret, now().unix());
-        let request = agent()
-            .post(&local.webhook_url)
-            .header("stripe-signature", &header);
-        request
-            .send(body.as_bytes())
-            .context("the webhook refused an event")?;
+        local.deliver(&event.to_string())?;
     }
     Ok(order.len())
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Seek, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -21,7 +21,7 @@ use paygraph_engine::Deadline;
 use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::ports::Publisher;
-use paygraph_engine::process::Engine;
+use paygraph_engine::process::{Done, Engine};
 use paygraph_engine::publish::publish;
 use paygraph_stripe::event::StripeEvent;
 use serde::Serialize;
@@ -127,11 +127,13 @@ async fn fold(
             .await
         {
             Ok(processed) => {
-                newest = newest.max(
-                    StripeEvent::parse(text.trim())
+                let at = match &processed.done {
+                    Done::Committed(entry) | Done::Duplicate(entry) => Some(entry.at),
+                    Done::Parked(_) | Done::Ignored => StripeEvent::parse(text.trim())
                         .ok()
                         .map(|event| event.created),
-                );
+                };
+                newest = newest.max(at);
                 let entries = processed.into_entries();
                 let unwritten = publish(&engine.store, bus, &entries).await?;
                 anyhow::ensure!(unwritten.is_empty(), "the events could not be written");
@@ -167,7 +169,7 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
         catalog: &catalog,
         now,
     };
-    let accounts = store.accounts();
+    let (mut contacts, accounts) = (store.contacts(), store.accounts());
     let mut folded = Folded {
         customers: Vec::new(),
         subscriptions: Vec::new(),
@@ -175,14 +177,13 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
         needs_refetch: BTreeSet::new(),
         rejected: Vec::new(),
     };
-    let mut contacts = store.contacts();
     let mut rollups: BTreeMap<_, _> = contacts
         .iter_mut()
         .flat_map(|contact| contact.accounts.iter_mut())
         .collect();
     for (customer, account, beside) in &accounts {
         if let Some(held) = rollups.get_mut(customer) {
-            **held = rollup(account, held.totals.clone(), context);
+            **held = Arc::new(rollup(account, held.totals.clone(), context));
             folded
                 .needs_refetch
                 .extend(held.needs_refetch.iter().cloned());

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use paygraph_testkit::signer::sign;
 use serde::{Deserialize, Serialize};
 
 /// Where everything of the local stack is, under the project.
@@ -110,6 +111,19 @@ impl Local {
             bail!("there is no local stack: start one with `cargo paygraph up --detach`");
         };
         serde_json::from_str(&text).with_context(|| format!("{} is not readable", path.display()))
+    }
+
+    /// Delivers an event as Stripe would, over HTTP and signed.
+    pub fn deliver(&self, event: &str) -> anyhow::Result<()> {
+        let now = crate::stack::now().unix();
+        let header = sign(event.as_bytes(), &self.webhook_secret, now);
+        let request = agent()
+            .post(&self.webhook_url)
+            .header("stripe-signature", &header);
+        request
+            .send(event.as_bytes())
+            .context("the webhook refused an event")?;
+        Ok(())
     }
 
     /// Writes the description, whole or not at all.

@@ -11,6 +11,7 @@ mod mrr;
 mod replay;
 mod show;
 mod stack;
+mod tap;
 mod test;
 mod token;
 mod up;

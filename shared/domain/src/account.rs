@@ -1,6 +1,7 @@
 //! The working set of one Stripe customer: every object that its roll-up is computed from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -25,8 +26,24 @@ use crate::time::Timestamp;
 pub struct Stored<T> {
     /// How often it was written.
     pub rev: u64,
-    /// What was written.
-    pub value: T,
+    /// What was written. (Shared, so that a loaded working set is cheap to copy: only the object that
+    /// an event changes is copied whole.)
+    pub value: Arc<T>,
+}
+
+impl<T: Clone> Stored<T> {
+    /// A value that was written so often.
+    pub fn new(rev: u64, value: T) -> Self {
+        Self {
+            rev,
+            value: Arc::new(value),
+        }
+    }
+
+    /// The value, to be changed.
+    pub fn edit(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.value)
+    }
 }
 
 /// A subscription with what its events told beside the snapshots.
@@ -138,23 +155,23 @@ impl ObjectKey {
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Object {
     /// The customer.
-    Customer(Tracked<Customer>),
+    Customer(Arc<Tracked<Customer>>),
     /// A subscription.
-    Subscription(SubscriptionState),
+    Subscription(Arc<SubscriptionState>),
     /// A payment method.
-    PaymentMethod(Tracked<PaymentMethod>),
+    PaymentMethod(Arc<Tracked<PaymentMethod>>),
     /// A dispute.
-    Dispute(Tracked<Dispute>),
+    Dispute(Arc<Tracked<Dispute>>),
     /// A discount.
-    Discount(Tracked<Discount>),
+    Discount(Arc<Tracked<Discount>>),
     /// A schedule.
-    Schedule(Tracked<Schedule>),
+    Schedule(Arc<Tracked<Schedule>>),
     /// An invoice.
-    Invoice(InvoiceState),
+    Invoice(Arc<InvoiceState>),
     /// A charge with its refunds.
-    Charge(ChargeState),
+    Charge(Arc<ChargeState>),
     /// A checkout session.
-    Checkout(Tracked<Checkout>),
+    Checkout(Arc<Tracked<Checkout>>),
 }
 
 impl Account {
@@ -192,21 +209,39 @@ impl Account {
         }
     }
 
-    /// An object with its rev, to be written.
+    /// Takes an object out with its rev, to be written.
     #[must_use]
-    pub fn object(&self, key: &ObjectKey) -> Option<(u64, Object)> {
+    pub fn take(&mut self, key: &ObjectKey) -> Option<(u64, Object)> {
         match key {
-            ObjectKey::Customer => pack(self.customer.as_ref(), Object::Customer),
-            ObjectKey::Subscription(id) => pack(self.subscriptions.get(id), Object::Subscription),
-            ObjectKey::PaymentMethod(id) => {
-                pack(self.payment_methods.get(id), Object::PaymentMethod)
+            ObjectKey::Customer => pack(self.customer.take(), Object::Customer),
+            ObjectKey::Subscription(id) => {
+                pack(self.subscriptions.remove(id), Object::Subscription)
             }
-            ObjectKey::Dispute(id) => pack(self.disputes.get(id), Object::Dispute),
-            ObjectKey::Discount(id) => pack(self.discounts.get(id), Object::Discount),
-            ObjectKey::Schedule(id) => pack(self.schedules.get(id), Object::Schedule),
-            ObjectKey::Invoice(..) => pack(self.invoice.as_ref(), Object::Invoice),
-            ObjectKey::Charge(_) => pack(self.charge.as_ref(), Object::Charge),
-            ObjectKey::Checkout(_) => pack(self.checkout.as_ref(), Object::Checkout),
+            ObjectKey::PaymentMethod(id) => {
+                pack(self.payment_methods.remove(id), Object::PaymentMethod)
+            }
+            ObjectKey::Dispute(id) => pack(self.disputes.remove(id), Object::Dispute),
+            ObjectKey::Discount(id) => pack(self.discounts.remove(id), Object::Discount),
+            ObjectKey::Schedule(id) => pack(self.schedules.remove(id), Object::Schedule),
+            ObjectKey::Invoice(..) => pack(self.invoice.take(), Object::Invoice),
+            ObjectKey::Charge(_) => pack(self.charge.take(), Object::Charge),
+            ObjectKey::Checkout(_) => pack(self.checkout.take(), Object::Checkout),
+        }
+    }
+
+    /// How often an object was written; 0 when it is not there.
+    #[must_use]
+    pub fn rev(&self, key: &ObjectKey) -> u64 {
+        match key {
+            ObjectKey::Customer => rev(self.customer.as_ref()),
+            ObjectKey::Subscription(id) => rev(self.subscriptions.get(id)),
+            ObjectKey::PaymentMethod(id) => rev(self.payment_methods.get(id)),
+            ObjectKey::Dispute(id) => rev(self.disputes.get(id)),
+            ObjectKey::Discount(id) => rev(self.discounts.get(id)),
+            ObjectKey::Schedule(id) => rev(self.schedules.get(id)),
+            ObjectKey::Invoice(..) => rev(self.invoice.as_ref()),
+            ObjectKey::Charge(_) => rev(self.charge.as_ref()),
+            ObjectKey::Checkout(_) => rev(self.checkout.as_ref()),
         }
     }
 
@@ -237,8 +272,12 @@ impl Account {
     }
 }
 
-fn pack<T: Clone>(stored: Option<&Stored<T>>, wrap: fn(T) -> Object) -> Option<(u64, Object)> {
-    stored.map(|stored| (stored.rev, wrap(stored.value.clone())))
+fn pack<T>(stored: Option<Stored<T>>, wrap: fn(Arc<T>) -> Object) -> Option<(u64, Object)> {
+    stored.map(|stored| (stored.rev, wrap(stored.value)))
+}
+
+fn rev<T>(stored: Option<&Stored<T>>) -> u64 {
+    stored.map_or(0, |stored| stored.rev)
 }
 
 fn revs<'a, T>(
@@ -257,15 +296,12 @@ pub(crate) fn observe<T: Snapshot>(
 ) -> (Option<T>, Disposition) {
     match slot {
         None => {
-            *slot = Some(Stored {
-                rev: 1,
-                value: Tracked::first(version),
-            });
+            *slot = Some(Stored::new(1, Tracked::first(version)));
             (None, Disposition::Applied)
         }
         Some(stored) => {
             let before = stored.value.get().clone();
-            let disposition = stored.value.observe(version);
+            let disposition = stored.edit().observe(version);
             if disposition == Disposition::Applied {
                 stored.rev += 1;
             }

@@ -1,6 +1,7 @@
 //! The contact: one customer of the tenant's, with every Stripe customer that belongs to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ pub struct Contact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
     /// What each linked Stripe customer comes to.
-    pub accounts: BTreeMap<StripeCustomerId, Rollup>,
+    pub accounts: BTreeMap<StripeCustomerId, Arc<Rollup>>,
     /// The latest instant that it was computed for; never moves back.
     pub evaluated_at: Timestamp,
 }
@@ -107,7 +108,7 @@ impl Contact {
         now: Timestamp,
     ) -> Outcome {
         self.change(settings, now, |contact| {
-            contact.accounts.insert(customer.clone(), rollup);
+            contact.accounts.insert(customer.clone(), Arc::new(rollup));
         })
     }
 
@@ -146,16 +147,17 @@ impl Contact {
         edit: impl FnOnce(&mut Self),
     ) -> Outcome {
         let known = self.version > 0;
-        let before = self.billing(settings);
-        let fields_before = known.then(|| self.fields(&before));
+        let before = Shown::of(self, settings);
         edit(self);
         self.version += 1;
         self.evaluated_at = self.evaluated_at.max(now);
-        let after = self.billing(settings);
-        let changes = diff("", fields_before, Some(self.fields(&after)));
+        let after = Shown::of(self, settings);
+        if known && before == after {
+            return Outcome::default();
+        }
         Outcome {
-            events: self.events(&before, &after),
-            changes,
+            events: self.events(&before.billing, &after.billing),
+            changes: diff("", known.then(|| before.fields()), Some(after.fields())),
         }
     }
 
@@ -310,16 +312,41 @@ impl Contact {
             .map(|rollup| rollup.payment_method.clone())
             .unwrap_or_default()
     }
+}
 
-    fn fields(&self, billing: &Billing) -> Fields {
+/// What the API shows of a contact, to be compared.
+#[derive(PartialEq)]
+struct Shown {
+    name: Option<String>,
+    email: Option<String>,
+    company: Option<String>,
+    accounts: Vec<StripeCustomerId>,
+    deleted: bool,
+    billing: Billing,
+}
+
+impl Shown {
+    fn of(contact: &Contact, settings: &Settings) -> Self {
+        Self {
+            name: contact.name().map(str::to_owned),
+            email: contact.email().map(str::to_owned),
+            company: contact.company().map(str::to_owned),
+            accounts: contact.accounts.keys().cloned().collect(),
+            deleted: contact.is_deleted(),
+            billing: contact.billing(settings),
+        }
+    }
+
+    fn fields(&self) -> Fields {
+        let billing = &self.billing;
         let plan = billing.plan.as_ref();
-        let accounts: Vec<&str> = self.accounts.keys().map(StripeCustomerId::as_str).collect();
+        let accounts: Vec<&str> = self.accounts.iter().map(StripeCustomerId::as_str).collect();
         vec![
-            ("name", json!(self.name())),
-            ("email", json!(self.email())),
-            ("company", json!(self.company())),
+            ("name", json!(self.name)),
+            ("email", json!(self.email)),
+            ("company", json!(self.company)),
             ("stripe_customer_ids", json!(accounts)),
-            ("deleted", json!(self.is_deleted())),
+            ("deleted", json!(self.deleted)),
             ("billing.plan", json!(plan.map(|plan| plan.price.as_str()))),
             ("billing.plan_name", json!(plan.map(|plan| &plan.name))),
             ("billing.tier", json!(billing.tier)),

@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use num_bigint::BigInt;
+use num_integer::Integer;
 use num_rational::BigRational;
-use num_traits::{One, ToPrimitive, Zero};
+use num_traits::{One, Signed, ToPrimitive};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// An exact amount in minor units, before rounding.
@@ -167,6 +168,9 @@ impl Decimal {
     /// The number as an exact rational.
     #[must_use]
     pub fn exact(self) -> Exact {
+        if self.0 % ONE == 0 {
+            return Exact::from_integer(BigInt::from(self.0 / ONE));
+        }
         Exact::new(BigInt::from(self.0), BigInt::from(ONE))
     }
 
@@ -250,15 +254,30 @@ pub fn ratio(numerator: i64, denominator: i64) -> Exact {
 /// Rounds half up to the minor unit: 0.5 becomes 1, -0.5 becomes 0.
 #[must_use]
 pub fn round_half_up(amount: &Exact) -> i64 {
-    if amount.is_zero() {
-        return 0;
-    }
-    let floor = (amount + ratio(1, 2)).floor().to_integer();
-    floor.to_i64().unwrap_or(if floor < BigInt::zero() {
+    round_multiple(amount, 1)
+}
+
+/// Rounds `times` an amount half up to the minor unit.
+#[must_use]
+pub fn round_multiple(amount: &Exact, times: i64) -> i64 {
+    // Not `amount * times + 1/2`: that would reduce twice a fraction that is thrown away.
+    let doubled: BigInt = amount.numer() * times * 2 + amount.denom();
+    saturate(&doubled.div_floor(&(amount.denom() * 2)))
+}
+
+/// The greatest whole number that is not above `times` an amount.
+#[must_use]
+pub fn floor_multiple(amount: &Exact, times: i64) -> i64 {
+    saturate(&(amount.numer() * times).div_floor(amount.denom()))
+}
+
+fn saturate(number: &BigInt) -> i64 {
+    let limit = if number.is_negative() {
         i64::MIN
     } else {
         i64::MAX
-    })
+    };
+    number.to_i64().unwrap_or(limit)
 }
 
 #[cfg(test)]
@@ -310,5 +329,8 @@ mod tests {
         ] {
             assert_eq!(round_half_up(&ratio(numerator, denominator)), expected);
         }
+        assert_eq!(round_multiple(&ratio(1, 3), 12), 4);
+        assert_eq!(round_multiple(&ratio(i64::MAX, 1), 12), i64::MAX);
+        assert_eq!(floor_multiple(&ratio(-1, 3), 1), -1);
     }
 }

@@ -4,11 +4,12 @@
 //! those of the table in `docs/MRR.md`; the settings are [`MrrSettings`].
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use num_traits::{One, Signed, Zero};
 
 use crate::account::{Account, Catalog};
-use crate::money::{Currency, Decimal, Exact, Money, ratio, round_half_up, whole};
+use crate::money::{Currency, Decimal, Exact, Money, ratio, round_half_up, round_multiple, whole};
 use crate::objects::catalog::{
     Coupon, CouponRef, Duration, Interval, Price, Recurring, Scheme, TaxRate, Tier, TierMode,
 };
@@ -70,14 +71,19 @@ pub fn value(subscription: &Subscription, context: Context<'_>) -> Value {
     let mut sums: BTreeMap<&Currency, Exact> = BTreeMap::new();
     for line in lines.iter().filter(|line| !line.net.is_zero()) {
         if let Some(currency) = line.currency {
-            let sum = sums.entry(currency).or_insert_with(Exact::zero);
-            *sum = &*sum + line.without_tax();
+            let worth = line.without_tax();
+            match sums.entry(currency) {
+                Entry::Vacant(place) => {
+                    place.insert(worth);
+                }
+                Entry::Occupied(mut sum) => *sum.get_mut() += worth,
+            }
         }
     }
     let (mut mrr, mut arr) = (Money::default(), Money::default());
     for (currency, sum) in sums {
         mrr.add(currency, round_half_up(&sum));
-        arr.add(currency, round_half_up(&(sum * whole(12))));
+        arr.add(currency, round_multiple(&sum, 12));
     }
     let items = lines.into_iter().map(Line::into_value).collect();
     Value {
@@ -155,6 +161,7 @@ fn line<'a>(
         .as_ref()
         .filter(|recurring| !recurring.metered);
     let nominal = match (recurring, cost(price, item.quantity.unwrap_or(1))) {
+        (Some(recurring), Some(cost)) if is_monthly(recurring) => cost,
         (Some(recurring), Some(cost)) => cost * per_month(recurring),
         (Some(_), None) => {
             *incomplete |= counts;
@@ -188,6 +195,11 @@ fn line<'a>(
     }
 }
 
+/// Whether a price is per month already, as most are: the common case costs no division.
+fn is_monthly(recurring: &Recurring) -> bool {
+    recurring.interval == Interval::Month && recurring.count <= 1
+}
+
 /// How many months' worth one interval is, inverted: multiply a price by it to get it per month.
 fn per_month(recurring: &Recurring) -> Exact {
     let count = i64::from(recurring.count.max(1));
@@ -214,6 +226,7 @@ fn cost(price: &Price, quantity: u64) -> Option<Exact> {
         None => quantity,
     };
     match &price.scheme {
+        Scheme::PerUnit(unit) if units == 1 => unit.map(Decimal::exact),
         Scheme::PerUnit(unit) => unit.map(|unit| unit.exact() * big(units)),
         Scheme::Tiered(mode, tiers) => tiers.as_ref().map(|tiers| match mode {
             TierMode::Graduated => graduated(tiers, units),

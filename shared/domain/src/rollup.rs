@@ -5,12 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use num_traits::ToPrimitive;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Catalog, CatalogKey};
 use crate::id::{CustomerId, StripeId};
-use crate::money::{Currency, Exact, Money, whole};
+use crate::money::{Currency, Exact, Money, floor_multiple};
 use crate::mrr::{self, ItemValue};
 use crate::objects::catalog::{CouponRef, Price, Scheme};
 use crate::objects::charge::Charge;
@@ -463,12 +462,8 @@ fn add_ended(rollup: &mut Rollup, subscription: &Subscription, undecided: bool) 
 
 /// A sum in millionths of the minor unit, for comparing only.
 fn millionths<'a>(amounts: impl Iterator<Item = &'a Exact>) -> i64 {
-    let sum = amounts.fold(whole(0), |sum, amount| sum + amount);
-    (sum * whole(1_000_000))
-        .floor()
-        .to_integer()
-        .to_i64()
-        .unwrap_or(i64::MAX)
+    let sum = amounts.cloned().reduce(|sum, amount| sum + amount);
+    sum.map_or(0, |sum| floor_multiple(&sum, 1_000_000))
 }
 
 fn primary(subscription: &Subscription, weight: Weight) -> Primary {

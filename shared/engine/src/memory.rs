@@ -30,6 +30,9 @@ pub struct MemoryStore {
     keep_history: bool,
 }
 
+/// A Stripe customer with its working set and what is beside it.
+pub type Holding = (StripeCustomerId, Account, Vec<Object>);
+
 #[derive(Debug, Default)]
 struct Inner {
     contacts: BTreeMap<(TenantId, CustomerId), Contact>,
@@ -52,7 +55,7 @@ struct Objects {
 impl Objects {
     fn rev(&self, key: &ObjectKey) -> u64 {
         if key.is_working_set() {
-            self.working_set.object(key).map_or(0, |(rev, _)| rev)
+            self.working_set.rev(key)
         } else {
             self.beside.get(key).map_or(0, |(rev, _)| *rev)
         }
@@ -96,22 +99,15 @@ impl MemoryStore {
         self.lock().contacts.values().cloned().collect()
     }
 
-    /// Every Stripe customer's working set, with its invoices, by id.
+    /// Every Stripe customer's working set with what is beside it, by id.
     #[must_use]
-    pub fn accounts(&self) -> Vec<(StripeCustomerId, Account, Vec<Object>)> {
+    pub fn accounts(&self) -> Vec<Holding> {
         let inner = self.lock();
-        let mut accounts: Vec<_> = inner
-            .accounts
-            .iter()
-            .map(|((_, id), objects)| {
-                let beside = objects
-                    .beside
-                    .values()
-                    .map(|(_, object)| object.clone())
-                    .collect();
-                (id.clone(), objects.working_set.clone(), beside)
-            })
-            .collect();
+        let held = inner.accounts.iter().map(|((_, id), objects)| {
+            let beside = objects.beside.values().map(|(_, object)| object.clone());
+            (id.clone(), objects.working_set.clone(), beside.collect())
+        });
+        let mut accounts: Vec<Holding> = held.collect();
         accounts.sort_by(|a, b| a.0.cmp(&b.0));
         accounts
     }
@@ -316,7 +312,7 @@ impl Store for MemoryStore {
                     .lock()
                     .accounts
                     .get(&key)
-                    .and_then(|o| o.working_set.object(&key_of));
+                    .and_then(|o| o.working_set.clone().take(&key_of));
                 if let Some((rev, object)) = read {
                     account.insert(key_of, rev, object);
                 }

@@ -1,7 +1,7 @@
 //! One message through the engine: resolve, load, apply, commit.
 
 use paygraph_domain::account::{Account, Catalog, ObjectKey};
-use paygraph_domain::apply::{Applied, apply, apply_catalog, catalog_key};
+use paygraph_domain::apply::{apply, apply_catalog, catalog_key};
 use paygraph_domain::contact::{Contact, Outcome, contact_of};
 use paygraph_domain::fact::{Fact, Link, Source};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
@@ -366,7 +366,7 @@ impl<S: Store, C: Clock> Engine<S, C> {
         }
         let wanted = contact_of(customer, &account, &totals);
         let rollup = rollup(&account, totals, context);
-        commit.objects = writes(customer, &account, &applied);
+        commit.objects = writes(customer, account, applied.changed);
         commit.links = applied
             .links
             .iter()
@@ -610,17 +610,21 @@ fn move_account(
     }
 }
 
-fn writes(customer: &StripeCustomerId, account: &Account, applied: &Applied) -> Vec<ObjectWrite> {
-    let write = |key: &ObjectKey| {
-        let (rev, object) = account.object(key)?;
+fn writes(
+    customer: &StripeCustomerId,
+    mut account: Account,
+    keys: Vec<ObjectKey>,
+) -> Vec<ObjectWrite> {
+    let write = |key: ObjectKey| {
+        let (rev, object) = account.take(&key)?;
         Some(ObjectWrite {
             customer: customer.clone(),
-            key: key.clone(),
+            key,
             rev,
             object,
         })
     };
-    applied.changed.iter().filter_map(write).collect()
+    keys.into_iter().filter_map(write).collect()
 }
 
 fn finish(done: Result<Done, CommitError>) -> Result<Done, ProcessError> {

@@ -61,14 +61,12 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 /// All that a reader can see, and the objects beneath, without what counts commits.
 fn state(engine: &TestEngine) -> Value {
     let settings = Settings::example().unwrap();
-    let contacts = engine.store.contacts();
+    let (contacts, accounts) = (engine.store.contacts(), engine.store.accounts());
     let seen: Vec<_> = contacts
         .iter()
         .map(|contact| shown(contact, &settings))
         .collect();
-    let accounts: BTreeMap<_, _> = engine
-        .store
-        .accounts()
+    let accounts: BTreeMap<_, _> = accounts
         .into_iter()
         .map(|(id, account, beside)| {
             let subscriptions: Vec<_> = account

@@ -2,16 +2,17 @@
 //!
 //! Made by hand instead of by `aws-config`: Lambda always passes region and credentials in the
 //! environment, so that no other source needs to be linked or asked, which keeps the binaries
-//! small and their start fast. TLS is rustls with ring, the smallest of the choices; its root
-//! certificates are read at the first connection.
+//! small and their start fast. TLS is rustls with ring, the smallest of the choices. It believes
+//! AWS's own certificate authorities, which are few and part of the binary: reading the system's
+//! hundred and fifty took most of a start.
 
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -28,6 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a call may take with its retries: less than any function's own time-out.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+/// The authorities of AWS's certificates.
+const AWS_ROOTS: &[u8] = include_bytes!("aws/roots.pem");
 /// The first attempt and two more.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -80,24 +83,100 @@ pub fn sdk_config(config: &AwsConfig) -> SdkConfig {
     builder.build()
 }
 
-/// One for all clients, so that they share their connections. When every service is at a plain
-/// `http://` place, as on the local stack, no certificates are read.
+/// One for all clients, so that they share their connections.
 fn http_client(config: &AwsConfig) -> SharedHttpClient {
-    let plain = |url: &String| url.starts_with("http://");
-    if config.endpoint_url.as_ref().is_some_and(plain)
-        && config.service_endpoint_urls.values().all(plain)
-    {
-        return Builder::new().build_http();
+    let trust = match trust(config) {
+        Trust::NoTls => return Builder::new().build_http(),
+        Trust::Aws => TrustStore::empty().with_pem_certificate(AWS_ROOTS),
+        Trust::System => TrustStore::default(),
+    };
+    let mut builder = Builder::new().tls_provider(Provider::rustls(CryptoMode::Ring));
+    if let Ok(context) = TlsContext::builder().with_trust_store(trust).build() {
+        builder = builder.tls_context(context);
     }
-    Builder::new()
-        .tls_provider(Provider::rustls(CryptoMode::Ring))
-        .build_https()
+    builder.build_https()
+}
+
+/// Whose certificates are believed.
+#[derive(Debug, PartialEq, Eq)]
+enum Trust {
+    /// Nobody's: every service is at a plain `http://` place, as on the local stack.
+    NoTls,
+    /// AWS's own authorities', since every service is AWS's.
+    Aws,
+    /// Whomever the system trusts: somewhere a proxy or another place is in between, or a
+    /// partition with other authorities.
+    System,
+}
+
+fn trust(config: &AwsConfig) -> Trust {
+    let places = || {
+        let others = config.service_endpoint_urls.values();
+        config.endpoint_url.iter().chain(others)
+    };
+    if config.endpoint_url.is_some() && places().all(|url| url.starts_with("http://")) {
+        return Trust::NoTls;
+    }
+    let secure = |url: &&String| url.starts_with("https://");
+    if places().filter(secure).all(|url| is_aws(url)) && !config.region.starts_with("cn-") {
+        Trust::Aws
+    } else {
+        Trust::System
+    }
+}
+
+fn is_aws(url: &str) -> bool {
+    let host = url.trim_start_matches("https://");
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    host.ends_with(".amazonaws.com") || host.ends_with(".api.aws")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Variables;
+
+    fn config(region: &str, places: &[(&str, &str)]) -> AwsConfig {
+        let fixed = [
+            ("AWS_REGION", region),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+        ];
+        let all = fixed.iter().chain(places);
+        let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        AwsConfig::read(&Variables::from_iter(all)).unwrap()
+    }
+
+    #[test]
+    fn only_aws_itself_is_trusted_for_awss_places() {
+        let aws = (
+            "AWS_ENDPOINT_URL_SQS",
+            "https://sqs.eu-west-1.amazonaws.com/",
+        );
+        let proxy = (
+            "AWS_ENDPOINT_URL_SQS",
+            "https://amazonaws.com.proxy.example",
+        );
+        let local = ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566");
+        let cases: [(&str, &[_], _); 6] = [
+            ("eu-west-1", &[], Trust::Aws),
+            ("eu-west-1", &[aws], Trust::Aws),
+            ("cn-north-1", &[], Trust::System),
+            ("eu-west-1", &[proxy], Trust::System),
+            ("eu-west-1", &[local], Trust::NoTls),
+            ("eu-west-1", &[local, aws], Trust::Aws),
+        ];
+        for (region, places, expected) in cases {
+            assert_eq!(trust(&config(region, places)), expected, "{places:?}");
+        }
+    }
+
+    #[test]
+    fn the_authorities_of_aws_are_readable() {
+        let _ = http_client(&config("eu-west-1", &[]));
+        let text = std::str::from_utf8(AWS_ROOTS).unwrap();
+        assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 5);
+    }
 
     #[test]
     fn services_are_where_the_variables_say() {

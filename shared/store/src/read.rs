@@ -1,5 +1,7 @@
 //! What the read API asks beside single items: pages, and how the intake is doing.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use paygraph_domain::account::Object;
@@ -69,7 +71,7 @@ impl DynamoStore {
         customers: &[StripeCustomerId],
         after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<(StripeCustomerId, InvoiceState)>, StoreError> {
+    ) -> Result<Page<(StripeCustomerId, Arc<InvoiceState>)>, StoreError> {
         let partitions = customers
             .iter()
             .map(|customer| key::stripe(tenant, customer))

@@ -242,7 +242,7 @@ fn a_customers_discount_counts_when_the_subscription_has_none() {
     let account = Account {
         customer: Some(Stored {
             rev: 1,
-            value: tracked,
+            value: tracked.into(),
         }),
         ..Account::default()
     };

@@ -101,7 +101,10 @@ impl FakeLambda {
                 ("AWS_SECRET_ACCESS_KEY", "test"),
                 ("AWS_ENDPOINT_URL", &url),
                 // A place that is reached by TLS, so that the certificates are read as on AWS.
-                ("AWS_ENDPOINT_URL_DYNAMODB", "https://127.0.0.1:1"),
+                (
+                    "AWS_ENDPOINT_URL_DYNAMODB",
+                    "https://dynamodb.us-east-1.amazonaws.com",
+                ),
                 ("PAYGRAPH_QUEUE_URL", &format!("{url}/queue")),
                 ("PAYGRAPH_SECRETS_PREFIX", "paygraph"),
             ])

@@ -1,5 +1,7 @@
 //! Products, prices and coupons belong to the tenant's catalog, not to an account.
 
+use std::sync::Arc;
+
 use crate::account::{CatalogEntry, CatalogKey, Stored};
 use crate::fact::{Body, Fact};
 use crate::order::{Disposition, Snapshot, Tracked};
@@ -31,7 +33,7 @@ pub fn apply_catalog(
     fact: &Fact,
 ) -> Option<Stored<CatalogEntry>> {
     let (rev, entry) = match stored {
-        Some(stored) => (stored.rev, Some(stored.value)),
+        Some(stored) => (stored.rev, Some(Arc::unwrap_or_clone(stored.value))),
         None => (0, None),
     };
     let changed = match (&fact.body, entry) {
@@ -67,10 +69,7 @@ pub fn apply_catalog(
             _,
         ) => None,
     };
-    changed.map(|value| Stored {
-        rev: rev + 1,
-        value,
-    })
+    changed.map(|value| Stored::new(rev + 1, value))
 }
 
 fn seen<T: Snapshot>(mut known: Tracked<T>, fact: &Fact, new: T) -> Option<Tracked<T>> {

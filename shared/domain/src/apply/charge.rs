@@ -1,9 +1,11 @@
 //! A charge and its refunds: what was given back, and why a payment was declined.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::Applied;
-use crate::account::{Account, ObjectKey, Stored, observe};
+use crate::account::{Account, ObjectKey, Stored};
 use crate::audit::{Fields, diff};
 use crate::fact::{Fact, Link};
 use crate::id::StripeId;
@@ -19,14 +21,16 @@ pub(super) fn apply(
     new: &Charge,
 ) -> Applied {
     let mut stored = take(account);
-    let before = stored.value.clone();
-    let mut slot = stored
-        .value
-        .charge
-        .take()
-        .map(|value| Stored { rev: 0, value });
-    let (_, disposition) = observe(&mut slot, fact.version(new.clone()));
-    stored.value.charge = slot.map(|slot| slot.value);
+    let before = Arc::clone(&stored.value);
+    let version = fact.version(new.clone());
+    let charge = &mut stored.edit().charge;
+    let disposition = match charge {
+        Some(known) => known.observe(version),
+        None => {
+            *charge = Some(Tracked::first(version));
+            Disposition::Applied
+        }
+    };
     let mut applied = finish(account, totals, stored, &before, disposition, &new.id);
     if before.charge.is_none() && applied.disposition == Disposition::Applied {
         applied.links.push(Link::Charge(new.id.clone()));
@@ -54,16 +58,14 @@ pub(super) fn apply_refund(
         return Applied::nothing();
     };
     let mut stored = take(account);
-    let before = stored.value.clone();
+    let before = Arc::clone(&stored.value);
     let version = fact.version(new.clone());
     let has_room = stored.value.refunds.len() < MAX_REFUNDS;
-    let disposition = match stored.value.refunds.get_mut(&new.id) {
+    let refunds = &mut stored.edit().refunds;
+    let disposition = match refunds.get_mut(&new.id) {
         Some(known) => known.observe(version),
         None if has_room => {
-            stored
-                .value
-                .refunds
-                .insert(new.id.clone(), Tracked::first(version));
+            refunds.insert(new.id.clone(), Tracked::first(version));
             Disposition::Applied
         }
         None => Disposition::Stale,
@@ -72,10 +74,10 @@ pub(super) fn apply_refund(
 }
 
 fn take(account: &mut Account) -> Stored<ChargeState> {
-    account.charge.take().unwrap_or_else(|| Stored {
-        rev: 0,
-        value: ChargeState::default(),
-    })
+    account
+        .charge
+        .take()
+        .unwrap_or_else(|| Stored::new(0, ChargeState::default()))
 }
 
 fn finish(

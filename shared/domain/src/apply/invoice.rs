@@ -24,7 +24,7 @@ pub(super) fn apply(
     let (mut stored, before, disposition) = match account.invoice.take() {
         Some(mut stored) => {
             let before = stored.value.invoice.get().clone();
-            let disposition = stored.value.invoice.observe(version);
+            let disposition = stored.edit().invoice.observe(version);
             stored.rev += u64::from(disposition == Disposition::Applied);
             (stored, Some(before), disposition)
         }
@@ -34,14 +34,14 @@ pub(super) fn apply(
                 invoice,
                 attempts: std::collections::BTreeMap::new(),
             };
-            (Stored { rev: 1, value }, None, Disposition::Applied)
+            (Stored::new(1, value), None, Disposition::Applied)
         }
     };
     let mut applied = Applied::of(disposition, key.clone());
     let had_failed = stored.value.has_failed();
     if let Some(attempt) = attempt(fact, new) {
         let outcome = attempt.outcome;
-        let noted = stored.value.note_attempt(new.attempt_count, attempt);
+        let noted = stored.edit().note_attempt(new.attempt_count, attempt);
         if noted != Noted::Known {
             applied.touch(key, &mut stored.rev);
         }

@@ -32,7 +32,7 @@ pub(super) fn apply(
     let (mut stored, before, disposition) = match account.subscriptions.remove(&new.id) {
         Some(mut stored) => {
             let before = stored.value.subscription.get().clone();
-            let disposition = stored.value.subscription.observe(version);
+            let disposition = stored.edit().subscription.observe(version);
             stored.rev += u64::from(disposition == Disposition::Applied);
             (stored, Some(before), disposition)
         }
@@ -41,11 +41,11 @@ pub(super) fn apply(
                 subscription: Tracked::first(version),
                 announced_trial_ends: BTreeSet::new(),
             };
-            (Stored { rev: 1, value }, None, Disposition::Applied)
+            (Stored::new(1, value), None, Disposition::Applied)
         }
     };
     let mut applied = Applied::of(disposition, key.clone());
-    let announced = announce(fact, new, &mut stored.value);
+    let announced = announce(fact, new, &mut stored);
     if announced {
         applied.touch(key, &mut stored.rev);
     }
@@ -84,12 +84,13 @@ pub(super) fn apply(
 }
 
 /// Notes the trial end that a `trial_will_end` announces. Tells whether it is new.
-fn announce(fact: &Fact, new: &Subscription, state: &mut SubscriptionState) -> bool {
+fn announce(fact: &Fact, new: &Subscription, stored: &mut Stored<SubscriptionState>) -> bool {
     let end = new
         .trial_end
         .get()
         .filter(|_| fact.event_type == "customer.subscription.trial_will_end");
     let Some(end) = end else { return false };
+    let state = stored.edit();
     let fresh = state.announced_trial_ends.insert(end);
     while state.announced_trial_ends.len() > MAX_ANNOUNCED {
         state.announced_trial_ends.pop_first();

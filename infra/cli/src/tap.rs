@@ -1,4 +1,4 @@
-//! A queue of the demo's own that gets what the bus carries.
+//! A queue of a command's own that gets what the bus carries.
 
 use anyhow::Context as _;
 use aws_sdk_eventbridge::types::Target;
