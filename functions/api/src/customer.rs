@@ -1,6 +1,6 @@
 //! A customer: who it is, what it has, what it pays, what changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use lambda_http::{Body, Response};
 use paygraph_domain::account::{Account, Catalog, CatalogKey};
 use paygraph_domain::contact::{Contact, Profile};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::pattern::payment_pattern;
 use paygraph_domain::rollup::{Context, catalog_keys};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
@@ -28,6 +29,8 @@ const PAGE: usize = 20;
 const PUT_TIME: Duration = Duration::from_secs(10);
 /// The most characters of a name or address.
 const MAX_TEXT: usize = 500;
+/// The most traits of a contact.
+const MAX_TRAITS: usize = 50;
 
 /// A question about one customer of a tenant.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,8 @@ pub struct Ask<'a> {
     pub tenant: &'a TenantId,
     /// Our id, or a Stripe customer's.
     pub id: &'a str,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Which part of a list.
@@ -99,7 +104,7 @@ impl Ask<'_> {
         let contact = self.contact().await?;
         let settings = self.settings().await?;
         let catalog = self.plan_names(&contact).await?;
-        ok(&view::customer(&contact, &settings, &catalog))
+        ok(&view::customer(&contact, &settings, &catalog, self.now))
     }
 
     /// The products of the plans, whose names are shown as they are now.
@@ -170,17 +175,30 @@ impl Ask<'_> {
     /// The invoices, newest first.
     pub async fn invoices(&self, part: &Part) -> Result<Response<Body>, ApiError> {
         let (limit, cursor) = part.read()?;
-        let customers: Vec<_> = self.contact().await?.accounts.into_keys().collect();
+        let contact = self.contact().await?;
+        let customers: Vec<_> = contact.accounts.keys().cloned().collect();
         let page = self
             .store
             .invoices(self.tenant, &customers, cursor.as_ref(), limit)
             .await?;
-        let shown = page
-            .entries
-            .iter()
-            .map(|(customer, state)| view::invoice(customer, state));
+        let shown = page.entries.iter().map(|(customer, state)| {
+            let rollup = contact.accounts.get(customer);
+            view::invoice(customer, state, rollup.map(|rollup| &rollup.totals))
+        });
         let shown: Vec<_> = shown.collect();
-        ok(&json!({ "data": shown, "next_cursor": page.next.map(|cursor| cursor.encode()) }))
+        let newest = match cursor {
+            None if limit >= MAX_PAGE || page.next.is_none() => page.entries,
+            _ => {
+                let all = self.store.invoices(self.tenant, &customers, None, MAX_PAGE);
+                all.await?.entries
+            }
+        };
+        let pattern = payment_pattern(newest.iter().map(|(_, state)| state.as_ref()), self.now);
+        ok(&json!({
+            "data": shown,
+            "next_cursor": page.next.map(|cursor| cursor.encode()),
+            "payment_pattern": pattern,
+        }))
     }
 
     /// What changed, newest first.
@@ -240,6 +258,8 @@ struct Given {
     name: Option<String>,
     email: Option<String>,
     company: Option<String>,
+    #[serde(default)]
+    traits: BTreeMap<String, Value>,
 }
 
 impl Given {
@@ -260,6 +280,7 @@ impl Given {
                 )));
             }
         }
+        check_traits(&given.traits)?;
         if given
             .email
             .as_ref()
@@ -271,8 +292,36 @@ impl Given {
             name: given.name,
             email: given.email,
             company: given.company,
+            traits: given.traits,
         })
     }
+}
+
+fn check_traits(traits: &BTreeMap<String, Value>) -> Result<(), ApiError> {
+    if traits.len() > MAX_TRAITS {
+        let problem = format!("there are more than {MAX_TRAITS} traits");
+        return Err(ApiError::Invalid(problem));
+    }
+    for (name, value) in traits {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
+            return Err(ApiError::Invalid(format!(
+                "trait {name:?}: a name has 1 to 64 letters, digits and _"
+            )));
+        }
+        let fits = match value {
+            Value::String(text) => text.chars().count() <= MAX_TEXT,
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+            Value::Array(_) | Value::Object(_) => false,
+        };
+        if !fits {
+            return Err(ApiError::Invalid(format!(
+                "trait {name:?} must be a text of at most {MAX_TEXT} characters, a number, true, \
+                 false, or null to remove it"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The instant of a request, for answers that tell it.

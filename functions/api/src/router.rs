@@ -43,13 +43,19 @@ impl<C: Fn() -> i64 + Sync> Api<C> {
             cursor: query.first("cursor").map(str::to_owned),
         };
         let (store, tenant) = (&self.store, &grant.tenant);
+        let now = at((self.clock)());
         match (request.method(), parts.as_slice()) {
             (&Method::GET, ["api", "stripe", "health"]) => {
                 health(store, &self.queues, tenant, at((self.clock)())).await
             }
             (&Method::GET, ["api", "stripe", what, id]) => {
                 let id = &decode(id);
-                let ask = Ask { store, tenant, id };
+                let ask = Ask {
+                    store,
+                    tenant,
+                    id,
+                    now,
+                };
                 match *what {
                     "customer" => ask.record().await,
                     "subscriptions" => ask.subscriptions().await,
@@ -64,9 +70,13 @@ impl<C: Fn() -> i64 + Sync> Api<C> {
                     return Err(ApiError::Forbidden);
                 }
                 let id = &decode(id);
-                Ask { store, tenant, id }
-                    .put(request.body(), request_id, &self.clock)
-                    .await
+                let ask = Ask {
+                    store,
+                    tenant,
+                    id,
+                    now,
+                };
+                ask.put(request.body(), request_id, &self.clock).await
             }
             _ => Err(ApiError::NoRoute(path.to_owned())),
         }

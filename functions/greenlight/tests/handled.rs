@@ -171,6 +171,7 @@ async fn individual_to_team() {
     let created = subscription("customer.subscription.created", INDIVIDUAL, &json!({}));
     feed(&engine, 0, &[customer(), created]).await;
     let given = Profile {
+        traits: std::collections::BTreeMap::new(),
         email: Some("team@company.com".to_owned()),
         ..Profile::default()
     };

@@ -194,7 +194,8 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
         }
         for object in beside {
             if let Object::Invoice(state) = object {
-                folded.invoices.push(view::invoice(customer, state));
+                let totals = rollups.get(customer).map(|held| &held.totals);
+                folded.invoices.push(view::invoice(customer, state, totals));
             }
         }
     }
@@ -204,7 +205,7 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
     }
     folded.customers = contacts
         .iter()
-        .map(|contact| view::customer(contact, settings, &catalog))
+        .map(|contact| view::customer(contact, settings, &catalog, now))
         .collect();
     folded.subscriptions.sort_by(|a, b| a.id.cmp(&b.id));
     folded

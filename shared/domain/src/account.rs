@@ -19,6 +19,7 @@ use crate::objects::payment_method::PaymentMethod;
 use crate::objects::schedule::Schedule;
 use crate::objects::subscription::Subscription;
 use crate::order::{Disposition, Snapshot, Tracked, Version};
+use crate::risk::Downgrade;
 use crate::time::Timestamp;
 
 /// A value with the number of commits that have written it; 0 before the first.
@@ -54,6 +55,9 @@ pub struct SubscriptionState {
     /// The trial ends that Stripe has announced. (At most eight are kept.)
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub announced_trial_ends: BTreeSet<Timestamp>,
+    /// Changes to something that costs less, by their second. (The newest are kept.)
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub downgrades: BTreeMap<Timestamp, Downgrade>,
 }
 
 /// One Stripe customer's objects.

@@ -18,7 +18,8 @@ use crate::audit::Change;
 use crate::event::Event;
 use crate::fact::{Body, Fact, Link};
 use crate::order::Disposition;
-use crate::rollup::{Context, Totals};
+use crate::rollup::Context;
+use crate::totals::Totals;
 
 /// What a fact did to an account.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use crate::account::Account;
 use crate::audit::{Change, Fields, diff};
 use crate::event::Event;
-use crate::id::{CustomerId, StripeCustomerId};
+use crate::id::{CustomerId, StripeCustomerId, StripeId};
 use crate::money::Money;
-use crate::rollup::{BillingStatus, OnFile, Plan, Primary, Rollup, Totals};
+use crate::risk::Risk;
+use crate::rollup::{BillingStatus, OnFile, Plan, Primary, Rollup};
 use crate::settings::Settings;
+use crate::standing::{Standing, Told, standing};
 use crate::time::Timestamp;
+use crate::totals::{Failing, Totals};
 
 /// What the tenant itself says of a contact; it goes before what Stripe says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct Profile {
     pub email: Option<String>,
     /// Company.
     pub company: Option<String>,
+    /// What else is known, by name: acquisition channel, usage, last seen, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub traits: BTreeMap<String, Value>,
 }
 
 /// A contact as it is stored.
@@ -40,6 +46,9 @@ pub struct Contact {
     pub accounts: BTreeMap<StripeCustomerId, Arc<Rollup>>,
     /// The latest instant that it was computed for; never moves back.
     pub evaluated_at: Timestamp,
+    /// What was told last of how it stands.
+    #[serde(default)]
+    pub told: Told,
 }
 
 /// A contact's billing state, merged over its Stripe customers.
@@ -90,6 +99,7 @@ impl Contact {
             profile: None,
             accounts: BTreeMap::new(),
             evaluated_at: Timestamp::default(),
+            told: Told::default(),
         }
     }
 
@@ -136,6 +146,13 @@ impl Contact {
             profile.name = given.name.or(profile.name);
             profile.email = given.email.or(profile.email);
             profile.company = given.company.or(profile.company);
+            for (name, value) in given.traits {
+                if value.is_null() {
+                    profile.traits.remove(&name);
+                } else {
+                    profile.traits.insert(name, value);
+                }
+            }
             contact.profile = Some(profile);
         })
     }
@@ -151,14 +168,67 @@ impl Contact {
         edit(self);
         self.version += 1;
         self.evaluated_at = self.evaluated_at.max(now);
-        let after = Shown::of(self, settings);
-        if known && before == after {
+        self.compare(known, before, settings, false)
+    }
+
+    /// Computes how it stands at an instant, and what that changes. Nothing else changes.
+    pub fn tick(&mut self, settings: &Settings, now: Timestamp) -> Outcome {
+        let before = Shown::of(self, settings);
+        self.version += 1;
+        self.evaluated_at = self.evaluated_at.max(now);
+        self.compare(true, before, settings, true)
+    }
+
+    /// What is new since `before`. Unless `always`, how it stands is computed only when something
+    /// that it follows from has changed, or its time has come.
+    fn compare(
+        &mut self,
+        known: bool,
+        before: Shown,
+        settings: &Settings,
+        always: bool,
+    ) -> Outcome {
+        let mut after = Shown::of(self, settings);
+        let due = self.told.next.is_some_and(|next| next <= self.evaluated_at);
+        let same = known && before == after;
+        if same && !due && !always {
             return Outcome::default();
         }
+        let standing = standing(self, &after.billing, settings, self.evaluated_at);
+        let mut events = self.events(&before.billing, &after.billing);
+        for event in standing.events(&self.told) {
+            events.push(Event {
+                contact: Some(self.id.clone()),
+                ..event
+            });
+        }
+        self.told = standing.told();
+        after.told = self.told.clone();
         Outcome {
-            events: self.events(&before.billing, &after.billing),
+            events,
             changes: diff("", known.then(|| before.fields()), Some(after.fields())),
         }
+    }
+
+    /// What the tenant told of it beside its name.
+    #[must_use]
+    pub fn traits(&self) -> &BTreeMap<String, Value> {
+        static NONE: BTreeMap<String, Value> = BTreeMap::new();
+        self.profile
+            .as_ref()
+            .map_or(&NONE, |profile| &profile.traits)
+    }
+
+    /// How it stands at an instant, which is never before what was computed already.
+    #[must_use]
+    pub fn standing(&self, billing: &Billing, settings: &Settings, now: Timestamp) -> Standing {
+        standing(self, billing, settings, self.evaluated_at.max(now))
+    }
+
+    /// When time alone may change it.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        self.told.next
     }
 
     fn events(&self, before: &Billing, after: &Billing) -> Vec<Event> {
@@ -323,6 +393,19 @@ struct Shown {
     accounts: Vec<StripeCustomerId>,
     deleted: bool,
     billing: Billing,
+    traits: BTreeMap<String, Value>,
+    /// What the standing follows from beside the billing state.
+    risk: Vec<Weighed>,
+    told: Told,
+}
+
+/// What a Stripe customer brings to how its contact stands.
+#[derive(PartialEq)]
+struct Weighed {
+    risk: Risk,
+    failing: BTreeMap<StripeId, Failing>,
+    instants: [Option<Timestamp>; 2],
+    declines: usize,
 }
 
 impl Shown {
@@ -334,12 +417,25 @@ impl Shown {
             accounts: contact.accounts.keys().cloned().collect(),
             deleted: contact.is_deleted(),
             billing: contact.billing(settings),
+            traits: contact.traits().clone(),
+            risk: contact
+                .accounts
+                .values()
+                .map(|rollup| Weighed {
+                    risk: rollup.risk.clone(),
+                    failing: rollup.totals.failing.clone(),
+                    instants: [rollup.stale_at, rollup.trial_end],
+                    declines: rollup.totals.declines.len(),
+                })
+                .collect(),
+            told: contact.told.clone(),
         }
     }
 
     fn fields(&self) -> Fields {
         let billing = &self.billing;
         let plan = billing.plan.as_ref();
+        let signals: Vec<_> = self.told.signals.keys().map(|(kind, _)| kind).collect();
         let accounts: Vec<&str> = self.accounts.iter().map(StripeCustomerId::as_str).collect();
         vec![
             ("name", json!(self.name)),
@@ -366,6 +462,11 @@ impl Shown {
             ("billing.cancel_at", instant(billing.cancel_at)),
             ("billing.lifetime_value", json!(billing.lifetime_value)),
             ("billing.payment_method", json!(billing.payment_method)),
+            ("billing.access", json!(self.told.access.level)),
+            ("health_score", json!(self.told.health)),
+            ("risk_signals", json!(signals)),
+            ("segments", json!(self.told.segments)),
+            ("traits", json!(self.traits)),
         ]
     }
 }

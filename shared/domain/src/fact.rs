@@ -53,6 +53,8 @@ pub struct Fact {
     pub leaves: Leaves,
     /// What the event says of the change.
     pub step: Step,
+    /// What an update replaced, as far as it says what was bought before.
+    pub replaced: Option<Box<Subscription>>,
     /// The object.
     pub body: Body,
 }

@@ -78,7 +78,7 @@ impl TryFrom<String> for Currency {
 }
 
 /// Amounts in minor units, one per currency; a currency with 0 is left out, so that `{}` is nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Money(BTreeMap<Currency, i64>);
 

@@ -3,31 +3,25 @@
 //! It is all that a contact keeps of a Stripe customer, so it is bounded, and several of them can
 //! be merged without loading the objects again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Catalog, CatalogKey};
-use crate::id::{CustomerId, StripeId};
+use crate::id::StripeId;
 use crate::money::{Currency, Exact, Money, floor_multiple};
 use crate::mrr::{self, ItemValue};
 use crate::objects::catalog::{CouponRef, Price, Scheme};
-use crate::objects::charge::Charge;
 use crate::objects::discount::DiscountRef;
-use crate::objects::invoice::Invoice;
 use crate::objects::payment_method::PaymentMethod;
 use crate::objects::subscription::{Item, Status, Subscription};
+use crate::risk::Risk;
 use crate::settings::{MrrSettings, Settings};
 use crate::time::Timestamp;
+use crate::totals::{Purchase, Totals};
 
 /// The most subscriptions that are listed as waiting for a fetch.
 const MAX_REFETCH: usize = 50;
-/// The most one-off purchases and refunded charges that are kept.
-const MAX_PURCHASES: usize = 20;
-/// The most reasons of declined charges that are kept.
-const MAX_DECLINES: usize = 8;
-/// How far apart Stripe may tell of a charge and of the invoice that it was for.
-const SAME_ATTEMPT_SECONDS: i64 = 120;
 
 /// The billing status, the most severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -149,142 +143,6 @@ pub struct OnFile {
     pub exp_year: Option<u16>,
 }
 
-/// A one-off payment for a price.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purchase {
-    /// The price.
-    pub price: StripeId,
-    /// The product, if known.
-    pub product: Option<StripeId>,
-    /// Minor units paid with it.
-    pub amount: i64,
-    /// When.
-    pub at: Timestamp,
-    /// The charge, if known.
-    pub charge: Option<StripeId>,
-    /// The payment intent, if known.
-    pub payment_intent: Option<StripeId>,
-}
-
-/// A charge that was given back whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refunded {
-    /// Its payment intent.
-    pub payment_intent: Option<StripeId>,
-    /// Its invoice, where the API version tells it.
-    pub invoice: Option<StripeId>,
-    /// Minor units.
-    pub amount: i64,
-}
-
-/// Sums over objects that are too many to load, kept by adding differences.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Totals {
-    /// Paid, over all invoices and payments.
-    pub paid: Money,
-    /// Given back, over all charges.
-    pub refunded: Money,
-    /// One-off purchases of lifetime prices, by invoice or session.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub purchases: BTreeMap<StripeId, Purchase>,
-    /// Charges given back whole, while there is a purchase they could belong to.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub refunded_charges: BTreeMap<StripeId, Refunded>,
-    /// Why the latest charges were declined, by charge: (when, invoice or payment intent, code).
-    /// Events of invoices take the code from here; at most eight are kept.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub declines: BTreeMap<StripeId, (Timestamp, Option<StripeId>, String)>,
-    /// Whom the newest checkout session names as the buyer: (when, session, contact).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claim: Option<(Timestamp, StripeId, CustomerId)>,
-}
-
-impl Totals {
-    /// Notes a purchase; the newest are kept.
-    pub fn note_purchase(&mut self, source: &StripeId, purchase: Purchase) {
-        self.purchases.insert(source.clone(), purchase);
-        while self.purchases.len() > MAX_PURCHASES {
-            let oldest = self
-                .purchases
-                .iter()
-                .min_by_key(|(id, p)| (p.at, (*id).clone()));
-            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
-                break;
-            };
-            self.purchases.remove(&oldest);
-        }
-    }
-
-    /// Notes a charge that was given back whole.
-    pub fn note_refunded(&mut self, charge: &StripeId, refunded: Refunded) {
-        self.refunded_charges.insert(charge.clone(), refunded);
-        while self.refunded_charges.len() > MAX_PURCHASES {
-            self.refunded_charges.pop_first();
-        }
-    }
-
-    /// Notes why a charge was declined; the latest are kept.
-    pub fn note_decline(&mut self, charge: &Charge, at: Timestamp, code: &str) {
-        let of = charge
-            .invoice
-            .clone()
-            .or_else(|| charge.payment_intent.clone());
-        let at = self
-            .declines
-            .get(&charge.id)
-            .map_or(at, |(known, ..)| at.min(*known));
-        self.declines
-            .insert(charge.id.clone(), (at, of, code.to_owned()));
-        while self.declines.len() > MAX_DECLINES {
-            let oldest = self
-                .declines
-                .iter()
-                .min_by_key(|(id, (at, ..))| (*at, (*id).clone()));
-            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
-                break;
-            };
-            self.declines.remove(&oldest);
-        }
-    }
-
-    /// Why an invoice's charge was declined: by its id, else the decline of the same minutes.
-    #[must_use]
-    pub fn decline(&self, invoice: &Invoice, at: Timestamp) -> Option<String> {
-        let names = [Some(&invoice.id), invoice.payment_intent.get().as_ref()];
-        let own = self.declines.iter().find(|(charge, (_, of, _))| {
-            invoice.charge.get().as_ref() == Some(charge)
-                || (of.is_some() && names.contains(&of.as_ref()))
-        });
-        let near = || {
-            let apart = |when: Timestamp| (when.unix() - at.unix()).abs();
-            let nearest = self
-                .declines
-                .iter()
-                .min_by_key(|(_, (when, ..))| apart(*when));
-            nearest.filter(|(_, (when, ..))| apart(*when) <= SAME_ATTEMPT_SECONDS)
-        };
-        own.or_else(near).map(|(_, (_, _, code))| code.clone())
-    }
-
-    /// The lifetime purchase that still holds, if any.
-    fn lifetime(&self) -> Option<&Purchase> {
-        let held = self.purchases.iter().filter(|(source, purchase)| {
-            !self.refunded_charges.iter().any(|(charge, refunded)| {
-                purchase.charge.as_ref() == Some(charge)
-                    || refunded.invoice.as_ref() == Some(source)
-                    || (purchase.payment_intent.is_some()
-                        && purchase.payment_intent == refunded.payment_intent)
-                    || (purchase.charge.is_none()
-                        && purchase.payment_intent.is_none()
-                        && refunded.invoice.is_none()
-                        && purchase.amount == refunded.amount)
-            })
-        });
-        held.max_by_key(|(source, purchase)| (purchase.at, (*source).clone()))
-            .map(|(_, p)| p)
-    }
-}
-
 /// What a Stripe customer comes to.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Rollup {
@@ -318,6 +176,15 @@ pub struct Rollup {
     pub next_invoice: Option<Timestamp>,
     /// The payment method on file.
     pub payment_method: OnFile,
+    /// What access and risk follow from.
+    #[serde(default)]
+    pub risk: Risk,
+    /// When the first trial of those that run ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_end: Option<Timestamp>,
+    /// When a discount or an item's trial ends, so that this must be computed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_at: Option<Timestamp>,
     /// Sums over what is not loaded.
     pub totals: Totals,
     /// Subscriptions about which only an API call could tell all.
@@ -380,6 +247,8 @@ pub fn rollup(account: &Account, totals: Totals, context: Context<'_>) -> Rollup
         company: customer.and_then(|customer| customer.company.get().clone()),
         deleted: customer.is_some_and(|customer| customer.deleted),
         payment_method: on_file(account),
+        risk: Risk::of(account, &totals, context),
+        stale_at: stale_at(account, context.now),
         lifetime: totals
             .lifetime()
             .and_then(|purchase| lifetime_plan(purchase, context)),
@@ -441,6 +310,10 @@ fn add_subscription(
                 tier: context.settings.tier_name(price).to_owned(),
             });
         }
+    }
+    if subscription.status == Status::Trialing {
+        let end = *subscription.trial_end.get();
+        rollup.trial_end = [rollup.trial_end, end].into_iter().flatten().min();
     }
     let next = next_invoice(subscription);
     rollup.next_invoice = [rollup.next_invoice, next].into_iter().flatten().min();
@@ -535,6 +408,28 @@ fn lifetime_plan(purchase: &Purchase, context: Context<'_>) -> Option<Plan> {
         name: name.unwrap_or_else(|| purchase.price.to_string()),
         tier: of.tier.clone(),
     })
+}
+
+/// The next instant at which time alone changes what the account is worth.
+fn stale_at(account: &Account, now: Timestamp) -> Option<Timestamp> {
+    let live = account.subscriptions.values();
+    let live = live.map(|stored| stored.value.subscription.get());
+    let live = live.filter(|subscription| subscription.status.is_live());
+    let of_subscriptions = live.flat_map(|subscription| {
+        let items = subscription.items.iter();
+        let on_items = items.clone().flat_map(|item| &item.discounts);
+        let discounts = subscription.discounts.iter().chain(on_items);
+        let ends = discounts.filter_map(|reference| match reference {
+            DiscountRef::Inline(discount) => discount.end,
+            DiscountRef::Id(_) => None,
+        });
+        items.filter_map(|item| item.trial_until).chain(ends)
+    });
+    let customer = account.customer.as_ref();
+    let customer = customer.and_then(|stored| stored.value.get().discount.get().as_ref());
+    let known = account.discounts.values().map(|stored| stored.value.get());
+    let ends = known.chain(customer).filter_map(|discount| discount.end);
+    of_subscriptions.chain(ends).filter(|end| *end > now).min()
 }
 
 /// The customer's default payment method, else any attached one.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::StripeId;
 use crate::objects::catalog::Price;
+use crate::segments::Segments;
+use crate::standing::Kind;
 
 /// A tenant's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,73 @@ pub struct Settings {
     /// What counts as MRR.
     #[serde(default)]
     pub mrr: MrrSettings,
+    /// How many days of full use a customer has from the first failed attempt on.
+    #[serde(default = "grace_days")]
+    pub grace_days: u16,
+    /// What the health score is made of.
+    #[serde(default)]
+    pub health: HealthSettings,
+    /// The segments.
+    #[serde(default = "Segments::example")]
+    pub segments: Segments,
+    /// What becomes of Stripe customers that match no contact.
+    #[serde(default)]
+    pub unmatched: Unmatched,
+}
+
+fn grace_days() -> u16 {
+    14
+}
+
+/// What becomes of a Stripe customer that matches no contact. It always gets a contact of its own,
+/// called as Stripe calls it, so that nothing is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmatched {
+    /// That is all.
+    #[default]
+    Create,
+    /// It is also listed for somebody to look at.
+    Review,
+}
+
+/// Points that are taken from 100.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthSettings {
+    /// For each kind of signal that is up.
+    pub signals: BTreeMap<Kind, u8>,
+    /// When every subscription has ended.
+    pub ended: u8,
+    /// When the customer was not seen for `inactive_days` (trait `last_seen_at`).
+    pub inactive: u8,
+    /// How many days.
+    pub inactive_days: u16,
+    /// When the trait `engagement_score` is below `low_engagement_below`.
+    pub low_engagement: u8,
+    /// Below what.
+    pub low_engagement_below: u8,
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self {
+            signals: BTreeMap::from([
+                (Kind::FailedPayment, 15),
+                (Kind::Dunning, 5),
+                (Kind::PastDue, 20),
+                (Kind::CancellationRequested, 30),
+                (Kind::Downgrade, 15),
+                (Kind::CardExpiring, 5),
+                (Kind::Dispute, 25),
+            ]),
+            ended: 60,
+            inactive: 15,
+            inactive_days: 14,
+            low_engagement: 10,
+            low_engagement_below: 30,
+        }
+    }
 }
 
 /// The tier that a product or price stands for.

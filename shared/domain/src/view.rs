@@ -1,5 +1,7 @@
 //! What the API answers: the contract's shapes, made from what is stored.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::account::{Catalog, SubscriptionState};
@@ -11,7 +13,9 @@ use crate::objects::invoice::{AttemptOutcome, InvoiceState, Line};
 use crate::objects::subscription::Item;
 use crate::rollup::{Context, OnFile, plan_name};
 use crate::settings::Settings;
+use crate::standing::{Access, Reason, Signal};
 use crate::time::{Timestamp, rfc3339, rfc3339_opt};
+use crate::totals::Totals;
 
 /// A customer: `GET /api/stripe/customer/{id}`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +34,16 @@ pub struct CustomerView {
     pub deleted: bool,
     /// The billing state.
     pub billing: BillingView,
+    /// 0 to 100.
+    pub health_score: u8,
+    /// Why it is not 100.
+    pub health_reasons: Vec<Reason>,
+    /// What is wrong.
+    pub risk_signals: Vec<Signal>,
+    /// The segments it is in.
+    pub segments: BTreeSet<String>,
+    /// What the tenant told beside the name.
+    pub traits: BTreeMap<String, serde_json::Value>,
     /// The newest instant that this includes.
     #[serde(serialize_with = "rfc3339")]
     pub as_of: Timestamp,
@@ -69,12 +83,21 @@ pub struct BillingView {
     pub lifetime_value: Money,
     /// The payment method on file.
     pub payment_method: OnFile,
+    /// How much may be used.
+    pub access: Access,
 }
 
-/// Shows a contact. The catalog, where it knows the plan's product, gives the name it has now.
+/// Shows a contact as it stands at an instant. The catalog, where it knows the plan's product,
+/// gives the name it has now.
 #[must_use]
-pub fn customer(contact: &Contact, settings: &Settings, catalog: &Catalog) -> CustomerView {
+pub fn customer(
+    contact: &Contact,
+    settings: &Settings,
+    catalog: &Catalog,
+    now: Timestamp,
+) -> CustomerView {
     let billing = contact.billing(settings);
+    let standing = contact.standing(&billing, settings, now);
     let product = billing.plan.as_ref().and_then(|plan| plan.product.as_ref());
     let name = product.and_then(|product| catalog.products.get(product)?.name.clone());
     CustomerView {
@@ -98,7 +121,13 @@ pub fn customer(contact: &Contact, settings: &Settings, catalog: &Catalog) -> Cu
             cancel_at: billing.cancel_at,
             lifetime_value: billing.lifetime_value,
             payment_method: billing.payment_method,
+            access: standing.access,
         },
+        health_score: standing.health,
+        health_reasons: standing.reasons,
+        risk_signals: standing.signals,
+        segments: standing.segments,
+        traits: contact.traits().clone(),
         as_of: contact.evaluated_at,
     }
 }
@@ -284,11 +313,17 @@ pub struct AttemptView {
     pub at: Timestamp,
     /// How it went.
     pub outcome: AttemptOutcome,
+    /// Why it was declined, as the card's bank says.
+    pub decline_code: Option<String>,
 }
 
-/// Shows an invoice.
+/// Shows an invoice. The totals of its Stripe customer know why attempts were declined.
 #[must_use]
-pub fn invoice(customer: &StripeCustomerId, state: &InvoiceState) -> InvoiceView {
+pub fn invoice(
+    customer: &StripeCustomerId,
+    state: &InvoiceState,
+    totals: Option<&Totals>,
+) -> InvoiceView {
     let invoice = state.invoice.get();
     InvoiceView {
         id: invoice.id.clone(),
@@ -310,6 +345,9 @@ pub fn invoice(customer: &StripeCustomerId, state: &InvoiceState) -> InvoiceView
             .map(|attempt| AttemptView {
                 at: attempt.at,
                 outcome: attempt.outcome,
+                decline_code: totals
+                    .filter(|_| attempt.outcome == AttemptOutcome::Failed)
+                    .and_then(|totals| totals.decline(invoice, attempt.at)),
             })
             .collect(),
     }

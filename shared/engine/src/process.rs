@@ -6,8 +6,9 @@ use paygraph_domain::contact::{Contact, Outcome, contact_of};
 use paygraph_domain::fact::{Fact, Link, Source};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::order::Disposition;
-use paygraph_domain::rollup::{Context, Rollup, Totals, catalog_keys, rollup};
+use paygraph_domain::rollup::{Context, Rollup, catalog_keys, rollup};
 use paygraph_domain::settings::Settings;
+use paygraph_domain::totals::Totals;
 use paygraph_stripe::decode::{About, about, decode};
 use paygraph_stripe::event::{DecodeError, StripeEvent};
 

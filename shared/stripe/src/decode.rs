@@ -109,6 +109,12 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
         return Ok(None);
     };
     let leaves = fingerprint::leaves(event.object)?;
+    let replaced = match (&decoded.body, event.previous) {
+        (Body::Subscription(_), Some(previous)) => {
+            subscription::replaced(event.object, previous, event.created)
+        }
+        _ => None,
+    };
     Ok(Some(Fact {
         cause: event.id.clone(),
         at: event.created,
@@ -122,6 +128,7 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
             creation: event.event_type.ends_with(".created"),
         },
         leaves,
+        replaced: replaced.map(Box::new),
         body: decoded.body,
     }))
 }

@@ -12,7 +12,8 @@ use crate::id::StripeId;
 use crate::money::Money;
 use crate::objects::charge::{Charge, ChargeState, MAX_REFUNDS, Refund, Status};
 use crate::order::{Disposition, Tracked};
-use crate::rollup::{Refunded, Totals, amount};
+use crate::rollup::amount;
+use crate::totals::{Refunded, Totals};
 
 pub(super) fn apply(
     account: &mut Account,

@@ -8,7 +8,8 @@ use crate::audit::{Fields, diff};
 use crate::fact::{Fact, Link};
 use crate::money::Money;
 use crate::objects::checkout::{Checkout, Status};
-use crate::rollup::{Context, Purchase, Totals, amount};
+use crate::rollup::{Context, amount};
+use crate::totals::{Purchase, Totals};
 
 pub(super) fn apply(
     account: &mut Account,

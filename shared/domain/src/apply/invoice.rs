@@ -10,7 +10,8 @@ use crate::fact::{Fact, Link};
 use crate::money::Money;
 use crate::objects::invoice::{Attempt, AttemptOutcome, Invoice, InvoiceState, Noted, Status};
 use crate::order::{Disposition, Tracked};
-use crate::rollup::{Context, Purchase, Totals, amount};
+use crate::rollup::{Context, amount};
+use crate::totals::{Purchase, Totals};
 
 pub(super) fn apply(
     account: &mut Account,
@@ -57,6 +58,7 @@ pub(super) fn apply(
         totals.paid.subtract_all(&paid(before));
     }
     totals.paid.add_all(&paid(after));
+    totals.note_failing(&stored.value);
     purchases(totals, after, context);
     transitions(&mut applied, before.as_ref(), after, had_failed);
     if before.is_none() {

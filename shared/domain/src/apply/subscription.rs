@@ -1,24 +1,29 @@
 //! A subscription: every transition that somebody may want to hear of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::{Applied, discount};
-use crate::account::{Account, ObjectKey, Stored, SubscriptionState};
+use crate::account::{Account, Catalog, ObjectKey, Stored, SubscriptionState};
 use crate::audit::{Fields, diff};
 use crate::contact::instant;
 use crate::fact::Fact;
 use crate::id::StripeId;
+use crate::money::{Exact, whole};
 use crate::mrr;
 use crate::objects::discount::{Discount, DiscountRef};
 use crate::objects::subscription::{Item, Status, Subscription};
-use crate::order::{Disposition, Tracked};
+use crate::order::{Disposition, Seen, Tracked};
+use crate::risk::Downgrade;
 use crate::rollup::{Context, plan_name};
+use crate::time::Timestamp;
 use crate::view::top_item;
 
 /// The most announced trial ends that are kept.
 const MAX_ANNOUNCED: usize = 8;
+/// The most downgrades that are kept.
+const MAX_DOWNGRADES: usize = 5;
 const DAY: i64 = 86_400;
 
 pub(super) fn apply(
@@ -40,13 +45,16 @@ pub(super) fn apply(
             let value = SubscriptionState {
                 subscription: Tracked::first(version),
                 announced_trial_ends: BTreeSet::new(),
+                downgrades: BTreeMap::new(),
             };
             (Stored::new(1, value), None, Disposition::Applied)
         }
     };
     let mut applied = Applied::of(disposition, key.clone());
     let announced = announce(fact, new, &mut stored);
-    if announced {
+    let downgraded = downgrade(fact, new, context)
+        .is_some_and(|downgrade| note(&mut stored, fact.at, downgrade));
+    if announced || downgraded {
         applied.touch(key, &mut stored.rev);
     }
     let after = stored.value.subscription.get().clone();
@@ -98,6 +106,81 @@ fn announce(fact: &Fact, new: &Subscription, stored: &mut Stored<SubscriptionSta
     fresh && state.announced_trial_ends.contains(&end)
 }
 
+/// What an update says of a change to something that costs less.
+///
+/// The event tells what was before, and only list prices are compared, so that it counts the same
+/// in whichever order events come.
+fn downgrade(fact: &Fact, new: &Subscription, context: Context<'_>) -> Option<Downgrade> {
+    let old = listed(fact.replaced.as_deref()?);
+    if new.status.is_final() {
+        return None;
+    }
+    let new = listed(new);
+    let (account, catalog) = (Account::default(), Catalog::default());
+    let context = Context {
+        catalog: &catalog,
+        ..context
+    };
+    let (worth_before, worth) = (context.value(&account, &old), context.value(&account, &new));
+    let before = View {
+        subscription: &old,
+        worth: &worth_before,
+        context,
+    };
+    let after = View {
+        subscription: &new,
+        worth: &worth,
+        context,
+    };
+    let falls = match kind(before, after) {
+        "downgrade" => true,
+        "price" | "quantity" => after.nominal() < before.nominal(),
+        _ => false,
+    };
+    falls.then(|| Downgrade {
+        subscription: new.id.clone(),
+        tier_before: before.tier().map(str::to_owned),
+        tier_after: after.tier().map(str::to_owned),
+        mrr_before: worth_before.mrr.clone(),
+        mrr_after: worth.mrr.clone(),
+    })
+}
+
+/// A subscription as it would be without anything that lowers its worth.
+fn listed(subscription: &Subscription) -> Subscription {
+    let mut listed = subscription.clone();
+    listed.status = Status::Active;
+    listed.discounts.clear();
+    listed.cancel_at_period_end = false;
+    listed.cancel_at = Seen::default();
+    listed.pause = Seen::default();
+    for item in &mut listed.items {
+        item.discounts.clear();
+        item.trial_until = None;
+    }
+    listed
+}
+
+/// Notes a downgrade. Tells whether that changed anything.
+fn note(stored: &mut Stored<SubscriptionState>, at: Timestamp, downgrade: Downgrade) -> bool {
+    if let Some(known) = stored.value.downgrades.get(&at)
+        && *known >= downgrade
+    {
+        return false;
+    }
+    let full = stored.value.downgrades.len() >= MAX_DOWNGRADES;
+    let oldest = stored.value.downgrades.keys().next();
+    if full && oldest.is_some_and(|oldest| at < *oldest) {
+        return false;
+    }
+    let downgrades = &mut stored.edit().downgrades;
+    downgrades.insert(at, downgrade);
+    while downgrades.len() > MAX_DOWNGRADES {
+        downgrades.pop_first();
+    }
+    true
+}
+
 /// A subscription with what it is worth.
 #[derive(Clone, Copy)]
 struct View<'a> {
@@ -127,6 +210,12 @@ impl<'a> View<'a> {
             .iter()
             .map(|item| item.quantity.unwrap_or(1))
             .sum()
+    }
+
+    /// As if active and before discounts.
+    fn nominal(self) -> Exact {
+        let items = self.worth.items.iter();
+        items.fold(whole(0), |sum, item| sum + &item.nominal)
     }
 
     fn data(self) -> Value {
@@ -277,16 +366,10 @@ fn updated(applied: &mut Applied, before: View<'_>, after: View<'_>) {
 fn kind(before: View<'_>, after: View<'_>) -> &'static str {
     let product = |view: View<'_>| view.top().and_then(|item| item.price.product.clone());
     let recurring = |view: View<'_>| view.top().and_then(|item| item.price.recurring.clone());
-    let nominal = |view: View<'_>| {
-        view.worth
-            .items
-            .iter()
-            .fold(crate::money::whole(0), |sum, item| sum + &item.nominal)
-    };
     if product(before) != product(after) || before.tier() != after.tier() {
         let rank = |view: View<'_>| view.context.settings.rank(view.tier().unwrap_or_default());
         let by_rank = rank(before).cmp(&rank(after));
-        return match by_rank.then_with(|| nominal(before).cmp(&nominal(after))) {
+        return match by_rank.then_with(|| before.nominal().cmp(&after.nominal())) {
             std::cmp::Ordering::Less => "upgrade",
             std::cmp::Ordering::Greater => "downgrade",
             std::cmp::Ordering::Equal => "price",

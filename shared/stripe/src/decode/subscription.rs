@@ -9,6 +9,7 @@ use paygraph_domain::time::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::catalog::{PriceWire, TaxRateWire};
 use super::discount::{DiscountWire, references};
@@ -189,4 +190,29 @@ pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, 
         customer: Some(customer),
         body,
     }))
+}
+
+/// The subscription before an update, when that changed what is bought.
+pub(super) fn replaced(raw: &RawValue, previous: &RawValue, at: Timestamp) -> Option<Subscription> {
+    const BOUGHT: [&str; 3] = ["items", "plan", "quantity"];
+    let previous: Map<String, Value> = serde_json::from_str(previous.get()).ok()?;
+    if !BOUGHT.iter().any(|name| previous.contains_key(*name)) {
+        return None;
+    }
+    let mut object: Map<String, Value> = serde_json::from_str(raw.get()).ok()?;
+    if !previous.contains_key("items") {
+        // Versions with one plan per subscription: it stands beside the items.
+        let item = object.get_mut("items")?.get_mut("data")?.get_mut(0)?;
+        let item = item.as_object_mut()?;
+        if let Some(plan) = previous.get("plan") {
+            item.insert("plan".to_owned(), plan.clone());
+            item.remove("price");
+        }
+        if let Some(quantity) = previous.get("quantity") {
+            item.insert("quantity".to_owned(), quantity.clone());
+        }
+    }
+    object.extend(previous);
+    let wire = serde_json::from_value(Value::Object(object)).ok()?;
+    build(wire, at).ok()
 }

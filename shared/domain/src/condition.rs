@@ -1,0 +1,325 @@
+//! Conditions over a contact, in CEL: of segments, and of whatever else is data.
+//!
+//! What a condition may name is [`FIELDS`]. A condition that cannot be computed, since a date is
+//! missing or a trait is no number, does not hold. <https://cel.dev>
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use cel::common::ast::{EntryExpr, Expr};
+use cel::{Context, IdedExpr, Program, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::money::Money;
+use crate::time::Timestamp;
+
+/// What a condition may name, with the fields of each; `traits` and `signals` have open keys.
+pub const FIELDS: &[(&str, &[&str])] = &[
+    ("now", &[]),
+    ("customer", &["id", "name", "email", "company", "deleted"]),
+    (
+        "billing",
+        &[
+            "plan",
+            "plan_name",
+            "tier",
+            "tier_rank",
+            "mrr",
+            "arr",
+            "billing_status",
+            "trial_end_date",
+            "subscription_start_date",
+            "renewal_date",
+            "next_invoice_date",
+            "cancel_at",
+            "lifetime_value",
+            "payment_method",
+            "access",
+        ],
+    ),
+    ("signals", &[]),
+    ("health_score", &[]),
+    ("traits", &[]),
+];
+
+/// A condition, or an expression that gives instants.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Condition {
+    source: String,
+    program: Arc<Program>,
+}
+
+/// A text that is no condition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("in `{condition}`: {problem}")]
+pub struct InvalidCondition {
+    condition: String,
+    problem: String,
+}
+
+impl Condition {
+    /// Reads a condition, and checks every name in it.
+    ///
+    /// # Errors
+    /// [`InvalidCondition`] when it is not CEL, or names what there is not.
+    pub fn parse(source: &str) -> Result<Self, InvalidCondition> {
+        let invalid = |problem: String| InvalidCondition {
+            condition: source.to_owned(),
+            problem,
+        };
+        let program = Program::compile(source).map_err(|error| invalid(error.to_string()))?;
+        check(&program.expression().expr, &mut Vec::new()).map_err(invalid)?;
+        Ok(Self {
+            source: source.to_owned(),
+            program: Arc::new(program),
+        })
+    }
+
+    /// Whether it asks what time it is.
+    #[must_use]
+    pub fn asks_the_time(&self) -> bool {
+        self.program.references().has_variable("now")
+    }
+
+    /// Whether it holds.
+    #[must_use]
+    pub fn holds(&self, facts: &Facts) -> bool {
+        matches!(self.program.execute(&facts.0), Ok(Value::Bool(true)))
+    }
+
+    /// The instants it gives: one, a list, or none.
+    #[must_use]
+    pub fn instants(&self, facts: &Facts) -> Vec<Timestamp> {
+        let instant = |value: &Value| match value {
+            Value::Timestamp(time) => {
+                // The first whole second that is not before it.
+                let seconds = time.timestamp() + i64::from(time.timestamp_subsec_nanos() > 0);
+                Timestamp::from_unix(seconds).ok()
+            }
+            _ => None,
+        };
+        match self.program.execute(&facts.0) {
+            Ok(Value::List(values)) => values.iter().filter_map(instant).collect(),
+            Ok(value) => instant(&value).into_iter().collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Condition {}
+
+impl TryFrom<String> for Condition {
+    type Error = InvalidCondition;
+    fn try_from(source: String) -> Result<Self, InvalidCondition> {
+        Self::parse(&source)
+    }
+}
+
+impl From<Condition> for String {
+    fn from(condition: Condition) -> String {
+        condition.source
+    }
+}
+
+/// Checks every name; `bound` are those that a macro such as `all` brings along.
+fn check(expression: &Expr, bound: &mut Vec<String>) -> Result<(), String> {
+    let all = |inner: &[IdedExpr], bound: &mut Vec<String>| {
+        inner.iter().try_for_each(|inner| check(&inner.expr, bound))
+    };
+    match expression {
+        Expr::Ident(name) => {
+            let known = FIELDS.iter().any(|(root, _)| root == name) || bound.contains(name);
+            if known {
+                Ok(())
+            } else {
+                let roots: Vec<_> = FIELDS.iter().map(|(root, _)| *root).collect();
+                Err(format!(
+                    "there is no `{name}`; there are {}",
+                    roots.join(", ")
+                ))
+            }
+        }
+        Expr::Select(select) => {
+            if let Expr::Ident(root) = &select.operand.expr
+                && let Some((_, fields)) = FIELDS.iter().find(|(name, _)| name == root)
+                && !fields.is_empty()
+                && !fields.contains(&select.field.as_str())
+            {
+                let (field, fields) = (&select.field, fields.join(", "));
+                return Err(format!("`{root}` has no `{field}`; it has {fields}"));
+            }
+            check(&select.operand.expr, bound)
+        }
+        Expr::Call(call) => {
+            if let Some(target) = &call.target {
+                check(&target.expr, bound)?;
+            }
+            all(&call.args, bound)
+        }
+        Expr::List(list) => all(&list.elements, bound),
+        Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
+            EntryExpr::MapEntry(entry) => {
+                check(&entry.key.expr, bound)?;
+                check(&entry.value.expr, bound)
+            }
+            EntryExpr::StructField(field) => check(&field.value.expr, bound),
+        }),
+        Expr::Comprehension(inner) => {
+            check(&inner.iter_range.expr, bound)?;
+            let before = bound.len();
+            bound.extend([inner.iter_var.clone(), inner.accu_var.clone()]);
+            bound.extend(inner.iter_var2.clone());
+            for part in [
+                &inner.accu_init,
+                &inner.loop_cond,
+                &inner.loop_step,
+                &inner.result,
+            ] {
+                check(&part.expr, bound)?;
+            }
+            bound.truncate(before);
+            Ok(())
+        }
+        Expr::Struct(_) => Err("there are no types to make".to_owned()),
+        Expr::Literal(_) | Expr::Unspecified => Ok(()),
+    }
+}
+
+/// What conditions are asked about.
+pub struct Facts(Context<'static, 'static>);
+
+/// The values under one name.
+#[derive(Debug, Default)]
+pub(crate) struct Values(Vec<(String, Value)>);
+
+impl Values {
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        self.0.push((name.to_owned(), value));
+    }
+
+    pub(crate) fn text(&mut self, name: &str, value: Option<&str>) {
+        self.set(name, value.map_or(Value::Null, Value::from));
+    }
+
+    pub(crate) fn time(&mut self, name: &str, value: Option<Timestamp>) {
+        self.set(name, value.map_or(Value::Null, instant));
+    }
+
+    pub(crate) fn money(&mut self, name: &str, money: &Money) {
+        let amounts = money.iter();
+        let amounts = amounts.map(|(currency, minor)| (currency.as_str(), minor));
+        self.set(name, map(amounts));
+    }
+
+    pub(crate) fn build(self) -> Value {
+        map(self.0.into_iter())
+    }
+}
+
+fn map<K: Into<cel::objects::Key>, V: Into<Value>>(entries: impl Iterator<Item = (K, V)>) -> Value {
+    let entries = entries.map(|(key, value)| (key.into(), value.into()));
+    Value::Map(cel::objects::Map {
+        map: Arc::new(entries.collect()),
+    })
+}
+
+fn instant(time: Timestamp) -> Value {
+    chrono::DateTime::from_timestamp(time.unix(), 0)
+        .map_or(Value::Null, |time| Value::Timestamp(time.fixed_offset()))
+}
+
+impl Facts {
+    pub(crate) fn new(
+        now: Timestamp,
+        health_score: u8,
+        parts: impl IntoIterator<Item = (&'static str, Values)>,
+        traits: &BTreeMap<String, serde_json::Value>,
+    ) -> Self {
+        let mut context = Context::default();
+        context.add_variable_from_value("now", instant(now));
+        context.add_variable_from_value("health_score", i64::from(health_score));
+        for (name, values) in parts {
+            context.add_variable_from_value(name, values.build());
+        }
+        let mut values = Values::default();
+        for (name, value) in traits {
+            values.set(name, given(value));
+        }
+        context.add_variable_from_value("traits", values.build());
+        Self(context)
+    }
+}
+
+/// A trait's value. Every number is a float, so that `>= 80` fits 80 and 80.5.
+fn given(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Bool(is) => Value::Bool(*is),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Int(whole),
+            None => number.as_f64().map_or(Value::Null, Value::Float),
+        },
+        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
+            Value::Null
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        let now = Timestamp::parse("2026-11-01T00:00:00Z").unwrap();
+        let mut billing = Values::default();
+        billing.text("tier", Some("pro"));
+        billing.time("trial_end_date", None);
+        let traits = BTreeMap::from([("score".to_owned(), serde_json::json!(80.5))]);
+        Facts::new(now, 70, [("billing", billing)], &traits)
+    }
+
+    #[test]
+    fn conditions_hold_or_do_not() {
+        for (source, expected) in [
+            ("billing.tier == 'pro' && health_score < 80", true),
+            ("traits.score >= 80", true),
+            ("traits.missing >= 80", false),
+            ("billing.trial_end_date <= now", false),
+            ("['a', 'b'].exists(x, x == 'b')", true),
+        ] {
+            let condition = Condition::parse(source).unwrap();
+            assert_eq!(condition.holds(&facts()), expected, "{source}");
+        }
+        let later = Condition::parse("now + duration('72h')").unwrap();
+        assert_eq!(
+            later.instants(&facts())[0].to_string(),
+            "2026-11-04T00:00:00Z"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        for (source, word) in [
+            ("billing.teir == 'pro'", "`billing` has no `teir`"),
+            ("bill.tier == 'pro'", "there is no `bill`"),
+            ("billing.tier ==", "billing.tier =="),
+        ] {
+            let error = Condition::parse(source).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}
