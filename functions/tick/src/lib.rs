@@ -1,4 +1,5 @@
-//! Runs every minute: finishes the publishing that a crash left behind.
+//! Runs every minute: finishes the publishing that a crash left behind, and tells what time alone
+//! has changed.
 //!
 //! The time is the schedule event's own, so any instant can be tried by invoking with another.
 
@@ -8,6 +9,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
 use paygraph_engine::ports::{Publisher, Store, StoreError};
 use paygraph_engine::publish::publish;
+use paygraph_engine::tick::Ticked;
 use serde::{Deserialize, Serialize};
 
 /// How old an entry must be before it is taken for left behind: a worker may still be at it.
@@ -33,13 +35,22 @@ impl ScheduleEvent {
     }
 }
 
-/// What a run did.
+/// What became of what was left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Swept {
     /// Entries whose events are published now.
     pub published: usize,
     /// Entries that the bus still did not take.
     pub waiting: usize,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Of what was left behind.
+    pub swept: Swept,
+    /// Of what time has changed.
+    pub ticked: Ticked,
 }
 
 /// Publishes what was committed and not published, as far as the time goes.

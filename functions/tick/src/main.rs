@@ -5,11 +5,13 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
+use paygraph_engine::Deadline;
+use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{TickConfig, environment};
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
-use paygraph_tick::{ScheduleEvent, sweep};
+use paygraph_tick::{Report, ScheduleEvent, sweep};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -19,6 +21,11 @@ async fn main() -> Result<(), Error> {
     let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
     let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
     let bus = EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus);
+    let engine = Engine {
+        store,
+        clock: || SystemClock.now(),
+        livemode: false,
+    };
     let handle = service_fn(async |event: LambdaEvent<ScheduleEvent>| {
         let clock = SystemClock.now();
         let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
@@ -26,7 +33,20 @@ async fn main() -> Result<(), Error> {
         let now = event
             .payload
             .instant(Timestamp::from_unix(clock).unwrap_or_default());
-        Ok::<_, Error>(sweep(&store, &bus, now, Duration::from_secs(left)).await?)
+        let left = Duration::from_secs(left);
+        let swept = sweep(&engine.store, &bus, now, left).await?;
+        let ticked = engine.tick(&bus, now, Deadline::after(left)).await?;
+        tracing::info!(
+            contacts = ticked.contacts,
+            events = ticked.events,
+            failed = ticked.failed,
+            unfinished = ticked.unfinished,
+            "Time has passed"
+        );
+        if ticked.failed > 0 {
+            return Err(Error::from("contacts could not be computed"));
+        }
+        Ok::<_, Error>(Report { swept, ticked })
     });
     lambda_runtime::run(handle).await
 }

@@ -15,7 +15,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{
-    Commit, CommitError, LedgerEntry, ParkReason, Parked, Store, StoreError,
+    Commit, CommitError, Due, LedgerEntry, ParkReason, Parked, Store, StoreError,
 };
 use paygraph_engine::process::Engine;
 use paygraph_worker::batch::{Pulse, Worker};
@@ -106,6 +106,9 @@ impl Store for Faulty {
     }
     async fn pending(&self, before: Timestamp, limit: usize) -> Answer<Vec<LedgerEntry>> {
         self.store.pending(before, limit).await
+    }
+    async fn due(&self, shard: u64, until: Timestamp, limit: usize) -> Answer<Vec<Due>> {
+        self.store.due(shard, until, limit).await
     }
     async fn park(&self, parked: &Parked) -> Answer<()> {
         self.store.park(parked).await

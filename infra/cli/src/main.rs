@@ -13,6 +13,7 @@ mod show;
 mod stack;
 mod tap;
 mod test;
+mod tick;
 mod token;
 mod up;
 
@@ -43,6 +44,7 @@ enum Command {
     Mrr(mrr::Mrr),
     Token(token::Token),
     Replay(replay::Replay),
+    Tick(tick::Tick),
     Explain(explain::Explain),
 }
 
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Mrr(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Tick(command) => command.run(),
         Command::Explain(command) => command.run(),
     };
     done.unwrap_or_else(|error| {

@@ -30,6 +30,9 @@ pub struct Which {
     /// The dead-letter queue of a deployed stack
     #[arg(long, value_name = "URL")]
     dlq_url: Option<String>,
+    /// The bus of a deployed stack, for commands that publish
+    #[arg(long, value_name = "NAME", default_value = "paygraph-bus")]
+    event_bus: String,
     /// The tenant
     #[arg(long, default_value = "default", value_parser = |id: &str| TenantId::parse(id))]
     pub tenant: TenantId,
@@ -47,23 +50,38 @@ pub struct Stack {
     pub queue_url: String,
     /// Its dead letters.
     pub dlq_url: String,
+    /// Its bus.
+    pub event_bus: String,
 }
 
 impl Which {
     /// Finds the stack.
     pub fn open(&self) -> anyhow::Result<Stack> {
-        let (variables, table, queue_url, dlq_url) =
+        let (variables, table, queue_url, dlq_url, event_bus) =
             match (&self.table, &self.queue_url, &self.dlq_url) {
                 (Some(table), Some(queue), Some(dlq)) => {
-                    (environment(), table.clone(), queue.clone(), dlq.clone())
+                    let bus = self.event_bus.clone();
+                    (
+                        environment(),
+                        table.clone(),
+                        queue.clone(),
+                        dlq.clone(),
+                        bus,
+                    )
                 }
                 _ => {
                     let local = Local::read(&Places::find()?)?;
                     let variables = variables(&local);
-                    (variables, local.table, local.queue_url, local.dlq_url)
+                    (
+                        variables,
+                        local.table,
+                        local.queue_url,
+                        local.dlq_url,
+                        local.event_bus,
+                    )
                 }
             };
-        open(&variables, table, queue_url, dlq_url)
+        open(&variables, table, queue_url, dlq_url, event_bus)
     }
 }
 
@@ -83,7 +101,14 @@ pub fn variables(local: &Local) -> Variables {
 /// The local stack's parts.
 pub fn local(local: &Local) -> anyhow::Result<Stack> {
     let (table, queue, dlq) = (&local.table, &local.queue_url, &local.dlq_url);
-    open(&variables(local), table.clone(), queue.clone(), dlq.clone())
+    let bus = local.event_bus.clone();
+    open(
+        &variables(local),
+        table.clone(),
+        queue.clone(),
+        dlq.clone(),
+        bus,
+    )
 }
 
 fn open(
@@ -91,6 +116,7 @@ fn open(
     table: String,
     queue_url: String,
     dlq_url: String,
+    event_bus: String,
 ) -> anyhow::Result<Stack> {
     let sdk = sdk_config(&AwsConfig::read(variables)?);
     let settings = Settings::example().context("the example settings are not valid")?;
@@ -103,6 +129,7 @@ fn open(
         bus: aws_sdk_eventbridge::Client::new(&sdk),
         queue_url,
         dlq_url,
+        event_bus,
     })
 }
 

@@ -171,9 +171,18 @@ impl Contact {
         self.compare(known, before, settings, false)
     }
 
-    /// Computes how it stands at an instant, and what that changes. Nothing else changes.
-    pub fn tick(&mut self, settings: &Settings, now: Timestamp) -> Outcome {
+    /// Computes how it stands at an instant, with roll-ups that were computed anew, and what that
+    /// changes.
+    pub fn recompute(
+        &mut self,
+        rolled: BTreeMap<StripeCustomerId, Rollup>,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Outcome {
         let before = Shown::of(self, settings);
+        let rolled = rolled.into_iter();
+        self.accounts
+            .extend(rolled.map(|(customer, rollup)| (customer, Arc::new(rollup))));
         self.version += 1;
         self.evaluated_at = self.evaluated_at.max(now);
         self.compare(true, before, settings, true)
@@ -287,6 +296,17 @@ impl Contact {
         self.profile.as_ref().and_then(ours).or_else(told)
     }
 
+    /// Paid less given back, over every Stripe customer.
+    #[must_use]
+    pub fn lifetime_value(&self) -> Money {
+        let mut value = Money::default();
+        for rollup in self.accounts.values() {
+            value.add_all(&rollup.totals.paid);
+            value.subtract_all(&rollup.totals.refunded);
+        }
+        value
+    }
+
     /// Whether every linked Stripe customer is deleted.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
@@ -311,14 +331,12 @@ impl Contact {
             renewal_date: None,
             next_invoice_date: rollups().filter_map(|rollup| rollup.next_invoice).min(),
             cancel_at: None,
-            lifetime_value: Money::default(),
+            lifetime_value: self.lifetime_value(),
             payment_method: OnFile::default(),
         };
         for rollup in rollups() {
             billing.mrr.add_all(&rollup.mrr);
             billing.arr.add_all(&rollup.arr);
-            billing.lifetime_value.add_all(&rollup.totals.paid);
-            billing.lifetime_value.subtract_all(&rollup.totals.refunded);
         }
         let plan = self.plan(settings);
         if let Some(plan) = &plan {

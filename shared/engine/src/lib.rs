@@ -11,5 +11,6 @@ pub mod ports;
 pub mod process;
 pub mod profile;
 pub mod publish;
+pub mod tick;
 
 pub use backoff::Deadline;

@@ -16,7 +16,8 @@ use paygraph_domain::time::Timestamp;
 
 use crate::envelope::Outgoing;
 use crate::ports::{
-    AuditEntry, Clock, Commit, CommitError, LedgerEntry, Parked, Publisher, Store, StoreError,
+    AuditEntry, Clock, Commit, CommitError, DUE_SHARDS, Due, LedgerEntry, Parked, Publisher, Store,
+    StoreError,
 };
 
 /// The store.
@@ -43,7 +44,15 @@ struct Inner {
     ledger: HashMap<(TenantId, Cause), (LedgerEntry, bool)>,
     audit: Vec<(TenantId, AuditEntry)>,
     parked: BTreeMap<(TenantId, String, Cause), Parked>,
+    /// Who is due when, as the table's index has it.
+    due: BTreeSet<Due>,
     commits: usize,
+    /// How many contacts and due entries were read.
+    reads: usize,
+}
+
+fn shard_of(contact: &CustomerId) -> u64 {
+    contact.as_str().bytes().map(u64::from).sum::<u64>() % DUE_SHARDS
 }
 
 #[derive(Debug, Default)]
@@ -151,6 +160,12 @@ impl MemoryStore {
         self.lock().parked.values().cloned().collect()
     }
 
+    /// How many contacts and entries of the due index were read.
+    #[must_use]
+    pub fn reads(&self) -> usize {
+        self.lock().reads
+    }
+
     /// How many commits went through.
     #[must_use]
     pub fn commits(&self) -> usize {
@@ -211,6 +226,21 @@ impl Inner {
         }
         for write in &commit.contacts {
             let key = (tenant.clone(), write.contact.id.clone());
+            let due = |contact: &Contact| {
+                contact.due().map(|at| Due {
+                    at,
+                    tenant: tenant.clone(),
+                    contact: contact.id.clone(),
+                })
+            };
+            let before = self.contacts.get(&key).and_then(due);
+            let after = Some(&write.contact).filter(|_| !write.remove).and_then(due);
+            if before != after {
+                before.iter().for_each(|due| {
+                    self.due.remove(due);
+                });
+                self.due.extend(after);
+            }
             if write.remove {
                 self.contacts.remove(&key);
             } else {
@@ -282,11 +312,9 @@ impl Store for MemoryStore {
         id: &CustomerId,
     ) -> Result<Option<Contact>, StoreError> {
         self.let_others_in().await;
-        Ok(self
-            .lock()
-            .contacts
-            .get(&(tenant.clone(), id.clone()))
-            .cloned())
+        let mut inner = self.lock();
+        inner.reads += 1;
+        Ok(inner.contacts.get(&(tenant.clone(), id.clone())).cloned())
     }
 
     async fn account(
@@ -420,6 +448,20 @@ impl Store for MemoryStore {
             .map(|(entry, _)| entry.clone())
             .take(limit)
             .collect())
+    }
+
+    async fn due(
+        &self,
+        shard: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        let mut inner = self.lock();
+        let held = inner.due.iter().filter(|due| due.at <= until);
+        let held = held.filter(|due| shard_of(&due.contact) == shard);
+        let due: Vec<_> = held.take(limit).cloned().collect();
+        inner.reads += due.len();
+        Ok(due)
     }
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {

@@ -72,6 +72,41 @@ pub struct ContactWrite {
     pub expected: u64,
     /// Remove it instead: nothing holds it any more.
     pub remove: bool,
+    /// Segments that it is in from now on.
+    pub entered: BTreeSet<String>,
+    /// Segments that it is no longer in.
+    pub left: BTreeSet<String>,
+}
+
+impl ContactWrite {
+    /// A contact as it became, from the version and the segments that were loaded.
+    #[must_use]
+    pub fn new(contact: Contact, expected: u64, before: &BTreeSet<String>, remove: bool) -> Self {
+        let none = BTreeSet::new();
+        let after = if remove {
+            &none
+        } else {
+            &contact.told.segments
+        };
+        Self {
+            entered: after.difference(before).cloned().collect(),
+            left: before.difference(after).cloned().collect(),
+            contact,
+            expected,
+            remove,
+        }
+    }
+}
+
+/// A contact whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// When.
+    pub at: Timestamp,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The contact.
+    pub contact: CustomerId,
 }
 
 /// An object to be written. Its rev is one more than the one that was loaded.
@@ -122,6 +157,9 @@ pub struct AuditEntry {
     /// Every changed field.
     pub changes: Vec<Change>,
 }
+
+/// How many shards the due contacts are spread over.
+pub const DUE_SHARDS: u64 = 16;
 
 /// Everything that one cause changes, written together or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,6 +324,14 @@ pub trait Store: Sync {
         before: Timestamp,
         limit: usize,
     ) -> impl Future<Output = Answer<Vec<LedgerEntry>>> + Send;
+
+    /// Contacts whose time has come, of one shard, the longest due first. Eventually consistent.
+    fn due(
+        &self,
+        shard: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Answer<Vec<Due>>> + Send;
 
     /// Parks a message. Parking it again changes nothing.
     fn park(&self, parked: &Parked) -> impl Future<Output = Answer<()>> + Send;

@@ -577,19 +577,16 @@ fn move_account(
 ) -> Outcome {
     let mut events = Vec::new();
     if let Some(mut left) = left {
-        let expected = left.version;
+        let (expected, segments) = (left.version, left.told.segments.clone());
         let outcome = left.release(customer, context.settings, context.now);
         let remove = left.is_vacant();
         if !remove {
             events = outcome.events;
         }
-        commit.contacts.push(ContactWrite {
-            contact: left,
-            expected,
-            remove,
-        });
+        let write = ContactWrite::new(left, expected, &segments, remove);
+        commit.contacts.push(write);
     }
-    let expected = target.version;
+    let (expected, segments) = (target.version, target.told.segments.clone());
     let outcome = target.settle(customer, rollup, context.settings, context.now);
     events.extend(outcome.events);
     if from.as_ref() != Some(&target.id) {
@@ -600,11 +597,8 @@ fn move_account(
             to,
         });
     }
-    commit.contacts.push(ContactWrite {
-        contact: target,
-        expected,
-        remove: false,
-    });
+    let write = ContactWrite::new(target, expected, &segments, false);
+    commit.contacts.push(write);
     Outcome {
         events,
         changes: outcome.changes,

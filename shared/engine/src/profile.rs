@@ -27,7 +27,7 @@ pub async fn put_profile<S: Store, C: Clock>(
     loop {
         let loaded = store.contact(tenant, id).await?;
         let mut contact = loaded.unwrap_or_else(|| Contact::new(id.clone()));
-        let expected = contact.version;
+        let (expected, segments) = (contact.version, contact.told.segments.clone());
         let now = contact.evaluated_at;
         let outcome = contact.merge_profile(given.clone(), &settings, now);
         if expected > 0 && outcome.changes.is_empty() && contact.profile.as_ref() == Some(given) {
@@ -41,11 +41,8 @@ pub async fn put_profile<S: Store, C: Clock>(
             cause: cause.clone(),
             changes: outcome.changes,
         });
-        commit.contacts.push(ContactWrite {
-            contact: contact.clone(),
-            expected,
-            remove: false,
-        });
+        let write = ContactWrite::new(contact.clone(), expected, &segments, false);
+        commit.contacts.push(write);
         match store.commit(&commit).await {
             Ok(()) => return Ok(contact),
             Err(CommitError::Conflict) if deadline.has_time() => {

@@ -31,6 +31,18 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
         } else {
             puts.push(contact(table, tenant, write)?);
         }
+        let id = &write.contact.id;
+        for segment in &write.entered {
+            let mut item = keyed(key::contact(tenant, id), key::membership(segment));
+            item.insert("segment_pk".to_owned(), text(key::segment(tenant, segment)));
+            item.insert("segment_sk".to_owned(), text(id.as_str()));
+            puts.push(Put::builder().table_name(table).set_item(Some(item)));
+        }
+        for segment in &write.left {
+            let keys = keyed(key::contact(tenant, id), key::membership(segment));
+            let delete = Delete::builder().table_name(table).set_key(Some(keys));
+            deletes.push(delete);
+        }
     }
     for write in &commit.objects {
         puts.push(object(table, tenant, write)?);
@@ -105,7 +117,12 @@ fn contact(table: &str, tenant: &TenantId, write: &ContactWrite) -> Result<PutBu
     )?;
     item.insert("version".to_owned(), number(write.contact.version));
     item.insert("tenant_pk".to_owned(), text(key::contact_listing(tenant)));
-    item.insert("tenant_sk".to_owned(), text(id.as_str()));
+    item.insert("tenant_sk".to_owned(), text(key::by_worth(&write.contact)));
+    if let Some(due) = write.contact.due() {
+        item.insert("due_pk".to_owned(), text(key::due_shard(tenant, id)));
+        let sort = format!("{}#{tenant}#{id}", key::instant(due));
+        item.insert("due_sk".to_owned(), text(sort));
+    }
     let put = Put::builder().table_name(table).set_item(Some(item));
     Ok(if write.expected == 0 {
         absent(put)

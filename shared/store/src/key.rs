@@ -1,9 +1,10 @@
 //! The table's keys. Every one begins with the tenant.
 
+use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::ports::AuditOwner;
+use paygraph_engine::ports::{AuditOwner, DUE_SHARDS};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How many partitions a sparse index is spread over.
@@ -78,6 +79,30 @@ pub fn contact_listing(tenant: &TenantId) -> String {
     format!("T#{tenant}#CONTACTS")
 }
 
+/// Where a segment's members are listed, in the `segment` index.
+#[must_use]
+pub fn segment(tenant: &TenantId, segment: &str) -> String {
+    format!("T#{tenant}#G#{segment}")
+}
+
+/// The sort key of a contact's membership in a segment.
+#[must_use]
+pub fn membership(segment: &str) -> String {
+    format!("SEGMENT#{segment}")
+}
+
+/// The shard of the `due` index that a contact is in.
+#[must_use]
+pub fn due_shard(tenant: &TenantId, contact: &CustomerId) -> String {
+    due(xxh3_64(format!("{tenant}#{contact}").as_bytes()) % DUE_SHARDS)
+}
+
+/// A shard of the `due` index.
+#[must_use]
+pub fn due(shard: u64) -> String {
+    format!("D#{shard:02}")
+}
+
 /// Where a tenant's settings stand.
 #[must_use]
 pub fn tenant(tenant: &TenantId) -> String {
@@ -103,6 +128,15 @@ pub fn audit_owner(tenant: &TenantId, owner: &AuditOwner) -> String {
         AuditOwner::Stripe(customer) => stripe(tenant, customer),
         AuditOwner::Contact(id) => contact(tenant, id),
     }
+}
+
+/// A contact's place in the listing of all: by its lifetime value in the currency in which that is
+/// most, as text that sorts, then by its id.
+#[must_use]
+pub fn by_worth(contact: &Contact) -> String {
+    let worth = contact.lifetime_value();
+    let most = worth.iter().map(|(_, minor)| minor).max().unwrap_or(0);
+    format!("{:019}#{}", most.max(0), contact.id)
 }
 
 /// An instant as a part of a sort key: it sorts as text.

@@ -15,7 +15,7 @@ use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, StripeId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::ports::{Commit, CommitError, LedgerEntry, Parked, Store, StoreError};
+use paygraph_engine::ports::{Commit, CommitError, Due, LedgerEntry, Parked, Store, StoreError};
 
 use crate::cache::Cache;
 use crate::commit::{is_busy, refused, writes};
@@ -400,6 +400,35 @@ impl Store for DynamoStore {
             }
         }
         Ok(entries)
+    }
+
+    async fn due(
+        &self,
+        shard: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("due")
+            .key_condition_expression("due_pk = :shard AND due_sk < :until")
+            .expression_attribute_values(":shard", text(key::due(shard)))
+            .expression_attribute_values(":until", text(key::instant(until.plus(1))))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| call_failed("looking for what is due", error))?;
+        let read = |item: &Item| {
+            let mut parts = get_text(item, "due_sk")?.splitn(3, '#');
+            Some(Due {
+                at: Timestamp::from_unix(parts.next()?.parse().ok()?).ok()?,
+                tenant: TenantId::parse(parts.next()?).ok()?,
+                contact: CustomerId::parse(parts.next()?).ok()?,
+            })
+        };
+        Ok(answer.items().iter().filter_map(read).collect())
     }
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {

@@ -52,11 +52,12 @@ fn commit() -> Commit {
     contact.version = 5;
     let mut commit = Commit::new(tenant());
     commit.ledger = Some(entry());
-    commit.contacts = vec![ContactWrite {
+    commit.contacts = vec![ContactWrite::new(
         contact,
-        expected: 4,
-        remove: false,
-    }];
+        4,
+        &std::collections::BTreeSet::new(),
+        false,
+    )];
     commit
 }
 

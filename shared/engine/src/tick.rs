@@ -1,0 +1,224 @@
+//! Time alone: contacts whose access, signals or segments change without anything happening.
+//!
+//! Reads the due index, so that the work is as much as what changes, and not as much as there is.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use paygraph_domain::contact::Contact;
+use paygraph_domain::fact::Source;
+use paygraph_domain::id::{Cause, CustomerId, TenantId};
+use paygraph_domain::rollup::{Context, catalog_keys, rollup};
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+
+use crate::backoff::{Deadline, pause};
+use crate::envelope::{Subject, named, seal};
+use crate::ports::{
+    AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, DUE_SHARDS, LedgerEntry,
+    Publisher, Store, StoreError,
+};
+use crate::process::Engine;
+use crate::publish::publish;
+
+/// How many due contacts are read together.
+const AT_ONCE: usize = 100;
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Ticked {
+    /// Contacts that were looked at.
+    pub contacts: usize,
+    /// Events that came of it.
+    pub events: usize,
+    /// Contacts that could not be computed. The next run tries again.
+    pub failed: usize,
+    /// Whether something due was left for the next run.
+    pub unfinished: bool,
+}
+
+/// Why a contact is computed again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Its time has come.
+    Due(Timestamp),
+    /// Settings, segments or names have changed: the run that looks at all contacts.
+    Run(String),
+}
+
+impl<S: Store, C: Clock> Engine<S, C> {
+    /// Computes every contact again whose time has come by `now`, and publishes what that tells.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read or written; the next run goes on.
+    pub async fn tick<P: Publisher>(
+        &self,
+        publisher: &P,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Ticked, StoreError> {
+        let mut ticked = Ticked::default();
+        for shard in 0..DUE_SHARDS {
+            loop {
+                if !deadline.has_time() {
+                    ticked.unfinished = true;
+                    return Ok(ticked);
+                }
+                let due = self.store.due(shard, now, AT_ONCE).await?;
+                let mut entries = Vec::new();
+                for due in &due {
+                    let reason = Reason::Due(due.at);
+                    let entry = self
+                        .recompute(&due.tenant, &due.contact, now, &reason, deadline)
+                        .await;
+                    // One contact that cannot be read must not hold up all others.
+                    let entry = entry.unwrap_or_else(|error| {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::error!(code = "tick_failed", error, contact.id = %due.contact, "A contact could not be computed");
+                        ticked.failed += 1;
+                        None
+                    });
+                    ticked.contacts += 1;
+                    ticked.events += entry.as_ref().map_or(0, |entry| entry.outbox.len());
+                    entries.extend(entry);
+                }
+                let waiting = publish(&self.store, publisher, &entries).await?;
+                if !waiting.is_empty() || due.len() < AT_ONCE || ticked.failed > 0 {
+                    break;
+                }
+            }
+        }
+        Ok(ticked)
+    }
+
+    /// Computes one contact again as it stands at `now`. Gives the entry to publish, if there is
+    /// anything to tell.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store failed, or others changed the contact until the deadline.
+    pub async fn recompute(
+        &self,
+        tenant: &TenantId,
+        id: &CustomerId,
+        now: Timestamp,
+        reason: &Reason,
+        deadline: Deadline,
+    ) -> Result<Option<LedgerEntry>, StoreError> {
+        let settings = self.store.settings(tenant).await?;
+        let mut attempt = 0;
+        loop {
+            let Some(contact) = self.store.contact(tenant, id).await? else {
+                return Ok(None);
+            };
+            // Somebody else was here: it is due later now, or not at all.
+            if matches!(reason, Reason::Due(_)) && contact.due().is_none_or(|due| due > now) {
+                return Ok(None);
+            }
+            if let Some(commit) = self.again(tenant, contact, now, reason, &settings).await? {
+                match self.store.commit(&commit).await {
+                    Ok(()) => return Ok(commit.ledger),
+                    Err(CommitError::Duplicate) => return Ok(None),
+                    Err(CommitError::Store(error)) => return Err(error),
+                    Err(CommitError::Conflict) => {}
+                }
+            }
+            if !deadline.has_time() {
+                return Err(StoreError {
+                    context: format!("contact {id} was busy until the deadline"),
+                    retry: true,
+                    source: None,
+                });
+            }
+            attempt += 1;
+            pause(attempt).await;
+        }
+    }
+
+    /// The commit of one contact; none when a concurrent commit tore the reads.
+    async fn again(
+        &self,
+        tenant: &TenantId,
+        mut contact: Contact,
+        now: Timestamp,
+        reason: &Reason,
+        settings: &Settings,
+    ) -> Result<Option<Commit>, StoreError> {
+        let now = contact.evaluated_at.max(now);
+        let (expected, segments) = (contact.version, contact.told.segments.clone());
+        let mut rolled = BTreeMap::new();
+        for (customer, held) in &contact.accounts {
+            let stale = held.stale_at.is_some_and(|at| at <= now);
+            if !stale && matches!(reason, Reason::Due(_)) {
+                continue;
+            }
+            let account = self.store.account(tenant, customer, None).await?;
+            if account.digest() != held.digest {
+                return Ok(None);
+            }
+            let keys = catalog_keys(&account, &held.totals);
+            let catalog = self.store.catalog(tenant, &keys).await?;
+            let context = Context {
+                settings,
+                catalog: &catalog,
+                now,
+            };
+            rolled.insert(
+                customer.clone(),
+                rollup(&account, held.totals.clone(), context),
+            );
+        }
+        let cause = cause(&contact.id, reason)?;
+        let outcome = contact.recompute(rolled, settings, now);
+        let subject = Subject {
+            tenant,
+            contact: Some(&contact.id),
+            customer: None,
+            at: now,
+            source: Source::Tick,
+            cause: &cause,
+        };
+        let outbox = seal(subject, outcome.events.into_iter().map(named).collect());
+        let mut commit = Commit::new(tenant.clone());
+        if !outbox.is_empty() || !outcome.changes.is_empty() {
+            commit.ledger = Some(LedgerEntry {
+                tenant: tenant.clone(),
+                cause: cause.clone(),
+                event_type: "tick".to_owned(),
+                at: now,
+                processed_at: self.clock.now(),
+                disposition: "applied".to_owned(),
+                outbox,
+            });
+            commit.audit = (!outcome.changes.is_empty()).then(|| AuditEntry {
+                owner: AuditOwner::Contact(contact.id.clone()),
+                at: now,
+                source: Source::Tick,
+                cause,
+                changes: outcome.changes,
+            });
+        }
+        let write = ContactWrite::new(contact, expected, &segments, false);
+        commit.contacts.push(write);
+        Ok(Some(commit))
+    }
+}
+
+/// The ledger's key of what is done for a reason: once, whoever does it.
+fn cause(contact: &CustomerId, reason: &Reason) -> Result<Cause, StoreError> {
+    let name = |id: &str| match reason {
+        Reason::Due(at) => format!("tick:{id}:{}", at.unix()),
+        Reason::Run(run) => format!("{run}:{id}"),
+    };
+    let short = || {
+        let mut hasher = DefaultHasher::new();
+        contact.hash(&mut hasher);
+        name(&format!("{:016x}", hasher.finish()))
+    };
+    Cause::parse(name(contact.as_str()))
+        .or_else(|_| Cause::parse(short()))
+        .map_err(|error| StoreError {
+            context: format!("no cause for contact {contact}"),
+            retry: false,
+            source: Some(error.into()),
+        })
+}

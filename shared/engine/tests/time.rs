@@ -1,0 +1,347 @@
+//! Time alone: what the minute tick tells, how much it reads, and that it never goes back.
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
+
+use std::time::Duration;
+
+use paygraph_domain::fact::Source;
+use paygraph_domain::id::TenantId;
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::Deadline;
+use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
+use paygraph_engine::process::Engine;
+use paygraph_engine::publish::publish;
+use paygraph_testkit::world::price;
+use serde_json::{Value, json};
+
+type TestEngine = Engine<MemoryStore, StoppedClock>;
+
+const START: i64 = 1_790_000_000;
+const DAY: i64 = 86_400;
+
+fn engine() -> TestEngine {
+    Engine {
+        store: MemoryStore::new(Settings::example().unwrap()),
+        clock: StoppedClock(at(START)),
+        livemode: false,
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(seconds).unwrap()
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(600))
+}
+
+async fn feed(engine: &TestEngine, bus: &MemoryBus, id: &str, kind: &str, t: i64, object: Value) {
+    let event = json!({
+        "id": id, "type": kind, "created": t, "livemode": false, "data": { "object": object },
+    });
+    let tenant = TenantId::parse("default").unwrap();
+    let text = event.to_string();
+    let processed = engine
+        .process(&tenant, &text, Source::Webhook, soon())
+        .await;
+    let entries = processed.unwrap().into_entries();
+    publish(&engine.store, bus, &entries).await.unwrap();
+}
+
+fn subscription(n: usize, status: &str, trial_end: Option<i64>) -> Value {
+    json!({
+        "id": format!("sub_{n}"), "customer": format!("cus_{n}"), "status": status, "currency": "usd",
+        "created": START, "start_date": START, "trial_start": trial_end.map(|_| START),
+        "trial_end": trial_end, "collection_method": "charge_automatically",
+        "items": { "data": [{
+            "id": format!("si_{n}"), "price": price(1), "quantity": 1,
+            "current_period_start": START, "current_period_end": START + 30 * DAY,
+        }] },
+    })
+}
+
+/// What was told since the last look, without what is passed on: (name, contact, data).
+fn told(bus: &MemoryBus, from: usize) -> Vec<(String, String, Value)> {
+    let published = bus.published().split_off(from);
+    let own = published
+        .into_iter()
+        .filter(|event| !event.detail_type.starts_with("stripe."));
+    own.map(|event| {
+        let contact = event.detail.customer_id.unwrap().to_string();
+        (event.detail_type, contact, event.detail.data)
+    })
+    .collect()
+}
+
+/// A hundred thousand contacts, of which forty flip: the tick reads in proportion to the forty.
+#[tokio::test]
+async fn a_segment_moves_without_a_scan() {
+    const ALL: usize = 100_000;
+    const FLIP: usize = 40;
+    let (engine, bus) = (engine(), MemoryBus::default());
+    for n in 0..ALL {
+        let end = if n % (ALL / FLIP) == 0 {
+            7 * DAY
+        } else {
+            30 * DAY
+        };
+        let trial = subscription(n, "trialing", Some(START + end));
+        feed(
+            &engine,
+            &bus,
+            &format!("evt_{n}"),
+            "customer.subscription.created",
+            START,
+            trial,
+        )
+        .await;
+    }
+    let (reads, from) = (engine.store.reads(), bus.published().len());
+    let ticked = engine
+        .tick(&bus, at(START + 4 * DAY), soon())
+        .await
+        .unwrap();
+    assert_eq!((ticked.contacts, ticked.failed), (FLIP, 0));
+    let read = engine.store.reads() - reads;
+    assert!(
+        read <= FLIP * 3,
+        "{read} reads for {FLIP} contacts that flip"
+    );
+    let entered = told(&bus, from);
+    assert_eq!(entered.len(), FLIP, "{:?}", entered.first());
+    for (name, _, data) in entered {
+        assert_eq!(
+            (name.as_str(), data),
+            ("segment_entered", json!({ "segment": "trial_expiring" }))
+        );
+    }
+    // A second tick at the same instant, and one that is two hours late, find nothing.
+    for late in [4 * DAY, 4 * DAY - 7_200] {
+        let reads = engine.store.reads();
+        let ticked = engine.tick(&bus, at(START + late), soon()).await.unwrap();
+        assert_eq!((ticked.contacts, ticked.events), (0, 0));
+        assert_eq!(engine.store.reads(), reads);
+    }
+}
+
+/// L6, L7: grace begins with the first failed attempt, no redelivery extends it, and it ends by
+/// itself, once; a tick two hours late turns nothing back.
+#[tokio::test]
+async fn l6_l7_grace_ends_once_and_is_never_extended() {
+    let (engine, bus) = (engine(), MemoryBus::default());
+    let mut invoice = json!({
+        "id": "in_1", "customer": "cus_1", "status": "open", "currency": "usd", "amount_due": 5800,
+        "amount_paid": 0, "total": 5800, "created": START, "attempt_count": 1,
+        "collection_method": "charge_automatically", "subscription": "sub_1",
+        "next_payment_attempt": START + 3 * DAY, "lines": { "data": [] },
+    });
+    feed(
+        &engine,
+        &bus,
+        "evt_1",
+        "customer.subscription.created",
+        START,
+        subscription(1, "active", None),
+    )
+    .await;
+    feed(
+        &engine,
+        &bus,
+        "evt_2",
+        "invoice.payment_failed",
+        START + 10,
+        invoice.clone(),
+    )
+    .await;
+    feed(
+        &engine,
+        &bus,
+        "evt_3",
+        "customer.subscription.updated",
+        START + 11,
+        subscription(1, "past_due", None),
+    )
+    .await;
+    let access = |engine: &TestEngine, now: i64| {
+        let contact = engine.store.contacts().remove(0);
+        let settings = Settings::example().unwrap();
+        let standing = contact.standing(&contact.billing(&settings), &settings, at(now));
+        (standing.access.level.as_str(), standing.access.until)
+    };
+    let until = Some(at(START + 10 + 14 * DAY));
+    assert_eq!(access(&engine, START + 12), ("grace", until));
+    // A second attempt fails, and the first failure is delivered again: the end stays.
+    invoice["attempt_count"] = json!(2);
+    invoice["next_payment_attempt"] = json!(START + 9 * DAY);
+    feed(
+        &engine,
+        &bus,
+        "evt_4",
+        "invoice.payment_failed",
+        START + 3 * DAY,
+        invoice.clone(),
+    )
+    .await;
+    feed(
+        &engine,
+        &bus,
+        "evt_5",
+        "invoice.payment_failed",
+        START + 3 * DAY,
+        invoice.clone(),
+    )
+    .await;
+    assert_eq!(access(&engine, START + 3 * DAY), ("grace", until));
+    let from = bus.published().len();
+    let ended = START + 10 + 14 * DAY;
+    assert_eq!(
+        engine
+            .tick(&bus, at(ended - 1), soon())
+            .await
+            .unwrap()
+            .events,
+        0
+    );
+    assert!(engine.tick(&bus, at(ended), soon()).await.unwrap().events > 0);
+    let changes: Vec<_> = told(&bus, from);
+    let changes: Vec<_> = changes
+        .iter()
+        .filter(|(name, ..)| name == "access_changed")
+        .collect();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(
+        changes[0].2,
+        json!({ "before": "grace", "after": "restricted", "until": null })
+    );
+    engine.tick(&bus, at(ended - 7_200), soon()).await.unwrap();
+    assert_eq!(
+        access(&engine, ended - 7_200).0,
+        "restricted",
+        "time does not go back"
+    );
+    // The last attempt fails: nothing is left to try, and nothing new is told of access.
+    invoice["attempt_count"] = json!(4);
+    invoice["next_payment_attempt"] = Value::Null;
+    let from = bus.published().len();
+    feed(
+        &engine,
+        &bus,
+        "evt_6",
+        "invoice.payment_failed",
+        START + 15 * DAY,
+        invoice.clone(),
+    )
+    .await;
+    let names: Vec<_> = told(&bus, from)
+        .into_iter()
+        .map(|(name, ..)| name)
+        .collect();
+    assert!(
+        names.contains(&"payment_retries_exhausted".to_owned()),
+        "{names:?}"
+    );
+    assert!(!names.contains(&"access_changed".to_owned()), "{names:?}");
+    // L8: paid after all: the signals clear, and full access is back.
+    invoice["status"] = json!("paid");
+    invoice["amount_paid"] = json!(5800);
+    let from = bus.published().len();
+    feed(
+        &engine,
+        &bus,
+        "evt_7",
+        "invoice.paid",
+        START + 16 * DAY,
+        invoice,
+    )
+    .await;
+    feed(
+        &engine,
+        &bus,
+        "evt_8",
+        "customer.subscription.updated",
+        START + 16 * DAY,
+        subscription(1, "active", None),
+    )
+    .await;
+    let told = told(&bus, from);
+    for kind in ["failed_payment", "past_due"] {
+        let cleared = told
+            .iter()
+            .filter(|(name, _, data)| name == "risk_signal_cleared" && data["kind"] == kind);
+        assert_eq!(cleared.count(), 1, "{kind}: {told:?}");
+    }
+    assert_eq!(access(&engine, START + 17 * DAY), ("full", None));
+}
+
+/// A card that runs out is a signal thirty days before, told once, and is gone with a new card.
+#[tokio::test]
+async fn a_card_that_runs_out_is_told_once() {
+    let (engine, bus) = (engine(), MemoryBus::default());
+    let card = |year: u16, month: u8| {
+        json!({
+            "id": "pm_1", "customer": "cus_1", "type": "card",
+            "card": { "brand": "visa", "last4": "4242", "exp_month": month, "exp_year": year },
+        })
+    };
+    feed(
+        &engine,
+        &bus,
+        "evt_1",
+        "customer.subscription.created",
+        START,
+        subscription(1, "active", None),
+    )
+    .await;
+    feed(
+        &engine,
+        &bus,
+        "evt_2",
+        "payment_method.attached",
+        START,
+        card(2026, 12),
+    )
+    .await;
+    let warned = Timestamp::parse("2026-12-02T00:00:00Z").unwrap();
+    let from = bus.published().len();
+    assert_eq!(
+        engine
+            .tick(&bus, warned.plus(-1), soon())
+            .await
+            .unwrap()
+            .events,
+        0
+    );
+    engine.tick(&bus, warned, soon()).await.unwrap();
+    engine.tick(&bus, warned.plus(60), soon()).await.unwrap();
+    let names: Vec<_> = told(&bus, from)
+        .into_iter()
+        .map(|(name, ..)| name)
+        .collect();
+    let expected = [
+        "risk_signal_raised",
+        "card_expiring",
+        "health_score_changed",
+        "segment_entered",
+    ];
+    assert_eq!(names, expected);
+    let from = bus.published().len();
+    let t = warned.plus(DAY).unix();
+    feed(
+        &engine,
+        &bus,
+        "evt_3",
+        "payment_method.automatically_updated",
+        t,
+        card(2030, 1),
+    )
+    .await;
+    let names: Vec<_> = told(&bus, from)
+        .into_iter()
+        .map(|(name, ..)| name)
+        .collect();
+    assert!(
+        names.contains(&"risk_signal_cleared".to_owned()),
+        "{names:?}"
+    );
+    assert!(names.contains(&"segment_left".to_owned()), "{names:?}");
+}
