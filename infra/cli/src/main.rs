@@ -9,6 +9,7 @@ mod input;
 mod local;
 mod mrr;
 mod replay;
+mod settings;
 mod show;
 mod stack;
 mod tap;
@@ -41,6 +42,7 @@ enum Command {
     Bench(bench::Bench),
     Fold(fold::Fold),
     Mrr(mrr::Mrr),
+    Settings(settings::Settings),
     Token(token::Token),
     Replay(replay::Replay),
     Explain(explain::Explain),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Fold(command) => command.run(),
         Command::Mrr(command) => command.run(),
+        Command::Settings(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Explain(command) => command.run(),
