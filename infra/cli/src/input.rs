@@ -27,7 +27,7 @@ pub fn settings(file: Option<&PathBuf>) -> anyhow::Result<Settings> {
     };
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not valid", path.display()))
+    Settings::parse(&text).with_context(|| format!("{} is not valid", path.display()))
 }
 
 /// Reads an instant from the command line.

@@ -9,6 +9,7 @@ mod input;
 mod local;
 mod mrr;
 mod replay;
+mod settings;
 mod show;
 mod stack;
 mod tap;
@@ -42,6 +43,7 @@ enum Command {
     Bench(bench::Bench),
     Fold(fold::Fold),
     Mrr(mrr::Mrr),
+    Settings(settings::Settings),
     Token(token::Token),
     Replay(replay::Replay),
     Tick(tick::Tick),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Fold(command) => command.run(),
         Command::Mrr(command) => command.run(),
+        Command::Settings(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Tick(command) => command.run(),

@@ -22,17 +22,22 @@ pub fn money(amounts: &Value) -> String {
             } else {
                 format!("{whole}.{rest:0width$}")
             };
-            match code.as_str() {
-                "usd" => format!("${number}"),
-                "eur" => format!("€{number}"),
-                other => format!("{number} {other}"),
-            }
+            in_currency(code, &number)
         });
     let text = each.collect::<Vec<_>>().join(" + ");
     if text.is_empty() {
         "–".to_owned()
     } else {
         text
+    }
+}
+
+/// A number with its currency's sign or code.
+pub fn in_currency(code: &str, number: &str) -> String {
+    match code {
+        "usd" => format!("${number}"),
+        "eur" => format!("€{number}"),
+        other => format!("{number} {other}"),
     }
 }
 

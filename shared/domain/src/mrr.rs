@@ -3,20 +3,21 @@
 //! Everything is a rational number of minor units until the one rounding at the end. The rules are
 //! those of the table in `docs/MRR.md`; the settings are [`MrrSettings`].
 
+mod discount;
+pub mod trace;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use num_traits::{One, Signed, Zero};
+use num_traits::{One, Zero};
 
 use crate::account::{Account, Catalog};
 use crate::money::{Currency, Decimal, Exact, Money, ratio, round_half_up, round_multiple, whole};
-use crate::objects::catalog::{
-    Coupon, CouponRef, Duration, Interval, Price, Recurring, Scheme, TaxRate, Tier, TierMode,
-};
-use crate::objects::discount::{Discount, DiscountRef};
+use crate::objects::catalog::{Interval, Price, Recurring, Scheme, TaxRate, Tier, TierMode};
 use crate::objects::subscription::{Item, Status, Subscription};
 use crate::settings::MrrSettings;
 use crate::time::Timestamp;
+use trace::{Note, Rule, Silent, Trace, What};
 
 /// What the MRR of a subscription depends on beside the subscription.
 #[derive(Debug, Clone, Copy)]
@@ -58,30 +59,53 @@ pub struct ItemValue {
 /// Values a subscription.
 #[must_use]
 pub fn value(subscription: &Subscription, context: Context<'_>) -> Value {
-    let counts = counts(subscription, context.settings);
+    traced(subscription, context, &mut Silent)
+}
+
+/// Values a subscription and tells how: this is the only valuation there is.
+pub fn traced(subscription: &Subscription, context: Context<'_>, trace: &mut impl Trace) -> Value {
+    let rules = rules(subscription, context.settings);
+    let counts = rules.iter().flatten().all(|(_, counts)| *counts);
     let mut incomplete = counts && subscription.items_cut;
-    let mut lines: Vec<Line<'_>> = subscription
-        .items
-        .iter()
-        .map(|item| line(item, subscription, context, counts, &mut incomplete))
-        .collect();
+    let mut lines = Vec::with_capacity(subscription.items.len());
+    for (place, item) in subscription.items.iter().enumerate() {
+        trace.item(place);
+        let (mut line, known) = line(place, item, subscription, context, trace);
+        incomplete |= counts && !known;
+        for (rule, _) in rules.iter().flatten().filter(|(_, counts)| !counts) {
+            line.net = Exact::zero();
+            trace.step(Some(&line.net), || What::Uncounted(*rule));
+        }
+        lines.push(line);
+    }
     if counts {
-        discount_lines(&mut lines, subscription, context, &mut incomplete);
+        incomplete |= discount::take_all(&mut lines, subscription, context, trace);
+        for (rule, _) in rules.iter().flatten() {
+            trace.note(Note::Counts(*rule));
+        }
+    }
+    if subscription.items_cut {
+        trace.note(Note::ItemsCut);
+    }
+    if incomplete {
+        trace.note(Note::Incomplete);
     }
     let mut sums: BTreeMap<&Currency, Exact> = BTreeMap::new();
-    for line in lines.iter().filter(|line| !line.net.is_zero()) {
+    for line in lines.iter_mut().filter(|line| !line.net.is_zero()) {
+        trace.item(line.place);
+        line.take_tax_out(trace);
         if let Some(currency) = line.currency {
-            let worth = line.without_tax();
             match sums.entry(currency) {
                 Entry::Vacant(place) => {
-                    place.insert(worth);
+                    place.insert(line.net.clone());
                 }
-                Entry::Occupied(mut sum) => *sum.get_mut() += worth,
+                Entry::Occupied(mut sum) => *sum.get_mut() += &line.net,
             }
         }
     }
     let (mut mrr, mut arr) = (Money::default(), Money::default());
     for (currency, sum) in sums {
+        trace.sum(currency, &sum);
         mrr.add(currency, round_half_up(&sum));
         arr.add(currency, round_multiple(&sum, 12));
     }
@@ -94,26 +118,31 @@ pub fn value(subscription: &Subscription, context: Context<'_>) -> Value {
     }
 }
 
-fn counts(subscription: &Subscription, settings: &MrrSettings) -> bool {
+/// The rules that a subscription meets, each with whether it counts by that rule.
+fn rules(subscription: &Subscription, settings: &MrrSettings) -> [Option<(Rule, bool)>; 3] {
     let status = match subscription.status {
-        Status::Active => true,
-        Status::PastDue => settings.past_due_counts,
+        Status::Active => None,
+        Status::PastDue => Some((Rule::PastDue, settings.past_due_counts)),
         Status::Incomplete
         | Status::IncompleteExpired
         | Status::Trialing
         | Status::Canceled
         | Status::Unpaid
         | Status::Paused
-        | Status::Other(_) => false,
+        | Status::Other(_) => Some((Rule::Status, false)),
     };
-    let scheduled =
-        subscription.scheduled_end().is_none() || settings.count_scheduled_cancellations;
-    let paused = subscription.pause.get().is_none() || settings.count_paused_collection;
-    status && scheduled && paused
+    let ends = subscription.cancel_at_period_end || subscription.cancel_at.get().is_some();
+    let paused = subscription.pause.get().is_some();
+    [
+        status,
+        ends.then_some((Rule::ScheduledEnd, settings.count_scheduled_cancellations)),
+        paused.then_some((Rule::PausedCollection, settings.count_paused_collection)),
+    ]
 }
 
 /// An item on its way from list price to net, per month.
 struct Line<'a> {
+    place: usize,
     item: &'a Item,
     recurring: Option<&'a Recurring>,
     currency: Option<&'a Currency>,
@@ -123,76 +152,94 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn without_tax(&self) -> Exact {
+    fn take_tax_out(&mut self, trace: &mut impl Trace) {
         let inclusive = self.taxes.iter().filter(|tax| tax.inclusive);
-        let rate = inclusive.fold(Exact::zero(), |sum, tax| sum + tax.percentage.exact());
-        if rate.is_zero() {
-            self.net.clone()
-        } else {
-            &self.net / (Exact::one() + rate / whole(100))
+        let percent = inclusive.fold(Exact::zero(), |sum, tax| sum + tax.percentage.exact());
+        if !percent.is_zero() {
+            self.net = &self.net / (Exact::one() + &percent / whole(100));
+            trace.step(Some(&self.net), || What::Tax(percent));
         }
     }
 
     fn into_value(self) -> ItemValue {
-        let mrr = self.without_tax();
         ItemValue {
             currency: self.currency.cloned(),
-            mrr,
+            mrr: self.net,
             nominal: self.nominal,
         }
     }
 }
 
+/// An item before what counts for the whole subscription, and whether its price is known.
 fn line<'a>(
+    place: usize,
     item: &'a Item,
     subscription: &'a Subscription,
     context: Context<'a>,
-    counts: bool,
-    incomplete: &mut bool,
-) -> Line<'a> {
-    let known = context.catalog.prices.get(&item.price.id);
-    let price = match (&item.price.scheme, known) {
-        (Scheme::Tiered(_, None) | Scheme::PerUnit(None), Some(known)) => known,
-        (Scheme::Tiered(..) | Scheme::PerUnit(_), _) => &item.price,
-    };
-    let recurring = item
-        .price
-        .recurring
-        .as_ref()
-        .filter(|recurring| !recurring.metered);
-    let nominal = match (recurring, cost(price, item.quantity.unwrap_or(1))) {
-        (Some(recurring), Some(cost)) if is_monthly(recurring) => cost,
-        (Some(recurring), Some(cost)) => cost * per_month(recurring),
-        (Some(_), None) => {
-            *incomplete |= counts;
-            Exact::zero()
-        }
-        (None, _) => Exact::zero(),
-    };
-    let in_trial = item.trial_until.is_some_and(|end| end > context.now);
-    let net = if counts && !in_trial {
-        nominal.clone()
-    } else {
-        Exact::zero()
-    };
-    let currency = item
-        .price
-        .currency
-        .as_ref()
-        .or(subscription.currency.as_ref());
+    trace: &mut impl Trace,
+) -> (Line<'a>, bool) {
+    let (recurring, monthly) = monthly(item, context.catalog, trace);
+    let known = monthly.is_some();
+    let nominal = monthly.unwrap_or_else(Exact::zero);
+    let mut net = nominal.clone();
+    if let Some(end) = item.trial_until.filter(|end| *end > context.now) {
+        net = Exact::zero();
+        trace.step(Some(&net), || What::Trial(end));
+    }
+    let currency = item.price.currency.as_ref();
     let taxes = if item.taxes.is_empty() {
         &subscription.default_taxes
     } else {
         &item.taxes
     };
-    Line {
+    let line = Line {
+        place,
         item,
         recurring,
-        currency,
+        currency: currency.or(subscription.currency.as_ref()),
         nominal,
         net,
         taxes,
+    };
+    (line, known)
+}
+
+/// How an item recurs, if it does, and what it costs per month; none when that is not known.
+fn monthly<'a>(
+    item: &'a Item,
+    catalog: &Catalog,
+    trace: &mut impl Trace,
+) -> (Option<&'a Recurring>, Option<Exact>) {
+    let recurring = match &item.price.recurring {
+        Some(recurring) if !recurring.metered => recurring,
+        other => {
+            let zero = Exact::zero();
+            trace.step(Some(&zero), || {
+                if other.is_some() {
+                    What::Metered
+                } else {
+                    What::OneOff
+                }
+            });
+            return (None, Some(zero));
+        }
+    };
+    let price = match (&item.price.scheme, catalog.prices.get(&item.price.id)) {
+        (Scheme::Tiered(_, None) | Scheme::PerUnit(None), Some(known)) => known,
+        (Scheme::Tiered(..) | Scheme::PerUnit(_), _) => &item.price,
+    };
+    let Some(mut cost) = cost(price, item.quantity, trace) else {
+        trace.step(Some(&Exact::zero()), || What::NotTold);
+        return (Some(recurring), None);
+    };
+    if !is_monthly(recurring) {
+        cost *= per_month(recurring);
     }
+    trace.step(Some(&cost), || What::PerMonth {
+        recurring: recurring.clone(),
+        factor: per_month(recurring),
+    });
+    (Some(recurring), Some(cost))
 }
 
 /// Whether a price is per month already, as most are: the common case costs no division.
@@ -213,7 +260,8 @@ fn per_month(recurring: &Recurring) -> Exact {
 }
 
 /// What a quantity costs per interval; none when that is not known.
-fn cost(price: &Price, quantity: u64) -> Option<Exact> {
+fn cost(price: &Price, given: Option<u64>, trace: &mut impl Trace) -> Option<Exact> {
+    let quantity = given.unwrap_or(1);
     let units = match price.transform {
         Some(transform) => {
             let by = u64::from(transform.divide_by.max(1));
@@ -225,12 +273,25 @@ fn cost(price: &Price, quantity: u64) -> Option<Exact> {
         }
         None => quantity,
     };
+    trace.step(None, || What::Quantity {
+        given,
+        transform: price.transform,
+        units,
+    });
     match &price.scheme {
-        Scheme::PerUnit(unit) if units == 1 => unit.map(Decimal::exact),
-        Scheme::PerUnit(unit) => unit.map(|unit| unit.exact() * big(units)),
+        Scheme::PerUnit(unit) => {
+            let unit = (*unit)?;
+            let cost = if units == 1 {
+                unit.exact()
+            } else {
+                unit.exact() * big(units)
+            };
+            trace.step(Some(&cost), || What::PerUnit { unit, units });
+            Some(cost)
+        }
         Scheme::Tiered(mode, tiers) => tiers.as_ref().map(|tiers| match mode {
-            TierMode::Graduated => graduated(tiers, units),
-            TierMode::Volume => volume(tiers, units),
+            TierMode::Graduated => graduated(tiers, units, trace),
+            TierMode::Volume => volume(tiers, units, trace),
         }),
     }
 }
@@ -243,150 +304,43 @@ fn or_zero(amount: Option<Decimal>) -> Exact {
     amount.map_or_else(Exact::zero, Decimal::exact)
 }
 
-fn graduated(tiers: &[Tier], units: u64) -> Exact {
+fn graduated(tiers: &[Tier], units: u64, trace: &mut impl Trace) -> Exact {
     let mut below = 0;
     let mut sum = Exact::zero();
-    for tier in tiers {
+    for (tier, number) in tiers.iter().zip(1..) {
         let reached = units > below || (below == 0 && units == 0);
         if !reached {
             break;
         }
         let top = tier.up_to.unwrap_or(u64::MAX).min(units);
-        sum += or_zero(tier.unit) * big(top.saturating_sub(below)) + or_zero(tier.flat);
+        let here = top.saturating_sub(below);
+        sum += or_zero(tier.unit) * big(here) + or_zero(tier.flat);
+        trace.step(Some(&sum), || {
+            reached_tier(TierMode::Graduated, number, tier, here)
+        });
         below = tier.up_to.unwrap_or(u64::MAX);
     }
     sum
 }
 
-fn volume(tiers: &[Tier], units: u64) -> Exact {
-    let tier = tiers
-        .iter()
-        .find(|tier| tier.up_to.is_none_or(|top| units <= top));
-    tier.map_or_else(Exact::zero, |tier| {
-        or_zero(tier.unit) * big(units) + or_zero(tier.flat)
-    })
+fn volume(tiers: &[Tier], units: u64, trace: &mut impl Trace) -> Exact {
+    let holds = |(tier, _): &(&Tier, usize)| tier.up_to.is_none_or(|top| units <= top);
+    let Some((tier, number)) = tiers.iter().zip(1..).find(holds) else {
+        return Exact::zero();
+    };
+    let cost = or_zero(tier.unit) * big(units) + or_zero(tier.flat);
+    trace.step(Some(&cost), || {
+        reached_tier(TierMode::Volume, number, tier, units)
+    });
+    cost
 }
 
-fn discount_lines(
-    lines: &mut [Line<'_>],
-    subscription: &Subscription,
-    context: Context<'_>,
-    incomplete: &mut bool,
-) {
-    let mut none_of_its_own = subscription.discounts.is_empty();
-    for index in 0..lines.len() {
-        let Some(line) = lines.get_mut(index) else {
-            continue;
-        };
-        let discounts = &line.item.discounts;
-        none_of_its_own &= discounts.is_empty();
-        for coupon in coupons(discounts, context, incomplete) {
-            take(coupon, std::slice::from_mut(line));
-        }
-    }
-    for coupon in coupons(&subscription.discounts, context, incomplete) {
-        take(coupon, lines);
-    }
-    let customer = context
-        .account
-        .customer
-        .as_ref()
-        .map(|stored| stored.value.get());
-    if none_of_its_own
-        && let Some(discount) = customer.and_then(|customer| customer.discount.get().as_ref())
-        && let Some(coupon) = coupon(discount, context, incomplete)
-    {
-        take(coupon, lines);
-    }
-}
-
-fn coupons<'a>(
-    discounts: &'a [DiscountRef],
-    context: Context<'a>,
-    incomplete: &mut bool,
-) -> Vec<&'a Coupon> {
-    let known = |reference: &'a DiscountRef| match reference {
-        DiscountRef::Inline(discount) => Some(discount.as_ref()),
-        DiscountRef::Id(id) => context
-            .account
-            .discounts
-            .get(id)
-            .map(|stored| stored.value.get()),
-    };
-    let mut coupons = Vec::new();
-    for reference in discounts {
-        match known(reference) {
-            Some(discount) => coupons.extend(coupon(discount, context, incomplete)),
-            None => *incomplete = true,
-        }
-    }
-    coupons
-}
-
-/// The coupon of a discount that lowers the MRR now.
-fn coupon<'a>(
-    discount: &'a Discount,
-    context: Context<'a>,
-    incomplete: &mut bool,
-) -> Option<&'a Coupon> {
-    let coupon = match &discount.coupon {
-        CouponRef::Inline(coupon) => coupon.as_ref(),
-        CouponRef::Id(id) => match context.catalog.coupons.get(id) {
-            Some(coupon) => coupon,
-            None => {
-                *incomplete = true;
-                return None;
-            }
-        },
-    };
-    let runs = discount.end.is_none_or(|end| end > context.now);
-    let counts = match coupon.duration {
-        Duration::Forever => true,
-        Duration::Once | Duration::Repeating | Duration::Other(_) => {
-            context.settings.count_temporary_discounts
-        }
-    };
-    (runs && counts && !discount.deleted).then_some(coupon)
-}
-
-/// Takes a coupon off the lines it applies to; none falls below 0.
-fn take(coupon: &Coupon, lines: &mut [Line<'_>]) {
-    let applies = |line: &Line<'_>| {
-        !line.net.is_zero()
-            && coupon.products.as_ref().is_none_or(|products| {
-                line.item
-                    .price
-                    .product
-                    .as_ref()
-                    .is_some_and(|product| products.contains(product))
-            })
-    };
-    if let Some(percent) = coupon.percent_off {
-        let left = (Exact::one() - percent.exact() / whole(100)).max(Exact::zero());
-        for line in lines.iter_mut().filter(|line| applies(line)) {
-            line.net = &line.net * &left;
-        }
-    } else if let Some(amount) = coupon.amount_off {
-        let fits = |line: &Line<'_>| {
-            applies(line)
-                && (coupon.currency.is_none() || coupon.currency.as_ref() == line.currency)
-        };
-        // The amount comes off each invoice, so it is spread over the interval, and over the lines
-        // by their share.
-        let Some(recurring) = lines.iter().filter(|l| fits(l)).find_map(|l| l.recurring) else {
-            return;
-        };
-        let amount = whole(amount) * per_month(recurring);
-        let sum = lines
-            .iter()
-            .filter(|l| fits(l))
-            .fold(Exact::zero(), |sum, l| sum + &l.net);
-        if !sum.is_positive() {
-            return;
-        }
-        let left = ((&sum - amount) / &sum).max(Exact::zero());
-        for line in lines.iter_mut().filter(|line| fits(line)) {
-            line.net = &line.net * &left;
-        }
+fn reached_tier(mode: TierMode, number: usize, tier: &Tier, units: u64) -> What {
+    What::Tier {
+        mode,
+        number,
+        units,
+        unit: tier.unit,
+        flat: tier.flat,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::id::StripeId;
 use crate::objects::catalog::Price;
@@ -131,6 +132,20 @@ impl Default for MrrSettings {
     }
 }
 
+/// What is wrong with a settings document.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSettings {
+    /// Keys that are no settings, each with its place and those that there are.
+    #[error("{}", .0.join("; "))]
+    Unknown(Vec<String>),
+    /// Tiers that are named and have no rank.
+    #[error("{}", .0.join("; "))]
+    Unranked(Vec<String>),
+    /// It is not JSON, or a value has the wrong type.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
 /// The tier of what no setting names.
 pub const UNKNOWN_TIER: &str = "unknown";
 
@@ -141,6 +156,43 @@ impl Settings {
     /// When that file is not valid: a test reads it.
     pub fn example() -> Result<Self, serde_json::Error> {
         serde_json::from_str(include_str!("../../../infra/catalog/settings.json"))
+    }
+
+    /// Reads a document that a person wrote.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`], with every key that is no setting.
+    pub fn parse(text: &str) -> Result<Self, InvalidSettings> {
+        let document: Value = serde_json::from_str(text)?;
+        let unknown = unknown_keys(&document)?;
+        if !unknown.is_empty() {
+            return Err(InvalidSettings::Unknown(unknown));
+        }
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// Whether every tier that is named has a rank: one without counts less than all others.
+    ///
+    /// # Errors
+    /// [`InvalidSettings::Unranked`], with every place that names one.
+    pub fn check_tiers(&self) -> Result<(), InvalidSettings> {
+        let default = [("default_tier".to_owned(), &self.default_tier)];
+        let products = self.products.iter();
+        let products = products.map(|(id, of)| (format!("products.{id}"), &of.tier));
+        let prices = self.prices.iter();
+        let prices = prices.map(|(id, of)| (format!("prices.{id}"), &of.tier));
+        let unranked: Vec<String> = default
+            .into_iter()
+            .chain(products)
+            .chain(prices)
+            .filter(|(_, tier)| !self.tiers.contains_key(*tier))
+            .map(|(place, tier)| format!("`{place}` names the tier `{tier}`, which `tiers` lacks"))
+            .collect();
+        if unranked.is_empty() {
+            Ok(())
+        } else {
+            Err(InvalidSettings::Unranked(unranked))
+        }
     }
 
     /// The tier of a price, or of its product.
@@ -165,17 +217,84 @@ impl Settings {
     }
 }
 
+/// The keys of a document that are no settings. The keys that there are come from the types.
+fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
+    let shape = serde_json::to_value(Settings {
+        default_tier: String::new(),
+        tiers: BTreeMap::new(),
+        products: BTreeMap::new(),
+        prices: BTreeMap::new(),
+        mrr: MrrSettings::default(),
+    })?;
+    let tier = serde_json::to_value(TierOf {
+        tier: String::new(),
+        lifetime: false,
+    })?;
+    let mut places = vec![(String::new(), Some(document), Some(&shape))];
+    places.push(("mrr".to_owned(), document.get("mrr"), shape.get("mrr")));
+    for list in ["products", "prices"] {
+        let entries = document.get(list).and_then(Value::as_object);
+        for (id, of) in entries.into_iter().flatten() {
+            places.push((format!("{list}.{id}"), Some(of), Some(&tier)));
+        }
+    }
+    let mut unknown = Vec::new();
+    for (place, here, shape) in places {
+        let (Some(here), Some(shape)) = (
+            here.and_then(Value::as_object),
+            shape.and_then(Value::as_object),
+        ) else {
+            continue;
+        };
+        let known: Vec<&str> = shape.keys().map(String::as_str).collect();
+        for key in here.keys().filter(|key| !shape.contains_key(*key)) {
+            let path = format!("{place}.{key}");
+            let path = path.trim_start_matches('.');
+            let known = known.join(", ");
+            unknown.push(format!("`{path}` is no setting; there are {known}"));
+        }
+    }
+    Ok(unknown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn every_key_that_is_no_setting_is_told_with_its_place() {
+        let refused = |text: &str| Settings::parse(text).unwrap_err().to_string();
+        let text = r#"{ "default_tier": "free", "tiers": {}, "tier": 1,
+            "mrr": { "past_due_count": true },
+            "products": { "prod_1": { "tier": "x", "life": true } } }"#;
+        assert_eq!(
+            refused(text),
+            "`tier` is no setting; there are default_tier, mrr, prices, products, tiers; \
+             `mrr.past_due_count` is no setting; there are count_paused_collection, \
+             count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \
+             `products.prod_1.life` is no setting; there are lifetime, tier"
+        );
+        let text = r#"{ "default_tier": "free", "tiers": {}, "mrr": { "past_due_counts": 1 } }"#;
+        assert!(refused(text).starts_with("invalid type: integer `1`, expected a boolean"));
+    }
+
+    #[test]
+    fn a_tier_without_a_rank_is_told() {
+        let text = r#"{ "default_tier": "free", "tiers": { "pro": 1 },
+            "prices": { "price_1": { "tier": "prp" } } }"#;
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(
+            settings.check_tiers().unwrap_err().to_string(),
+            "`default_tier` names the tier `free`, which `tiers` lacks; \
+             `prices.price_1` names the tier `prp`, which `tiers` lacks"
+        );
+    }
+
+    #[test]
     fn the_example_is_valid_and_names_only_ranked_tiers() {
         let settings = Settings::example().unwrap();
         assert_eq!(settings.default_tier, "free");
-        for of in settings.products.values().chain(settings.prices.values()) {
-            assert!(settings.tiers.contains_key(&of.tier), "{}", of.tier);
-        }
+        settings.check_tiers().unwrap();
         assert_eq!(settings.rank("founding_pro"), settings.rank("pro"));
         assert!(settings.rank("team") > settings.rank("pro"));
     }

@@ -15,6 +15,8 @@ pub const CONTACT: &str = "CONTACT";
 pub const LINK: &str = "LINK";
 /// The sort key of a ledger entry.
 pub const EVENT: &str = "EVENT";
+/// The sort key of a tenant's settings.
+pub const SETTINGS: &str = "SETTINGS";
 /// What the sort keys of a working set begin with.
 pub const STATE: &str = "STATE#";
 /// What the sort keys of invoices begin with.

@@ -8,6 +8,7 @@ mod commit;
 mod item;
 pub mod key;
 pub mod read;
+pub mod settings;
 mod store;
 pub mod token;
 

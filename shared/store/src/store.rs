@@ -89,6 +89,10 @@ impl DynamoStore {
         &self.table
     }
 
+    pub(crate) fn forget_settings(&self, tenant: &TenantId) {
+        self.settings.forget(tenant);
+    }
+
     /// One item, read consistently.
     pub(crate) async fn get(
         &self,
@@ -236,7 +240,7 @@ impl Store for DynamoStore {
         if let Some(settings) = self.settings.get(tenant) {
             return Ok(settings);
         }
-        let settings = match self.get(key::tenant(tenant), "SETTINGS").await? {
+        let settings = match self.get(key::tenant(tenant), key::SETTINGS).await? {
             Some(item) => Arc::new(doc(&item)?),
             None => Arc::clone(&self.default_settings),
         };
