@@ -2,7 +2,8 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
-use paygraph_engine::ports::{CommitError, StoreError};
+use paygraph_engine::identity::IdentityError;
+use paygraph_engine::ports::StoreError;
 use paygraph_runtime::telemetry::Chain;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,9 +37,14 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<CommitError> for ApiError {
-    fn from(error: CommitError) -> Self {
-        Self::Unavailable(Box::new(error))
+impl From<IdentityError> for ApiError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::NotFound(id) => Self::NotFound(id),
+            IdentityError::Full(_) | IdentityError::Refused(_) => Self::Invalid(error.to_string()),
+            IdentityError::Busy => Self::Unavailable(Box::new(error)),
+            IdentityError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -1,36 +1,26 @@
 //! A customer: who it is, what it has, what it pays, what changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lambda_http::{Body, Response};
 use paygraph_domain::account::{Account, Catalog, CatalogKey};
-use paygraph_domain::contact::{Contact, Profile};
-use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::contact::Contact;
+use paygraph_domain::id::{CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::pattern::payment_pattern;
 use paygraph_domain::rollup::{Context, catalog_keys};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view::{self, MrrView, SubscriptionMrrView, SubscriptionView};
-use paygraph_engine::Deadline;
 use paygraph_engine::ports::{AuditEntry, Store};
-use paygraph_engine::profile::put_profile;
 use paygraph_store::DynamoStore;
 use paygraph_store::read::{Cursor, MAX_PAGE};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer::{ApiError, ok};
 
 /// How many entries a page has unless it is asked for more or fewer.
 const PAGE: usize = 20;
-/// How long a put may take.
-const PUT_TIME: Duration = Duration::from_secs(10);
-/// The most characters of a name or address.
-const MAX_TEXT: usize = 500;
-/// The most traits of a contact.
-const MAX_TRAITS: usize = 50;
 
 /// A question about one customer of a tenant.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +45,7 @@ pub struct Part {
 }
 
 impl Part {
-    fn read(&self) -> Result<(usize, Option<Cursor>), ApiError> {
+    pub(crate) fn read(&self) -> Result<(usize, Option<Cursor>), ApiError> {
         let limit = match self.limit.as_deref() {
             None => PAGE,
             Some(text) => text
@@ -214,32 +204,6 @@ impl Ask<'_> {
         let shown: Vec<_> = page.entries.iter().map(audit_view).collect();
         ok(&json!({ "data": shown, "next_cursor": page.next.map(|cursor| cursor.encode()) }))
     }
-
-    /// Merges the given fields into the contact, or makes it.
-    pub async fn put(
-        &self,
-        body: &[u8],
-        request_id: &str,
-        clock: impl Fn() -> i64 + Sync,
-    ) -> Result<Response<Body>, ApiError> {
-        let id =
-            CustomerId::parse(self.id).map_err(|error| ApiError::Invalid(error.to_string()))?;
-        let profile = Given::read(body)?;
-        let cause = Cause::parse(format!("api:{request_id}"))
-            .map_err(|error| ApiError::Invalid(error.to_string()))?;
-        let deadline = Deadline::after(PUT_TIME);
-        put_profile(
-            self.store,
-            &clock,
-            self.tenant,
-            &id,
-            &profile,
-            cause,
-            deadline,
-        )
-        .await?;
-        self.record().await
-    }
 }
 
 fn audit_view(entry: &AuditEntry) -> Value {
@@ -249,83 +213,4 @@ fn audit_view(entry: &AuditEntry) -> Value {
         "cause": entry.cause,
         "changes": entry.changes,
     })
-}
-
-/// The body of a put.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Given {
-    name: Option<String>,
-    email: Option<String>,
-    company: Option<String>,
-    #[serde(default)]
-    traits: BTreeMap<String, Value>,
-}
-
-impl Given {
-    fn read(body: &[u8]) -> Result<Profile, ApiError> {
-        let given: Self = serde_json::from_slice(body)
-            .map_err(|error| ApiError::Invalid(format!("the body is not a customer: {error}")))?;
-        for (field, text) in [
-            ("name", &given.name),
-            ("email", &given.email),
-            ("company", &given.company),
-        ] {
-            if text
-                .as_ref()
-                .is_some_and(|text| text.chars().count() > MAX_TEXT)
-            {
-                return Err(ApiError::Invalid(format!(
-                    "{field} has more than {MAX_TEXT} characters"
-                )));
-            }
-        }
-        check_traits(&given.traits)?;
-        if given
-            .email
-            .as_ref()
-            .is_some_and(|email| !email.contains('@'))
-        {
-            return Err(ApiError::Invalid("email has no @".to_owned()));
-        }
-        Ok(Profile {
-            name: given.name,
-            email: given.email,
-            company: given.company,
-            traits: given.traits,
-        })
-    }
-}
-
-fn check_traits(traits: &BTreeMap<String, Value>) -> Result<(), ApiError> {
-    if traits.len() > MAX_TRAITS {
-        let problem = format!("there are more than {MAX_TRAITS} traits");
-        return Err(ApiError::Invalid(problem));
-    }
-    for (name, value) in traits {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
-            return Err(ApiError::Invalid(format!(
-                "trait {name:?}: a name has 1 to 64 letters, digits and _"
-            )));
-        }
-        let fits = match value {
-            Value::String(text) => text.chars().count() <= MAX_TEXT,
-            Value::Null | Value::Bool(_) | Value::Number(_) => true,
-            Value::Array(_) | Value::Object(_) => false,
-        };
-        if !fits {
-            return Err(ApiError::Invalid(format!(
-                "trait {name:?} must be a text of at most {MAX_TEXT} characters, a number, true, \
-                 false, or null to remove it"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The instant of a request, for answers that tell it.
-#[must_use]
-pub fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_unix(seconds).unwrap_or_default()
 }

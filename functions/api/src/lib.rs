@@ -6,4 +6,5 @@
 pub mod answer;
 pub mod customer;
 pub mod health;
+pub mod links;
 pub mod router;

@@ -2,7 +2,9 @@
 use lambda_http::{Error, Request, RequestExt, service_fn};
 use paygraph_api::health::Queues;
 use paygraph_api::router::Api;
+use paygraph_bus::EventBridge;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{ApiConfig, environment};
 use paygraph_runtime::{aws, telemetry};
@@ -15,13 +17,17 @@ async fn main() -> Result<(), Error> {
     let sdk = aws::sdk_config(&config.aws);
     let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
     let api = Api {
-        store: DynamoStore::new(dynamo, config.table, Settings::example()?),
+        engine: Engine {
+            store: DynamoStore::new(dynamo, config.table, Settings::example()?),
+            clock: || SystemClock.now(),
+            livemode: false,
+        },
+        publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         queues: Queues {
             client: aws_sdk_sqs::Client::new(&sdk),
             ingest: config.queue_url,
             dead_letters: config.dlq_url,
         },
-        clock: || SystemClock.now(),
     };
     lambda_http::run(service_fn(async |request: Request| {
         let id = request

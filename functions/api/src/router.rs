@@ -2,25 +2,30 @@
 
 use lambda_http::http::{Method, header};
 use lambda_http::{Body, Request, RequestExt, Response};
+use paygraph_bus::EventBridge;
+use paygraph_domain::identity::Name;
+use paygraph_engine::ports::Clock;
+use paygraph_engine::process::Engine;
 use paygraph_store::DynamoStore;
 use paygraph_store::token::{Grant, Right};
 
 use crate::answer::ApiError;
-use crate::customer::{Ask, Part, at};
+use crate::customer::{Ask, Part};
 use crate::health::{Queues, health};
+use crate::links::{Change, named, unmatched};
 
 /// The API over its ports.
 #[derive(Debug)]
 pub struct Api<C> {
-    /// Where everything is kept.
-    pub store: DynamoStore,
+    /// Load, apply, commit.
+    pub engine: Engine<DynamoStore, C>,
+    /// The bus.
+    pub publisher: EventBridge,
     /// The queues whose depth is shown.
     pub queues: Queues,
-    /// Unix seconds.
-    pub clock: C,
 }
 
-impl<C: Fn() -> i64 + Sync> Api<C> {
+impl<C: Clock> Api<C> {
     /// Answers a request.
     pub async fn handle(&self, request: &Request, request_id: &str) -> Response<Body> {
         match self.route(request, request_id).await {
@@ -42,12 +47,13 @@ impl<C: Fn() -> i64 + Sync> Api<C> {
             limit: query.first("limit").map(str::to_owned),
             cursor: query.first("cursor").map(str::to_owned),
         };
-        let (store, tenant) = (&self.store, &grant.tenant);
-        let now = at((self.clock)());
+        let (store, tenant) = (&self.engine.store, &grant.tenant);
+        let now = self.engine.clock.now();
         match (request.method(), parts.as_slice()) {
             (&Method::GET, ["api", "stripe", "health"]) => {
-                health(store, &self.queues, tenant, at((self.clock)())).await
+                health(store, &self.queues, tenant, now).await
             }
+            (&Method::GET, ["api", "stripe", "unmatched"]) => unmatched(store, tenant, &part).await,
             (&Method::GET, ["api", "stripe", what, id]) => {
                 let id = &decode(id);
                 let ask = Ask {
@@ -65,20 +71,43 @@ impl<C: Fn() -> i64 + Sync> Api<C> {
                     _ => Err(ApiError::NoRoute(path.to_owned())),
                 }
             }
-            (&Method::PUT, ["api", "customers", id]) => {
+            (&Method::GET, ["api", "users", id]) => {
+                named(store, tenant, &Name::User(decode(id))).await
+            }
+            (&Method::GET, ["api", "workspaces", id]) => {
+                named(store, tenant, &Name::Workspace(decode(id))).await
+            }
+            (&Method::PUT | &Method::POST | &Method::DELETE, path) => {
                 if !grant.rights.contains(&Right::Write) {
                     return Err(ApiError::Forbidden);
                 }
-                let id = &decode(id);
-                let ask = Ask {
-                    store,
+                let change = Change {
+                    engine: &self.engine,
+                    publisher: &self.publisher,
                     tenant,
-                    id,
-                    now,
+                    request_id,
                 };
-                ask.put(request.body(), request_id, &self.clock).await
+                self.change(&change, request, path).await
             }
             _ => Err(ApiError::NoRoute(path.to_owned())),
+        }
+    }
+
+    async fn change(
+        &self,
+        change: &Change<'_, C, EventBridge>,
+        request: &Request,
+        path: &[&str],
+    ) -> Result<Response<Body>, ApiError> {
+        let body = request.body();
+        match (request.method(), path) {
+            (&Method::PUT, ["api", "customers", id]) => change.put(&decode(id), body).await,
+            (&Method::POST, ["api", "customers", id, "merge"]) => {
+                change.merge(&decode(id), body).await
+            }
+            (&Method::POST, ["api", "stripe", "links"]) => change.link(body).await,
+            (&Method::DELETE, ["api", "stripe", "links", id]) => change.unlink(&decode(id)).await,
+            _ => Err(ApiError::NoRoute(format!("/{}", path.join("/")))),
         }
     }
 
@@ -94,6 +123,7 @@ impl<C: Fn() -> i64 + Sync> Api<C> {
                     .then_some(token.trim())
             });
         let grant = self
+            .engine
             .store
             .grant(token.ok_or(ApiError::Unauthorized)?)
             .await?;

@@ -10,9 +10,9 @@ use paygraph_domain::id::{Cause, CustomerId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
-use paygraph_engine::profile::put_profile;
 use paygraph_greenlight::handler::handle;
 use paygraph_runtime::config::GreenlightEntity;
 use serde_json::{Value, json};
@@ -171,18 +171,19 @@ async fn individual_to_team() {
     let created = subscription("customer.subscription.created", INDIVIDUAL, &json!({}));
     feed(&engine, 0, &[customer(), created]).await;
     let given = Profile {
-        traits: std::collections::BTreeMap::new(),
         email: Some("team@company.com".to_owned()),
         ..Profile::default()
     };
-    let (store, clock, id) = (&engine.store, &engine.clock, "cus_abc123");
     let (id, cause) = (
-        CustomerId::parse(id).unwrap(),
+        CustomerId::parse("cus_abc123").unwrap(),
         Cause::parse("api:1").unwrap(),
     );
-    put_profile(store, clock, &tenant(), &id, &given, cause, deadline())
-        .await
-        .unwrap();
+    let request = Request {
+        tenant: &tenant(),
+        cause: &cause,
+        deadline: deadline(),
+    };
+    engine.put_profile(&request, &id, &given).await.unwrap();
     let events = [
         subscription("customer.subscription.updated", TEAM, &json!({})),
         invoice("invoice.paid", "paid", 7_000, 1),

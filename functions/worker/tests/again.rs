@@ -11,6 +11,7 @@ use paygraph_domain::account::{Account, Catalog, CatalogEntry, CatalogKey, Objec
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
@@ -106,6 +107,9 @@ impl Store for Faulty {
     }
     async fn pending(&self, before: Timestamp, limit: usize) -> Answer<Vec<LedgerEntry>> {
         self.store.pending(before, limit).await
+    }
+    async fn named(&self, tenant: &TenantId, name: &Name) -> Answer<Vec<CustomerId>> {
+        self.store.named(tenant, name).await
     }
     async fn due(&self, shard: u64, until: Timestamp, limit: usize) -> Answer<Vec<Due>> {
         self.store.due(shard, until, limit).await

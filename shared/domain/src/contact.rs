@@ -1,6 +1,6 @@
 //! The contact: one customer of the tenant's, with every Stripe customer that belongs to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use crate::account::Account;
 use crate::audit::{Change, Fields, diff};
 use crate::event::Event;
 use crate::id::{CustomerId, StripeCustomerId, StripeId};
+use crate::identity::{By, Linked};
 use crate::money::Money;
 use crate::risk::Risk;
 use crate::rollup::{BillingStatus, OnFile, Plan, Primary, Rollup};
@@ -27,6 +28,15 @@ pub struct Profile {
     pub email: Option<String>,
     /// Company.
     pub company: Option<String>,
+    /// Its own domain, where that is not the one of the e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// The users of the product who work in it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub users: BTreeSet<String>,
+    /// The workspaces of the product that it pays for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub workspaces: BTreeSet<String>,
     /// What else is known, by name: acquisition channel, usage, last seen, …
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub traits: BTreeMap<String, Value>,
@@ -143,6 +153,9 @@ impl Contact {
     ) -> Outcome {
         self.change(settings, now, |contact| {
             let mut profile = contact.profile.take().unwrap_or_default();
+            profile.domain = given.domain.or(profile.domain);
+            profile.users.extend(given.users);
+            profile.workspaces.extend(given.workspaces);
             profile.name = given.name.or(profile.name);
             profile.email = given.email.or(profile.email);
             profile.company = given.company.or(profile.company);
@@ -152,6 +165,34 @@ impl Contact {
                 } else {
                     profile.traits.insert(name, value);
                 }
+            }
+            contact.profile = Some(profile);
+        })
+    }
+
+    /// Takes in all that another contact is and has. What this one says itself stays.
+    pub fn adopt(&mut self, other: &Self, settings: &Settings, now: Timestamp) -> Outcome {
+        self.change(settings, now, |contact| {
+            for (customer, rollup) in &other.accounts {
+                let mut rollup = Rollup::clone(rollup);
+                rollup.totals.linked = Some(Linked {
+                    by: By::Hand,
+                    contact: contact.id.clone(),
+                });
+                contact.accounts.insert(customer.clone(), Arc::new(rollup));
+            }
+            let Some(other) = other.profile.clone() else {
+                return;
+            };
+            let mut profile = contact.profile.take().unwrap_or_default();
+            profile.name = profile.name.or(other.name);
+            profile.email = profile.email.or(other.email);
+            profile.company = profile.company.or(other.company);
+            profile.domain = profile.domain.or(other.domain);
+            profile.users.extend(other.users);
+            profile.workspaces.extend(other.workspaces);
+            for (name, value) in other.traits {
+                profile.traits.entry(name).or_insert(value);
             }
             contact.profile = Some(profile);
         })
@@ -412,6 +453,8 @@ struct Shown {
     deleted: bool,
     billing: Billing,
     traits: BTreeMap<String, Value>,
+    users: BTreeSet<String>,
+    workspaces: BTreeSet<String>,
     /// What the standing follows from beside the billing state.
     risk: Vec<Weighed>,
     told: Told,
@@ -428,6 +471,7 @@ struct Weighed {
 
 impl Shown {
     fn of(contact: &Contact, settings: &Settings) -> Self {
+        let profile = contact.profile.as_ref();
         Self {
             name: contact.name().map(str::to_owned),
             email: contact.email().map(str::to_owned),
@@ -436,6 +480,12 @@ impl Shown {
             deleted: contact.is_deleted(),
             billing: contact.billing(settings),
             traits: contact.traits().clone(),
+            users: profile
+                .map(|profile| profile.users.clone())
+                .unwrap_or_default(),
+            workspaces: profile
+                .map(|profile| profile.workspaces.clone())
+                .unwrap_or_default(),
             risk: contact
                 .accounts
                 .values()
@@ -485,6 +535,8 @@ impl Shown {
             ("risk_signals", json!(signals)),
             ("segments", json!(self.told.segments)),
             ("traits", json!(self.traits)),
+            ("users", json!(self.users)),
+            ("workspaces", json!(self.workspaces)),
         ]
     }
 }
@@ -494,10 +546,15 @@ pub(crate) fn instant(time: Option<Timestamp>) -> Value {
     time.map_or(Value::Null, |time| Value::String(time.to_string()))
 }
 
-/// The contact that an account belongs to: named by the customer's metadata, else by a checkout
-/// session, else called as Stripe calls it.
+/// The contact that an account belongs to: linked by hand, else named by the customer's metadata,
+/// else by a checkout session, else found once by its address or company, else called as Stripe
+/// calls it.
 #[must_use]
 pub fn contact_of(customer: &StripeCustomerId, account: &Account, totals: &Totals) -> CustomerId {
+    let linked = totals.linked.as_ref();
+    if let Some(linked) = linked.filter(|linked| linked.by == By::Hand) {
+        return linked.contact.clone();
+    }
     let named = account
         .customer
         .as_ref()
@@ -505,5 +562,6 @@ pub fn contact_of(customer: &StripeCustomerId, account: &Account, totals: &Total
     let claimed = || totals.claim.as_ref().map(|(_, _, contact)| contact.clone());
     named
         .or_else(claimed)
+        .or_else(|| linked.map(|linked| linked.contact.clone()))
         .unwrap_or_else(|| customer.clone().into())
 }

@@ -12,6 +12,7 @@ pub mod contact;
 pub mod event;
 pub mod fact;
 pub mod id;
+pub mod identity;
 pub mod money;
 pub mod mrr;
 pub mod objects;

@@ -225,13 +225,19 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         products: BTreeMap::new(),
         prices: BTreeMap::new(),
         mrr: MrrSettings::default(),
+        grace_days: grace_days(),
+        health: HealthSettings::default(),
+        segments: Segments::default(),
+        unmatched: Unmatched::default(),
     })?;
     let tier = serde_json::to_value(TierOf {
         tier: String::new(),
         lifetime: false,
     })?;
     let mut places = vec![(String::new(), Some(document), Some(&shape))];
-    places.push(("mrr".to_owned(), document.get("mrr"), shape.get("mrr")));
+    for part in ["mrr", "health"] {
+        places.push((part.to_owned(), document.get(part), shape.get(part)));
+    }
     for list in ["products", "prices"] {
         let entries = document.get(list).and_then(Value::as_object);
         for (id, of) in entries.into_iter().flatten() {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CustomerId, StripeId};
+use crate::identity::Linked;
 use crate::money::Money;
 use crate::objects::charge::Charge;
 use crate::objects::invoice::{AttemptOutcome, Invoice, InvoiceState, Status};
@@ -112,6 +113,9 @@ pub struct Totals {
     /// Invoices that could not be collected and are still open.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failing: BTreeMap<StripeId, Failing>,
+    /// A link that was made once, by hand or by a name that fitted, and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<Linked>,
     /// Whom the newest checkout session names as the buyer: (when, session, contact).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<(Timestamp, StripeId, CustomerId)>,

@@ -42,6 +42,10 @@ pub struct CustomerView {
     pub risk_signals: Vec<Signal>,
     /// The segments it is in.
     pub segments: BTreeSet<String>,
+    /// The users of the product who work in it.
+    pub users: BTreeSet<String>,
+    /// The workspaces of the product that it pays for.
+    pub workspaces: BTreeSet<String>,
     /// What the tenant told beside the name.
     pub traits: BTreeMap<String, serde_json::Value>,
     /// The newest instant that this includes.
@@ -98,6 +102,7 @@ pub fn customer(
 ) -> CustomerView {
     let billing = contact.billing(settings);
     let standing = contact.standing(&billing, settings, now);
+    let profile = contact.profile.as_ref();
     let product = billing.plan.as_ref().and_then(|plan| plan.product.as_ref());
     let name = product.and_then(|product| catalog.products.get(product)?.name.clone());
     CustomerView {
@@ -127,6 +132,8 @@ pub fn customer(
         health_reasons: standing.reasons,
         risk_signals: standing.signals,
         segments: standing.segments,
+        users: profile.map(|p| p.users.clone()).unwrap_or_default(),
+        workspaces: profile.map(|p| p.workspaces.clone()).unwrap_or_default(),
         traits: contact.traits().clone(),
         as_of: contact.evaluated_at,
     }

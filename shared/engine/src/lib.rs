@@ -6,10 +6,10 @@
 
 mod backoff;
 pub mod envelope;
+pub mod identity;
 pub mod memory;
 pub mod ports;
 pub mod process;
-pub mod profile;
 pub mod publish;
 pub mod tick;
 

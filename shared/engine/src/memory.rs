@@ -11,13 +11,14 @@ use paygraph_domain::account::{
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::identity::{Name, Review};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 
 use crate::envelope::Outgoing;
 use crate::ports::{
-    AuditEntry, Clock, Commit, CommitError, DUE_SHARDS, Due, LedgerEntry, Parked, Publisher, Store,
-    StoreError,
+    AuditEntry, Clock, Commit, CommitError, DUE_SHARDS, Due, LedgerEntry, MAX_CANDIDATES, Parked,
+    Publisher, Store, StoreError,
 };
 
 /// The store.
@@ -40,6 +41,8 @@ struct Inner {
     accounts: HashMap<(TenantId, StripeCustomerId), Objects>,
     stripe_links: HashMap<(TenantId, StripeCustomerId), CustomerId>,
     links: BTreeMap<(TenantId, Link), StripeCustomerId>,
+    names: BTreeSet<(TenantId, Name, CustomerId)>,
+    reviews: BTreeMap<(TenantId, StripeCustomerId), Review>,
     catalog: BTreeMap<(TenantId, String), Stored<CatalogEntry>>,
     ledger: HashMap<(TenantId, Cause), (LedgerEntry, bool)>,
     audit: Vec<(TenantId, AuditEntry)>,
@@ -160,6 +163,16 @@ impl MemoryStore {
         self.lock().parked.values().cloned().collect()
     }
 
+    /// The review list.
+    #[must_use]
+    pub fn reviews(&self) -> Vec<(StripeCustomerId, Review)> {
+        let inner = self.lock();
+        let reviews = inner.reviews.iter();
+        reviews
+            .map(|((_, customer), review)| (customer.clone(), review.clone()))
+            .collect()
+    }
+
     /// How many contacts and entries of the due index were read.
     #[must_use]
     pub fn reads(&self) -> usize {
@@ -201,7 +214,7 @@ impl Inner {
                 .map_or(0, |objects| objects.rev(&write.key));
             rev + 1 == write.rev
         });
-        let link = commit.stripe_link.as_ref().is_none_or(|write| {
+        let link = commit.stripe_links.iter().all(|write| {
             let key = (tenant.clone(), write.customer.clone());
             self.stripe_links.get(&key) == write.from.as_ref()
         });
@@ -262,9 +275,24 @@ impl Inner {
                     .insert(write.key.clone(), (write.rev, write.object.clone()));
             }
         }
-        if let Some(write) = &commit.stripe_link {
+        for write in &commit.stripe_links {
             self.stripe_links
                 .insert((tenant.clone(), write.customer.clone()), write.to.clone());
+        }
+        for (name, contact, new) in &commit.names {
+            let row = (tenant.clone(), name.clone(), contact.clone());
+            if *new {
+                self.names.insert(row);
+            } else {
+                self.names.remove(&row);
+            }
+        }
+        for (customer, review) in &commit.reviews {
+            let key = (tenant.clone(), customer.clone());
+            match review {
+                Some(review) => self.reviews.insert(key, review.clone()),
+                None => self.reviews.remove(&key),
+            };
         }
         for (link, customer) in &commit.links {
             self.links
@@ -304,6 +332,16 @@ impl Store for MemoryStore {
             .links
             .get(&(tenant.clone(), link.clone()))
             .cloned())
+    }
+
+    async fn named(&self, tenant: &TenantId, name: &Name) -> Result<Vec<CustomerId>, StoreError> {
+        let inner = self.lock();
+        let rows = inner.names.iter();
+        let rows = rows.filter(|(owner, held, _)| owner == tenant && held == name);
+        Ok(rows
+            .map(|(.., contact)| contact.clone())
+            .take(MAX_CANDIDATES)
+            .collect())
     }
 
     async fn contact(

@@ -11,6 +11,7 @@ use paygraph_domain::audit::Change;
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::{Link, Source};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::identity::{Name, Review};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,8 @@ pub struct AuditEntry {
     pub changes: Vec<Change>,
 }
 
+/// The most contacts that are named as candidates for one Stripe customer.
+pub const MAX_CANDIDATES: usize = 10;
 /// How many shards the due contacts are spread over.
 pub const DUE_SHARDS: u64 = 16;
 
@@ -172,8 +175,12 @@ pub struct Commit {
     pub contacts: Vec<ContactWrite>,
     /// Objects.
     pub objects: Vec<ObjectWrite>,
-    /// The Stripe customer's link to its contact, when it is new or moves.
-    pub stripe_link: Option<StripeLinkWrite>,
+    /// The Stripe customers' links to their contacts, when they are new or move.
+    pub stripe_links: Vec<StripeLinkWrite>,
+    /// Names of contacts that are new (true) or gone.
+    pub names: Vec<(Name, CustomerId, bool)>,
+    /// Stripe customers that come onto the review list, or leave it.
+    pub reviews: Vec<(StripeCustomerId, Option<Review>)>,
     /// Names under which the Stripe customer can be found.
     pub links: Vec<(Link, StripeCustomerId)>,
     /// An entry of the catalog.
@@ -191,7 +198,9 @@ impl Commit {
             ledger: None,
             contacts: Vec::new(),
             objects: Vec::new(),
-            stripe_link: None,
+            stripe_links: Vec::new(),
+            names: Vec::new(),
+            reviews: Vec::new(),
             links: Vec::new(),
             catalog: None,
             audit: None,
@@ -270,6 +279,13 @@ pub trait Store: Sync {
         tenant: &TenantId,
         link: &Link,
     ) -> impl Future<Output = Answer<Option<StripeCustomerId>>> + Send;
+
+    /// The contacts that have a name, at most [`MAX_CANDIDATES`].
+    fn named(
+        &self,
+        tenant: &TenantId,
+        name: &Name,
+    ) -> impl Future<Output = Answer<Vec<CustomerId>>> + Send;
 
     /// A contact.
     fn contact(

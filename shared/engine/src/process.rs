@@ -3,11 +3,13 @@
 use paygraph_domain::account::{Account, Catalog, ObjectKey};
 use paygraph_domain::apply::{apply, apply_catalog, catalog_key};
 use paygraph_domain::contact::{Contact, Outcome, contact_of};
-use paygraph_domain::fact::{Fact, Link, Source};
+use paygraph_domain::fact::{Body, Fact, Link, Source};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::identity::{By, Linked, Review, chain};
 use paygraph_domain::order::Disposition;
 use paygraph_domain::rollup::{Context, Rollup, catalog_keys, rollup};
-use paygraph_domain::settings::Settings;
+use paygraph_domain::settings::{Settings, Unmatched};
+use paygraph_domain::time::Timestamp;
 use paygraph_domain::totals::Totals;
 use paygraph_stripe::decode::{About, about, decode};
 use paygraph_stripe::event::{DecodeError, StripeEvent};
@@ -20,7 +22,7 @@ use crate::ports::{
 };
 
 /// The most Stripe customers that one contact holds, so that its item stays far from 400 KB.
-const MAX_ACCOUNTS: usize = 100;
+pub(crate) const MAX_ACCOUNTS: usize = 100;
 /// The largest event that can wait in the table, in bytes.
 const MAX_PARKED: usize = 300_000;
 
@@ -365,6 +367,17 @@ impl<S: Store, C: Clock> Engine<S, C> {
             commit.ledger = Some(self.entry(message, applied.disposition, outbox));
             return Ok(commit);
         }
+        let from = contact.as_ref().map(|contact| contact.id.clone());
+        let first = from.is_none() || matches!(fact.body, Body::Customer(_));
+        if first && contact_of(customer, &account, &totals).as_str() == customer.as_str() {
+            let found = self.find(message.tenant, customer, &account).await?;
+            commit
+                .reviews
+                .extend(review(customer, &found, fact, settings));
+            if let Found::One(linked) = found {
+                totals.linked = Some(linked);
+            }
+        }
         let wanted = contact_of(customer, &account, &totals);
         let rollup = rollup(&account, totals, context);
         commit.objects = writes(customer, account, applied.changed);
@@ -373,13 +386,22 @@ impl<S: Store, C: Clock> Engine<S, C> {
             .iter()
             .map(|link| (link.clone(), customer.clone()))
             .collect();
-        // As it was when the account was loaded: a link made since then must fail the commit.
-        let from = contact.as_ref().map(|contact| contact.id.clone());
+        // `from` is as it was when the account was loaded: a link made since then must fail the
+        // commit.
         let (target, left) = self
             .target(message.tenant, customer, contact, wanted)
             .await?;
         let id = target.id.clone();
-        let moved = move_account(&mut commit, customer, target, left, from, rollup, context);
+        let moved = move_account(
+            &mut commit,
+            customer,
+            target,
+            left,
+            from,
+            rollup,
+            settings,
+            now,
+        );
         let events = applied
             .events
             .into_iter()
@@ -398,6 +420,32 @@ impl<S: Store, C: Clock> Engine<S, C> {
             changes,
         });
         Ok(commit)
+    }
+
+    /// The contact that a Stripe customer, which nobody named, has a name in common with: by the
+    /// surest name that any contact has. Several are nobody's to pick from.
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+        account: &Account,
+    ) -> Result<Found, StoreError> {
+        let Some(known) = account.customer.as_ref().map(|stored| stored.value.get()) else {
+            return Ok(Found::Unknown);
+        };
+        for (by, name) in chain(known) {
+            let mut contacts = self.store.named(tenant, &name).await?;
+            contacts.retain(|contact| contact.as_str() != customer.as_str());
+            match contacts.as_slice() {
+                [] => {}
+                [contact] => {
+                    let contact = contact.clone();
+                    return Ok(Found::One(Linked { by, contact }));
+                }
+                _ => return Ok(Found::Several(by, contacts)),
+            }
+        }
+        Ok(Found::None)
     }
 
     /// The contact that the Stripe customer goes to, and the one that it leaves, if any.
@@ -537,6 +585,38 @@ impl<S: Store, C: Clock> Engine<S, C> {
     }
 }
 
+/// Whom a Stripe customer that nobody named was found to be.
+enum Found {
+    /// It was not seen itself yet.
+    Unknown,
+    /// Nobody.
+    None,
+    /// This contact.
+    One(Linked),
+    /// One of these.
+    Several(By, Vec<CustomerId>),
+}
+
+/// What becomes of a Stripe customer's place on the review list.
+fn review(
+    customer: &StripeCustomerId,
+    found: &Found,
+    fact: &Fact,
+    settings: &Settings,
+) -> Option<(StripeCustomerId, Option<Review>)> {
+    let review = |by, candidates| Review {
+        by,
+        candidates,
+        since: fact.at,
+    };
+    match found {
+        Found::Several(by, candidates) => Some(review(Some(*by), candidates.clone())),
+        Found::None if settings.unmatched == Unmatched::Review => Some(review(None, Vec::new())),
+        Found::Unknown | Found::None | Found::One(_) => None,
+    }
+    .map(|review| (customer.clone(), Some(review)))
+}
+
 /// What a fact is applied to.
 struct Loaded {
     contact: Option<Contact>,
@@ -566,19 +646,24 @@ impl Message<'_> {
 }
 
 /// Puts a Stripe customer's new roll-up into its contact, and out of the one that it leaves.
-fn move_account(
+#[expect(
+    clippy::too_many_arguments,
+    reason = "two contacts, one roll-up, and the time"
+)]
+pub(crate) fn move_account(
     commit: &mut Commit,
     customer: &StripeCustomerId,
     mut target: Contact,
     left: Option<Contact>,
     from: Option<CustomerId>,
     rollup: Rollup,
-    context: Context<'_>,
+    settings: &Settings,
+    now: Timestamp,
 ) -> Outcome {
     let mut events = Vec::new();
     if let Some(mut left) = left {
         let (expected, segments) = (left.version, left.told.segments.clone());
-        let outcome = left.release(customer, context.settings, context.now);
+        let outcome = left.release(customer, settings, now);
         let remove = left.is_vacant();
         if !remove {
             events = outcome.events;
@@ -587,11 +672,14 @@ fn move_account(
         commit.contacts.push(write);
     }
     let (expected, segments) = (target.version, target.told.segments.clone());
-    let outcome = target.settle(customer, rollup, context.settings, context.now);
+    let outcome = target.settle(customer, rollup, settings, now);
     events.extend(outcome.events);
     if from.as_ref() != Some(&target.id) {
         let to = target.id.clone();
-        commit.stripe_link = Some(StripeLinkWrite {
+        if commit.reviews.is_empty() && from.is_some() {
+            commit.reviews.push((customer.clone(), None));
+        }
+        commit.stripe_links.push(StripeLinkWrite {
             customer: customer.clone(),
             from,
             to,

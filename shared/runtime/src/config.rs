@@ -312,6 +312,8 @@ pub struct ApiConfig {
     pub queue_url: String,
     /// `PAYGRAPH_DLQ_URL`: its dead letters, counted beside it.
     pub dlq_url: String,
+    /// `PAYGRAPH_EVENT_BUS`: the bus's name.
+    pub event_bus: String,
 }
 
 impl ApiConfig {
@@ -327,6 +329,7 @@ impl ApiConfig {
             table: reader.required("PAYGRAPH_TABLE"),
             queue_url: reader.url("PAYGRAPH_QUEUE_URL"),
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
+            event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
         };
         reader.finish(config)
     }

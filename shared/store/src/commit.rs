@@ -47,12 +47,26 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
     for write in &commit.objects {
         puts.push(object(table, tenant, write)?);
     }
-    puts.extend(
-        commit
-            .stripe_link
-            .as_ref()
-            .map(|write| stripe_link(table, tenant, write)),
-    );
+    let links = commit.stripe_links.iter();
+    puts.extend(links.map(|write| stripe_link(table, tenant, write)));
+    for (name, contact, new) in &commit.names {
+        let item = keyed(key::name(tenant, name), key::named(contact));
+        if *new {
+            puts.push(Put::builder().table_name(table).set_item(Some(item)));
+        } else {
+            deletes.push(Delete::builder().table_name(table).set_key(Some(item)));
+        }
+    }
+    for (customer, review) in &commit.reviews {
+        let item = keyed(key::reviews(tenant), customer.as_str());
+        match review {
+            Some(review) => {
+                let item = with_doc(item, review)?;
+                puts.push(Put::builder().table_name(table).set_item(Some(item)));
+            }
+            None => deletes.push(Delete::builder().table_name(table).set_key(Some(item))),
+        }
+    }
     for (link, customer) in &commit.links {
         let mut item = keyed(key::link(tenant, link), key::LINK);
         item.insert("customer".to_owned(), text(customer.as_str()));

@@ -3,6 +3,7 @@
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::identity::Name;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{AuditOwner, DUE_SHARDS};
 use xxhash_rust::xxh3::xxh3_64;
@@ -79,6 +80,25 @@ pub fn parked_listing(tenant: &TenantId) -> String {
 #[must_use]
 pub fn contact_listing(tenant: &TenantId) -> String {
     format!("T#{tenant}#CONTACTS")
+}
+
+/// Where the contacts that have a name stand.
+#[must_use]
+pub fn name(tenant: &TenantId, name: &Name) -> String {
+    let (kind, value) = name.parts();
+    format!("T#{tenant}#L#{kind}#{value}")
+}
+
+/// The sort key of one of them.
+#[must_use]
+pub fn named(contact: &CustomerId) -> String {
+    format!("{LINK}#{contact}")
+}
+
+/// Where the Stripe customers stand that somebody should look at.
+#[must_use]
+pub fn reviews(tenant: &TenantId) -> String {
+    format!("T#{tenant}#REVIEW")
 }
 
 /// Where a segment's members are listed, in the `segment` index.

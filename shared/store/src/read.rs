@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use paygraph_domain::account::Object;
 use paygraph_domain::id::{Cause, StripeCustomerId, TenantId};
+use paygraph_domain::identity::Review;
 use paygraph_domain::objects::invoice::InvoiceState;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{AuditEntry, StoreError};
@@ -127,6 +128,49 @@ impl DynamoStore {
             entries,
             next: page.next,
         })
+    }
+
+    /// Stripe customers that somebody should look at, by id from the last to the first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn reviews(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<(StripeCustomerId, Review)>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        // A cursor is a sort key with a sign that no id has.
+        let after = after.map(|after| after.0.trim_end_matches('#').to_owned());
+        let mut query = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(key::reviews(tenant)))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        if let Some(after) = after {
+            let start = keyed(key::reviews(tenant), after);
+            query = query.set_exclusive_start_key(Some(start));
+        }
+        let answer = query
+            .send()
+            .await
+            .map_err(|error| call_failed("reading the review list", error))?;
+        let next = answer
+            .last_evaluated_key()
+            .and_then(|key| get_text(key, "sk"));
+        let next = next.map(|sort| Cursor(format!("{sort}#")));
+        let mut entries = Vec::new();
+        for item in answer.items() {
+            let id = get_text(item, "sk").and_then(|id| StripeCustomerId::parse(id).ok());
+            if let Some(id) = id {
+                entries.push((id, doc(item)?));
+            }
+        }
+        Ok(Page { entries, next })
     }
 
     /// The next entries over several partitions, by sort key, each with its partition's place.

@@ -13,9 +13,12 @@ use paygraph_domain::account::{
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, StripeId, TenantId};
+use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::ports::{Commit, CommitError, Due, LedgerEntry, Parked, Store, StoreError};
+use paygraph_engine::ports::{
+    Commit, CommitError, Due, LedgerEntry, MAX_CANDIDATES, Parked, Store, StoreError,
+};
 
 use crate::cache::Cache;
 use crate::commit::{is_busy, refused, writes};
@@ -268,6 +271,25 @@ impl Store for DynamoStore {
         let item = self.get(key::link(tenant, link), key::LINK).await?;
         let customer = item.as_ref().and_then(|item| get_text(item, "customer"));
         Ok(customer.and_then(|id| StripeCustomerId::parse(id).ok()))
+    }
+
+    async fn named(&self, tenant: &TenantId, name: &Name) -> Result<Vec<CustomerId>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(key::name(tenant, name)))
+            .limit(i32::try_from(MAX_CANDIDATES).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| call_failed("looking for a name", error))?;
+        let contact = |item: &Item| {
+            let (_, id) = get_text(item, "sk")?.split_once('#')?;
+            CustomerId::parse(id).ok()
+        };
+        Ok(answer.items().iter().filter_map(contact).collect())
     }
 
     async fn contact(

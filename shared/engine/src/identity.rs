@@ -1,0 +1,372 @@
+//! What people say of who is who: the tenant's own fields, links by hand, merging.
+//!
+//! Stripe's state never moves: a Stripe customer's roll-up goes from one contact to another, with
+//! its link, in one transaction.
+
+use paygraph_domain::audit::Change;
+use paygraph_domain::contact::{Contact, Profile};
+use paygraph_domain::event::Event;
+use paygraph_domain::fact::Source;
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::identity::{By, Linked, names};
+use paygraph_domain::rollup::Rollup;
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use serde_json::json;
+
+use crate::backoff::{Deadline, pause};
+use crate::envelope::{Subject, named, seal};
+use crate::ports::{
+    AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, LedgerEntry, Store,
+    StoreError, StripeLinkWrite,
+};
+use crate::process::{Engine, MAX_ACCOUNTS, move_account};
+
+/// The most Stripe customers that are merged at once: a transaction has a hundred writes.
+const MAX_MERGED: usize = 40;
+
+/// Why something that a person asked for was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// There is no such contact or Stripe customer.
+    #[error("there is no customer {0}")]
+    NotFound(String),
+    /// It would hold too much.
+    #[error("customer {0} has no room for more Stripe customers")]
+    Full(CustomerId),
+    /// It makes no sense.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// Others changed the same contact until the deadline.
+    #[error("the customer was busy until the deadline")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    /// The contact as it is now.
+    pub contact: Contact,
+    /// The entry whose outbox is to be published; none when nothing changed.
+    pub entry: Option<LedgerEntry>,
+}
+
+/// Who asks, under what name, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Whose it is.
+    pub tenant: &'a TenantId,
+    /// The name of the request; the ledger's key.
+    pub cause: &'a Cause,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+/// What is asked for.
+enum Wish<'a> {
+    Put(&'a CustomerId, &'a Profile),
+    Link(&'a StripeCustomerId, Option<&'a CustomerId>),
+    Merge(&'a CustomerId, &'a CustomerId),
+}
+
+/// What is to be done; the contact as it is when nothing is.
+type Planned = Result<Result<Outcome, Contact>, IdentityError>;
+
+/// What a request comes to.
+struct Outcome {
+    commit: Commit,
+    contact: Contact,
+    events: Vec<Event>,
+    changes: Vec<Change>,
+}
+
+impl<S: Store, C: Clock> Engine<S, C> {
+    /// Merges the given fields into a contact, which is made if there is none.
+    ///
+    /// It never links or unlinks a Stripe customer.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; nothing is half done.
+    pub async fn put_profile(
+        &self,
+        request: &Request<'_>,
+        id: &CustomerId,
+        given: &Profile,
+    ) -> Result<Changed, IdentityError> {
+        self.repeat(request, &Wish::Put(id, given)).await
+    }
+
+    async fn plan_put(
+        &self,
+        tenant: &TenantId,
+        id: &CustomerId,
+        given: &Profile,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Planned {
+        let loaded = self.store.contact(tenant, id).await?;
+        let mut contact = loaded.unwrap_or_else(|| Contact::new(id.clone()));
+        let (expected, segments) = (contact.version, contact.told.segments.clone());
+        let before = contact.profile.clone();
+        let outcome = contact.merge_profile(given.clone(), settings, now);
+        let mut commit = Commit::new(tenant.clone());
+        if expected > 0 && before == contact.profile && outcome.events.is_empty() {
+            return Ok(Err(contact));
+        }
+        let was = before.as_ref().map(names).unwrap_or_default();
+        let is = contact.profile.as_ref().map(names).unwrap_or_default();
+        let gone = was
+            .difference(&is)
+            .map(|name| (name.clone(), id.clone(), false));
+        let new = is
+            .difference(&was)
+            .map(|name| (name.clone(), id.clone(), true));
+        commit.names = gone.chain(new).collect();
+        let write = ContactWrite::new(contact.clone(), expected, &segments, false);
+        commit.contacts.push(write);
+        Ok(Ok(Outcome {
+            commit,
+            contact,
+            events: outcome.events,
+            changes: outcome.changes,
+        }))
+    }
+
+    /// Links a Stripe customer to a contact, for good: nothing that Stripe says moves it again.
+    /// Without a contact it gets one of its own back.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; nothing is half done.
+    pub async fn link(
+        &self,
+        request: &Request<'_>,
+        customer: &StripeCustomerId,
+        to: Option<&CustomerId>,
+    ) -> Result<Changed, IdentityError> {
+        self.repeat(request, &Wish::Link(customer, to)).await
+    }
+
+    async fn plan_link(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+        to: Option<&CustomerId>,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Planned {
+        let missing = || IdentityError::NotFound(customer.to_string());
+        let from = self.store.contact_of(tenant, customer).await?;
+        let from = from.ok_or_else(missing)?;
+        let left = self
+            .store
+            .contact(tenant, &from)
+            .await?
+            .ok_or_else(missing)?;
+        let held = left.accounts.get(customer).ok_or_else(missing)?;
+        let own = CustomerId::from(customer.clone());
+        let id = to.unwrap_or(&own);
+        let linked = Linked {
+            by: By::Hand,
+            contact: id.clone(),
+        };
+        if *id == from && held.totals.linked.as_ref() == Some(&linked) {
+            return Ok(Err(left));
+        }
+        let mut rollup = Rollup::clone(held);
+        rollup.totals.linked = Some(linked);
+        let mut commit = Commit::new(tenant.clone());
+        let (target, left) = if *id == from {
+            (left, None)
+        } else {
+            let target = match (self.store.contact(tenant, id).await?, to) {
+                (Some(target), _) => target,
+                (None, None) => Contact::new(own),
+                (None, Some(to)) => return Err(IdentityError::NotFound(to.to_string())),
+            };
+            if target.accounts.len() >= MAX_ACCOUNTS {
+                return Err(IdentityError::Full(target.id));
+            }
+            (target, Some(left))
+        };
+        let now = left.as_ref().map_or(now, |left| now.max(left.evaluated_at));
+        let from = Some(from);
+        let moved = move_account(
+            &mut commit,
+            customer,
+            target,
+            left,
+            from,
+            rollup,
+            settings,
+            now,
+        );
+        commit.reviews = vec![(customer.clone(), None)];
+        let contact = commit.contacts.last().map(|write| write.contact.clone());
+        let contact = contact.ok_or(IdentityError::Busy)?;
+        Ok(Ok(Outcome {
+            commit,
+            contact,
+            events: moved.events,
+            changes: moved.changes,
+        }))
+    }
+
+    /// Merges a contact into another, with everything that it has, and removes it.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; nothing is half done.
+    pub async fn merge(
+        &self,
+        request: &Request<'_>,
+        id: &CustomerId,
+        into: &CustomerId,
+    ) -> Result<Changed, IdentityError> {
+        if id == into {
+            return Err(IdentityError::Refused(
+                "a customer cannot be merged into itself",
+            ));
+        }
+        self.repeat(request, &Wish::Merge(id, into)).await
+    }
+
+    async fn plan_merge(
+        &self,
+        tenant: &TenantId,
+        id: &CustomerId,
+        into: &CustomerId,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Planned {
+        let missing = |id: &CustomerId| IdentityError::NotFound(id.to_string());
+        let gone = self.store.contact(tenant, id).await?;
+        let gone = gone.ok_or_else(|| missing(id))?;
+        let target = self.store.contact(tenant, into).await?;
+        let mut target = target.ok_or_else(|| missing(into))?;
+        if gone.accounts.len() > MAX_MERGED
+            || target.accounts.len() + gone.accounts.len() > MAX_ACCOUNTS
+        {
+            return Err(IdentityError::Full(target.id));
+        }
+        let (expected, segments) = (target.version, target.told.segments.clone());
+        let was = target.profile.as_ref().map(names).unwrap_or_default();
+        let now = now.max(gone.evaluated_at);
+        let outcome = target.adopt(&gone, settings, now);
+        let is = target.profile.as_ref().map(names).unwrap_or_default();
+        let mut commit = Commit::new(tenant.clone());
+        for customer in gone.accounts.keys() {
+            commit.stripe_links.push(StripeLinkWrite {
+                customer: customer.clone(),
+                from: Some(id.clone()),
+                to: into.clone(),
+            });
+        }
+        let lost = gone.profile.as_ref().map(names).unwrap_or_default();
+        let lost = lost.into_iter().map(|name| (name, id.clone(), false));
+        let new = is.difference(&was);
+        let new = new.map(|name| (name.clone(), into.clone(), true));
+        commit.names = lost.chain(new).collect();
+        let (version, left) = (gone.version, gone.told.segments.clone());
+        commit.contacts = vec![
+            ContactWrite::new(gone, version, &left, true),
+            ContactWrite::new(target.clone(), expected, &segments, false),
+        ];
+        let mut changes = outcome.changes;
+        changes.push(Change {
+            field: "merged".to_owned(),
+            before: json!(id),
+            after: json!(into),
+        });
+        Ok(Ok(Outcome {
+            commit,
+            contact: target,
+            events: outcome.events,
+            changes,
+        }))
+    }
+
+    /// Plans and commits until nobody is in between.
+    async fn repeat(
+        &self,
+        request: &Request<'_>,
+        wish: &Wish<'_>,
+    ) -> Result<Changed, IdentityError> {
+        let settings = self.store.settings(request.tenant).await?;
+        let settings = settings.as_ref();
+        let mut attempt = 0;
+        loop {
+            let now = self.clock.now();
+            let tenant = request.tenant;
+            let planned = match wish {
+                Wish::Put(id, given) => self.plan_put(tenant, id, given, settings, now).await?,
+                Wish::Link(customer, to) => {
+                    self.plan_link(tenant, customer, *to, settings, now).await?
+                }
+                Wish::Merge(id, into) => self.plan_merge(tenant, id, into, settings, now).await?,
+            };
+            let outcome = match planned {
+                Ok(outcome) => outcome,
+                Err(contact) => {
+                    return Ok(Changed {
+                        contact,
+                        entry: None,
+                    });
+                }
+            };
+            let (commit, contact) = self.sealed(request, outcome, now);
+            match self.store.commit(&commit).await {
+                Ok(()) => {
+                    return Ok(Changed {
+                        contact,
+                        entry: commit.ledger,
+                    });
+                }
+                Err(CommitError::Store(error)) => return Err(error.into()),
+                Err(CommitError::Conflict) if request.deadline.has_time() => {
+                    attempt += 1;
+                    pause(attempt).await;
+                }
+                Err(CommitError::Conflict | CommitError::Duplicate) => {
+                    return Err(IdentityError::Busy);
+                }
+            }
+        }
+    }
+
+    /// The commit with its marker and its audit entry.
+    fn sealed(&self, request: &Request<'_>, outcome: Outcome, now: Timestamp) -> (Commit, Contact) {
+        let Outcome {
+            mut commit,
+            contact,
+            events,
+            changes,
+        } = outcome;
+        let subject = Subject {
+            tenant: request.tenant,
+            contact: Some(&contact.id),
+            customer: None,
+            at: now,
+            source: Source::Api,
+            cause: request.cause,
+        };
+        commit.ledger = Some(LedgerEntry {
+            tenant: request.tenant.clone(),
+            cause: request.cause.clone(),
+            event_type: "api".to_owned(),
+            at: now,
+            processed_at: now,
+            disposition: "applied".to_owned(),
+            outbox: seal(subject, events.into_iter().map(named).collect()),
+        });
+        commit.audit = (!changes.is_empty()).then(|| AuditEntry {
+            owner: AuditOwner::Contact(contact.id.clone()),
+            at: now,
+            source: Source::Api,
+            cause: request.cause.clone(),
+            changes,
+        });
+        (commit, contact)
+    }
+}
