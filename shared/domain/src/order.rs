@@ -96,8 +96,11 @@ pub struct Step {
 /// A snapshot of an object with what places it in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version<T> {
-    /// Stripe's second.
+    /// Stripe's second; of a fetched object the latest that it may be from.
     pub at: Timestamp,
+    /// Of a fetched object the earliest second that it may be from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// A hash of the whole raw object.
     pub content: u64,
     /// The leaves of the raw object.
@@ -172,6 +175,9 @@ impl<T: Snapshot> Tracked<T> {
 
     /// Takes a snapshot in. The result is the same for every order of the same snapshots.
     pub fn observe(&mut self, incoming: Version<T>) -> Disposition {
+        if let Some(disposition) = self.observe_beside_fetched(&incoming) {
+            return disposition;
+        }
         match place(&incoming).cmp(&place(&self.head)) {
             std::cmp::Ordering::Less => {
                 let before = self.head.object.clone();
@@ -189,6 +195,45 @@ impl<T: Snapshot> Tracked<T> {
                 Disposition::Applied
             }
             std::cmp::Ordering::Equal => self.observe_rival(incoming),
+        }
+    }
+
+    /// A fetched snapshot covers some seconds. An event from within them is the same, or nobody can
+    /// tell which was first.
+    fn observe_beside_fetched(&mut self, incoming: &Version<T>) -> Option<Disposition> {
+        let same = |version: &Version<T>| {
+            version.content == incoming.content || version.object == incoming.object
+        };
+        if incoming.object.is_final() != self.head.object.is_final() {
+            return None;
+        }
+        match (self.head.since, incoming.since) {
+            (Some(since), None) if since <= incoming.at && incoming.at <= self.head.at => {
+                if self.undecided || same(&self.head) {
+                    return Some(Disposition::Known);
+                }
+                self.undecided = true;
+                Some(Disposition::Applied)
+            }
+            (None, Some(since)) if since <= self.head.at && self.head.at <= incoming.at => {
+                let held = std::iter::once(&self.head).chain(&self.rivals);
+                if let Some(known) = held.into_iter().find(|version| same(version)) {
+                    let known = known.clone();
+                    *self = Self::first(Version {
+                        at: incoming.at,
+                        since: incoming.since,
+                        ..known
+                    });
+                    return Some(Disposition::Applied);
+                }
+                let was = std::mem::replace(&mut self.undecided, true);
+                Some(if was {
+                    Disposition::Known
+                } else {
+                    Disposition::Applied
+                })
+            }
+            (Some(_) | None, Some(_) | None) => None,
         }
     }
 

@@ -39,6 +39,7 @@ fn version(at: i64, event: u64, fields: &[u32], before: Option<&[u32]>) -> Versi
         Leaves::new(changed.map(|(i, v)| leaf(i, *v)).collect())
     });
     Version {
+        since: None,
         at: Timestamp::from_unix(at).unwrap(),
         content: fields.iter().fold(7, |hash, f| hash * 1009 + u64::from(*f)),
         leaves: leaves(fields),

@@ -17,6 +17,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::{Done, Engine};
 use paygraph_engine::publish::publish;
@@ -32,6 +33,7 @@ fn engine() -> TestEngine {
         store,
         clock: StoppedClock::default(),
         livemode: false,
+        fetch: NoFetch,
     }
 }
 
@@ -101,7 +103,7 @@ fn newest(value: &Value) -> i64 {
             fields.values().map(newest).max().unwrap_or(0).max(own)
         }
         Value::Array(items) => items.iter().map(newest).max().unwrap_or(0),
-        _ => 0,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
@@ -212,6 +214,7 @@ fn d2_d12_n3_concurrent_workers_over_torn_reads_agree() {
             store,
             clock: StoppedClock::default(),
             livemode: false,
+            fetch: NoFetch,
         });
         let bus = Arc::new(MemoryBus::default());
         run(async {

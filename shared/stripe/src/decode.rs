@@ -118,6 +118,7 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
     Ok(Some(Fact {
         cause: event.id.clone(),
         at: event.created,
+        since: None,
         source: Source::Webhook,
         event_type: event.event_type.to_string(),
         customer: decoded.customer,
@@ -129,6 +130,50 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
         },
         leaves,
         replaced: replaced.map(Box::new),
+        body: decoded.body,
+    }))
+}
+
+/// Reads an object that was fetched because of a fact, as a fact of its own: `interval` are the
+/// first and the last second that it may be from, and `prefix` says what it is, as an event's type.
+///
+/// # Errors
+/// [`ObjectError`] when it is not such an object.
+pub fn fetched(
+    prefix: &str,
+    object: &str,
+    because: &Fact,
+    interval: (Timestamp, Timestamp),
+) -> Result<Option<Fact>, ObjectError> {
+    let Some(decoder) = decoder(prefix) else {
+        return Ok(None);
+    };
+    let object: &RawValue = serde_json::from_str(object)?;
+    let (since, at) = interval;
+    let hint = Hint {
+        at,
+        event_type: prefix,
+        previous: None,
+    };
+    let Some(decoded) = decoder(object, &hint)? else {
+        return Ok(None);
+    };
+    let leaves = fingerprint::leaves(object)?;
+    Ok(Some(Fact {
+        cause: because.cause.clone(),
+        at,
+        since: Some(since),
+        source: because.source,
+        event_type: String::new(),
+        customer: decoded.customer.or_else(|| because.customer.clone()),
+        content: fingerprint::content(&leaves),
+        step: Step {
+            event: 0,
+            previous: None,
+            creation: false,
+        },
+        leaves,
+        replaced: None,
         body: decoded.body,
     }))
 }
