@@ -26,8 +26,11 @@ use serde_json::Value;
 
 /// How many histories there are when nobody says otherwise.
 const HISTORIES: u64 = 10_000;
-/// Seeds beyond those that failed once.
-const KEPT: [u64; 0] = [];
+/// Seeds that once failed: a message forgotten while it waited for its charge, and more changes in a
+/// second than are kept.
+const KEPT: [u64; 2] = [108, 1_215];
+/// A place beyond all seeds.
+const STOP: u64 = u64::MAX / 2;
 
 /// What is counted over all histories.
 #[derive(Debug, Default)]
@@ -54,14 +57,13 @@ fn the_record_is_the_truth_in_any_order() {
                 while let Some(seed) = place(&next).and_then(|place| seeds.get(place)) {
                     if let Err(failure) = check(*seed, size(*seed), &count) {
                         failures.lock().unwrap().push((*seed, failure));
+                        next.store(STOP, Ordering::Relaxed);
                     }
                 }
             });
         }
     });
     let failures = failures.into_inner().unwrap();
-    for (seed, failure) in &failures { println!("FAIL {seed} {}", failure.chars().take(300).collect::<String>().replace('\n', " ")); }
-    println!("{count:?}");
     if let Some((seed, failure)) = failures.first() {
         let (customers, steps, failure) = smallest(*seed).unwrap_or((0, 0, failure.clone()));
         assert!(
@@ -93,7 +95,8 @@ fn histories() -> u64 {
 /// How many customers and steps the history of a seed has.
 fn size(seed: u64) -> (u32, u32) {
     let mut random = fastrand::Rng::with_seed(!seed);
-    (random.u32(1..=3), random.u32(10..=25))
+    let customers = random.choice([1, 1, 1, 2, 2, 3]).unwrap_or(1);
+    (customers, random.u32(10..=25))
 }
 
 /// The smallest history of a seed that fails.

@@ -59,7 +59,8 @@ impl World {
     /// Changes a customer and changes it back, within one second.
     pub(super) fn flip_customer(&mut self, life: &mut Life) {
         let name = life.customer["name"].clone();
-        for name in [json!("Flip"), name] {
+        let other = format!("Mistaken {}", self.random.u32(0..1_000));
+        for name in [json!(other), name] {
             let fields = json!({ "name": name });
             self.update("customer.updated", &mut life.customer, fields);
         }

@@ -88,6 +88,7 @@ impl World {
         let Some(place) = self.pick(&running) else {
             return self.change_subscription(life);
         };
+        self.now += self.random.i64(3_600..2 * DAY);
         let Some(subscription) = life.subscriptions.get_mut(place) else {
             return;
         };
@@ -203,7 +204,7 @@ impl World {
             5 | 6 => self.change_coupon(subscription),
             7 => self.change_items(subscription),
             8 => self.flip(subscription),
-            9 if self.chance(20) => self.change_often(subscription),
+            9 if self.chance(10) => self.change_often(subscription),
             10 => {
                 let mut metadata = subscription["metadata"].clone();
                 metadata["note"] = json!(self.random.u32(0..3));
