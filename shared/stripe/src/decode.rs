@@ -125,8 +125,8 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
         content: fingerprint::content(&leaves),
         step: Step {
             event: fingerprint::event(event.id.as_str()),
-            previous: event.previous.map(fingerprint::leaves).transpose()?,
-            creation: event.event_type.ends_with(".created"),
+            previous: event.previous.map(fingerprint::replaced).transpose()?,
+            creation: is_creation(&event.event_type),
         },
         leaves,
         replaced: replaced.map(Box::new),
@@ -176,6 +176,11 @@ pub fn fetched(
         replaced: None,
         body: decoded.body,
     }))
+}
+
+/// Whether an event is the first of its object. (A payment method comes with its customer.)
+fn is_creation(event_type: &str) -> bool {
+    event_type.ends_with(".created") || event_type == "payment_method.attached"
 }
 
 /// What is passed on of any event: whom and what it is about.
