@@ -70,7 +70,7 @@ proptest! {
 #[test]
 fn d2_d12_n3_concurrent_workers_over_torn_reads_agree() {
     for seed in 0..12 {
-        let events = history(seed, 3, 40);
+        let events = history(seed, 3, 20);
         let straight = engine();
         let torn = Arc::new(torn_engine());
         let bus = Arc::new(MemoryBus::default());

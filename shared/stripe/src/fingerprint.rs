@@ -148,7 +148,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         while let Some(path) = fields.next_key_seed(Key(self.path))? {
             let nulls = match self.nulls {
                 Nulls::AbsentInMetadata if path == metadata => Nulls::Absent,
-                nulls => nulls,
+                Nulls::Values | Nulls::AbsentInMetadata | Nulls::Absent => self.nulls,
             };
             fields.next_value_seed(Walk {
                 path,

@@ -109,7 +109,7 @@ fn newest(value: &Value) -> i64 {
             fields.values().map(newest).max().unwrap_or(0).max(own)
         }
         Value::Array(items) => items.iter().map(newest).max().unwrap_or(0),
-        _ => 0,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 

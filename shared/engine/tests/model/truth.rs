@@ -5,10 +5,12 @@ use std::fmt::Debug;
 
 use paygraph_domain::account::{Account, Catalog, Object};
 use paygraph_domain::contact::Contact;
+use paygraph_domain::id::StripeId;
 use paygraph_domain::objects::dispute::Dispute;
 use paygraph_domain::order::{Snapshot, Tracked};
 use paygraph_domain::rollup::{Context, Rollup};
 use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
 use paygraph_engine::memory::MemoryStore;
 use paygraph_testkit::world::{InvoiceTruth, SubscriptionTruth, Truth};
@@ -78,7 +80,7 @@ fn undecided(account: &Account, beside: &[Object], rollup: &Rollup) -> BTreeSet<
 
 /// Every subscription, invoice and dispute by itself.
 fn account_is_true(account: &Account, beside: &[Object], truth: &Truth) -> Result<(), String> {
-    let ids: Vec<&str> = account.subscriptions.keys().map(|id| id.as_str()).collect();
+    let ids: Vec<&str> = account.subscriptions.keys().map(StripeId::as_str).collect();
     let expected: Vec<&str> = truth.subscriptions.keys().map(String::as_str).collect();
     same("subscriptions", &expected, &ids)?;
     for (id, stored) in &account.subscriptions {
@@ -150,8 +152,8 @@ fn subscription(account: &Account, truth: &Truth, id: &str) -> SubscriptionTruth
             .unwrap()
             .to_string(),
         collection_paused: stored.value.subscription.get().pause.get().is_some(),
-        cancel_at: view.cancel_at.map(|at| at.unix()),
-        trial_end: view.trial_end.map(|at| at.unix()),
+        cancel_at: view.cancel_at.map(Timestamp::unix),
+        trial_end: view.trial_end.map(Timestamp::unix),
     }
 }
 

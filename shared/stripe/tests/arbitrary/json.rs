@@ -220,7 +220,9 @@ impl From<Value> for Json {
                         .collect(),
                 )
             }
-            leaf => Self::Leaf(leaf.to_string()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                Self::Leaf(value.to_string())
+            }
         }
     }
 }

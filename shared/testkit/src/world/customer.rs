@@ -98,7 +98,7 @@ impl World {
         if let Some(method) = life.methods.get_mut(place) {
             let mut card = method["card"].clone();
             card["exp_year"] = json!(year);
-            let kind = if year % 2 == 0 {
+            let kind = if year.is_multiple_of(2) {
                 "payment_method.updated"
             } else {
                 "payment_method.automatically_updated"
