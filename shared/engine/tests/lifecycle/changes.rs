@@ -4,7 +4,7 @@ use paygraph_testkit::world::price;
 use serde_json::{Value, json};
 
 use crate::story::{
-    DAY, MONTH, SHAPES, START, Story, invoice, item, items_of, paid, rfc, set, subscription,
+    DAY, MONTH, SHAPES, START, Shape, Story, invoice, item, items_of, paid, rfc, set, subscription,
 };
 
 /// The list of items with one price, in a period that begins at an instant.
@@ -117,10 +117,9 @@ fn l2_an_upgrade_that_waits_for_its_payment_is_none_yet() {
     story.ends_the_same();
 }
 
-/// L3: what a schedule plans is not in force; the tier moves when the phase begins, told once, and
-/// is a signal for thirty days.
-#[test]
-fn l3_a_downgrade_comes_with_its_phase() {
+/// A customer on team who has planned to go down to individual with the next period: the story,
+/// with the subscription and the schedule.
+fn planned() -> (Story, Value, Value) {
     let mut story = Story::new();
     let mut held = subscription("sub_1", "active", vec![item("si_1", price(2), 1)]);
     story.send("customer.subscription.created", &held);
@@ -129,7 +128,7 @@ fn l3_a_downgrade_comes_with_its_phase() {
         json!({ "start_date": start, "end_date": start + MONTH,
             "items": [{ "price": price(n)["id"], "quantity": 1 }] })
     };
-    let mut schedule = json!({
+    let schedule = json!({
         "id": "sub_sched_1", "object": "subscription_schedule", "customer": "cus_1",
         "subscription": "sub_1", "status": "active", "created": story.now(),
         "current_phase": { "start_date": START, "end_date": START + MONTH },
@@ -144,13 +143,41 @@ fn l3_a_downgrade_comes_with_its_phase() {
         story.update("customer.subscription.updated", &mut held, fields),
         [""; 0]
     );
+    (story, held, schedule)
+}
+
+/// L3: what a schedule plans is not in force, and may be let go again.
+#[test]
+fn l3_a_planned_downgrade_is_none_yet() {
+    let (mut story, mut held, mut schedule) = planned();
     assert_eq!(
         story.brief(),
         json!(["active", "team", { "usd": 9_900 }, "full"])
     );
     assert_eq!(story.signals(), [""; 0]);
     story.ends_the_same();
+    story.pass(DAY);
+    let fields = json!({ "status": "released", "subscription": null });
+    assert_eq!(
+        story.update("subscription_schedule.released", &mut schedule, fields),
+        [""; 0]
+    );
+    let fields = json!({ "schedule": null });
+    assert_eq!(
+        story.update("customer.subscription.updated", &mut held, fields),
+        [""; 0]
+    );
+    assert_eq!(
+        story.brief(),
+        json!(["active", "team", { "usd": 9_900 }, "full"])
+    );
+    story.ends_the_same();
+}
 
+/// L3: the tier moves when the phase begins, told once, and is a signal for thirty days.
+#[test]
+fn l3_a_downgrade_comes_with_its_phase() {
+    let (mut story, mut held, mut schedule) = planned();
     story.pass(MONTH - 10 * DAY);
     let fields = json!({ "items": only(0, 1, START + MONTH) });
     assert_eq!(
@@ -165,19 +192,12 @@ fn l3_a_downgrade_comes_with_its_phase() {
             "segment_left tier_team"
         ]
     );
-    let fields = json!({
-        "status": "released", "released_subscription": "sub_1", "subscription": null,
-    });
+    let fields = json!({ "status": "released", "subscription": null });
+    let told = story.update("subscription_schedule.released", &mut schedule, fields);
+    assert_eq!(told, [""; 0]);
+    let fields = json!({ "schedule": null });
     assert_eq!(
-        story.update("subscription_schedule.released", &mut schedule, fields),
-        [""; 0]
-    );
-    assert_eq!(
-        story.update(
-            "customer.subscription.updated",
-            &mut held,
-            json!({ "schedule": null })
-        ),
+        story.update("customer.subscription.updated", &mut held, fields),
         [""; 0]
     );
     assert_eq!(
@@ -226,8 +246,11 @@ fn l3_every_kind_of_change_has_its_word() {
         // A higher tier for less money is still up.
         (only(1, 5, START), only(2, 1, START), "upgrade", false),
     ];
-    for (before, after, word, falls) in table {
-        let mut story = Story::new();
+    let shaped = table
+        .iter()
+        .flat_map(|row| SHAPES.map(|shape| (row.clone(), shape)));
+    for ((before, after, word, falls), shape) in shaped {
+        let mut story = Story::of(shape);
         let mut held = subscription("sub_1", "active", Vec::new());
         held["items"] = before;
         story.send("customer.subscription.created", &held);
@@ -243,4 +266,27 @@ fn l3_every_kind_of_change_has_its_word() {
         );
         story.ends_the_same();
     }
+}
+
+/// Where a subscription had one plan beside its items, an update names only that.
+#[test]
+fn l3_a_downgrade_in_the_words_of_an_old_version() {
+    let mut story = Story::of(Shape::Old);
+    let mut held = subscription("sub_1", "active", vec![item("si_1", price(2), 1)]);
+    set(&mut held, json!({ "plan": price(2), "quantity": 1 }));
+    story.send("customer.subscription.created", &held);
+    story.pass(DAY);
+    held["items"] = only(1, 1, START);
+    let told = story.update(
+        "customer.subscription.updated",
+        &mut held,
+        json!({ "plan": price(1) }),
+    );
+    assert_eq!(told[0], "subscription_updated downgrade");
+    assert_eq!(story.signals(), ["downgrade"]);
+    assert_eq!(
+        story.brief(),
+        json!(["active", "pro", { "usd": 5_800 }, "full"])
+    );
+    story.ends_the_same();
 }

@@ -26,9 +26,9 @@ fn bought(shape: Shape) -> Value {
     );
     match shape {
         Shape::New => {
-            invoice["payments"] = json!({ "object": "list", "has_more": false, "data": [
-            { "id": "inpay_1", "payment": { "type": "payment_intent", "payment_intent": "pi_ch_1" } },
-        ] })
+            let payment = json!({ "type": "payment_intent", "payment_intent": "pi_ch_1" });
+            invoice["payments"] = json!({ "object": "list", "has_more": false,
+                "data": [{ "id": "inpay_1", "object": "invoice_payment", "payment": payment }] });
         }
         Shape::Old => {
             invoice["charge"] = json!("ch_1");
@@ -88,6 +88,50 @@ fn l11_a_lifetime_purchase_holds_until_it_is_fully_refunded() {
         assert_eq!(story.billing()["lifetime_value"], json!({}));
         story.ends_the_same();
     }
+}
+
+/// The same by a checkout that makes no invoice, where the line items came with it.
+#[test]
+fn l11_a_lifetime_purchase_by_checkout() {
+    let mut story = Story::new();
+    let mut session = json!({
+        "id": "cs_1", "object": "checkout.session", "customer": "cus_1", "mode": "payment",
+        "status": "complete", "payment_status": "unpaid", "currency": "usd", "amount_total": 49_900,
+        "client_reference_id": null, "metadata": {}, "created": START, "invoice": null,
+        "subscription": null, "payment_intent": "pi_ch_1",
+        "line_items": { "object": "list", "has_more": false, "data": [
+            { "id": "li_1", "price": { "id": FOUNDER, "product": "prod_TZp5ecvCkxHcQh" } } ] },
+    });
+    assert_eq!(
+        story.send("checkout.session.completed", &session),
+        ["checkout_completed", "segment_entered tier_free"]
+    );
+    assert_eq!(
+        story.brief(),
+        json!(["none", "free", {}, "none"]),
+        "the money is on its way"
+    );
+    story.pass(DAY);
+    set(&mut session, json!({ "payment_status": "paid" }));
+    assert_eq!(
+        story.send("checkout.session.async_payment_succeeded", &session),
+        [
+            "payment_succeeded",
+            "access_changed full",
+            "segment_entered tier_founder",
+            "segment_left tier_free"
+        ]
+    );
+    assert_eq!(story.brief(), json!(["none", "founder", {}, "full"]));
+    story.pass(DAY);
+    let mut paid = charge("ch_1", 49_900);
+    set(
+        &mut paid,
+        json!({ "amount_refunded": 49_900, "refunded": true }),
+    );
+    story.send("charge.refunded", &paid);
+    assert_eq!(story.brief(), json!(["none", "free", {}, "none"]));
+    story.ends_the_same();
 }
 
 /// Who bought for good and ends a subscription keeps what was bought.

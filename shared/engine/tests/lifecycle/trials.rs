@@ -110,6 +110,27 @@ fn l16_a_trial_that_is_shortened_is_announced_once() {
     }
 }
 
+/// L16: made longer after it was announced, its new end is announced too, once.
+#[test]
+fn l16_a_trial_that_is_extended_is_announced_for_each_end() {
+    let (mut story, mut held) = trial(Shape::New);
+    let will_end = "customer.subscription.trial_will_end";
+    story.pass(11 * DAY);
+    story.send(will_end, &held);
+    story.pass(DAY);
+    let fields = json!({ "trial_end": START + 21 * DAY });
+    let told = story.update("customer.subscription.updated", &mut held, fields);
+    assert_eq!(told, ["segment_left trial_expiring"]);
+    story.pass(6 * DAY);
+    assert_eq!(
+        story.send(will_end, &held),
+        [will_end, "segment_entered trial_expiring"]
+    );
+    assert_eq!(story.again(), [""; 0]);
+    assert_eq!(story.said(will_end).len(), 2);
+    story.ends_the_same();
+}
+
 /// L16: over without a card, paused: restricted, not converted, not churned; and it comes back.
 #[test]
 fn l16_a_trial_without_a_card_is_paused() {
