@@ -20,6 +20,9 @@ pub enum ApiError {
     /// There is no such customer.
     #[error("there is no customer {0:?}")]
     NotFound(String),
+    /// There is no such segment.
+    #[error("there is no segment {0:?}")]
+    NoSegment(String),
     /// There is no such path.
     #[error("there is nothing at {0}")]
     NoRoute(String),
@@ -53,7 +56,9 @@ impl ApiError {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::NotFound(_) | Self::NoRoute(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::NotFound(_) | Self::NoSegment(_) | Self::NoRoute(_) => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }

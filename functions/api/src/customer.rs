@@ -11,9 +11,10 @@ use paygraph_domain::pattern::payment_pattern;
 use paygraph_domain::rollup::{Context, catalog_keys};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
-use paygraph_domain::view::{self, MrrView, SubscriptionMrrView, SubscriptionView};
+use paygraph_domain::view::{self, CustomerView, MrrView, SubscriptionMrrView, SubscriptionView};
 use paygraph_engine::ports::{AuditEntry, Store};
 use paygraph_store::DynamoStore;
+use paygraph_store::listing::List;
 use paygraph_store::read::{Cursor, MAX_PAGE};
 use serde_json::{Value, json};
 
@@ -46,6 +47,18 @@ pub struct Part {
 
 impl Part {
     pub(crate) fn read(&self) -> Result<(usize, Option<Cursor>), ApiError> {
+        self.read_with(Cursor::decode)
+    }
+
+    /// Reads it for a list with cursors of its own.
+    pub(crate) fn read_in(&self, list: List) -> Result<(usize, Option<Cursor>), ApiError> {
+        self.read_with(|text| list.cursor(text))
+    }
+
+    fn read_with(
+        &self,
+        cursor: impl Fn(&str) -> Option<Cursor>,
+    ) -> Result<(usize, Option<Cursor>), ApiError> {
         let limit = match self.limit.as_deref() {
             None => PAGE,
             Some(text) => text
@@ -59,7 +72,7 @@ impl Part {
         let cursor = match self.cursor.as_deref() {
             None => None,
             Some(text) => Some(
-                Cursor::decode(text)
+                cursor(text)
                     .ok_or_else(|| ApiError::Invalid("cursor is not one of ours".to_owned()))?,
             ),
         };
@@ -69,7 +82,7 @@ impl Part {
 
 impl Ask<'_> {
     /// The contact, found by our id or by a Stripe customer's.
-    async fn contact(&self) -> Result<Contact, ApiError> {
+    pub(crate) async fn contact(&self) -> Result<Contact, ApiError> {
         let missing = || ApiError::NotFound(self.id.to_owned());
         let id = CustomerId::parse(self.id).map_err(|_| missing())?;
         let linked = match StripeCustomerId::parse(self.id) {
@@ -92,24 +105,10 @@ impl Ask<'_> {
     /// The record.
     pub async fn record(&self) -> Result<Response<Body>, ApiError> {
         let contact = self.contact().await?;
-        let settings = self.settings().await?;
-        let catalog = self.plan_names(&contact).await?;
-        ok(&view::customer(&contact, &settings, &catalog, self.now))
-    }
-
-    /// The products of the plans, whose names are shown as they are now.
-    async fn plan_names(&self, contact: &Contact) -> Result<Catalog, ApiError> {
-        let plans = contact
-            .accounts
-            .values()
-            .flat_map(|r| [r.plan.as_ref(), r.lifetime.as_ref()]);
-        let products = plans.flatten().filter_map(|plan| plan.product.clone());
-        let keys: BTreeSet<_> = products.map(CatalogKey::Product).collect();
-        Ok(if keys.is_empty() {
-            Catalog::default()
-        } else {
-            self.store.catalog(self.tenant, &keys).await?
-        })
+        let contacts = std::slice::from_ref(&contact);
+        ok(&records(self.store, self.tenant, contacts, self.now)
+            .await?
+            .pop())
     }
 
     /// Every subscription, over all Stripe customers.
@@ -204,6 +203,38 @@ impl Ask<'_> {
         let shown: Vec<_> = page.entries.iter().map(audit_view).collect();
         ok(&json!({ "data": shown, "next_cursor": page.next.map(|cursor| cursor.encode()) }))
     }
+}
+
+/// The records of contacts, as they stand now.
+pub(crate) async fn records(
+    store: &DynamoStore,
+    tenant: &TenantId,
+    contacts: &[Contact],
+    now: Timestamp,
+) -> Result<Vec<CustomerView>, ApiError> {
+    let settings = store.settings(tenant).await?;
+    let catalog = plan_names(store, tenant, contacts).await?;
+    let show = |contact| view::customer(contact, &settings, &catalog, now);
+    Ok(contacts.iter().map(show).collect())
+}
+
+/// The products of the plans, whose names are shown as they are now.
+async fn plan_names(
+    store: &DynamoStore,
+    tenant: &TenantId,
+    contacts: &[Contact],
+) -> Result<Catalog, ApiError> {
+    let rollups = contacts
+        .iter()
+        .flat_map(|contact| contact.accounts.values());
+    let plans = rollups.flat_map(|r| [r.plan.as_ref(), r.lifetime.as_ref()]);
+    let products = plans.flatten().filter_map(|plan| plan.product.clone());
+    let keys: BTreeSet<_> = products.map(CatalogKey::Product).collect();
+    Ok(if keys.is_empty() {
+        Catalog::default()
+    } else {
+        store.catalog(tenant, &keys).await?
+    })
 }
 
 fn audit_view(entry: &AuditEntry) -> Value {

@@ -5,6 +5,9 @@
 
 pub mod answer;
 pub mod customer;
+pub mod customers;
 pub mod health;
 pub mod links;
 pub mod router;
+pub mod segments;
+pub mod signals;

@@ -11,8 +11,10 @@ use paygraph_store::token::{Grant, Right};
 
 use crate::answer::ApiError;
 use crate::customer::{Ask, Part};
+use crate::customers::Search;
 use crate::health::{Queues, health};
 use crate::links::{Change, named, unmatched};
+use crate::segments::{members, segments};
 
 /// The API over its ports.
 #[derive(Debug)]
@@ -68,8 +70,17 @@ impl<C: Clock> Api<C> {
                     "invoices" => ask.invoices(&part).await,
                     "mrr" => ask.mrr().await,
                     "audit" => ask.audit(&part).await,
+                    "signals" => ask.signals().await,
                     _ => Err(ApiError::NoRoute(path.to_owned())),
                 }
+            }
+            (&Method::GET, ["api", "customers"]) => {
+                let search = Search::read(query.iter())?;
+                search.answer(store, tenant, now).await
+            }
+            (&Method::GET, ["api", "segments"]) => segments(store, tenant).await,
+            (&Method::GET, ["api", "segments", name, "members"]) => {
+                members(store, tenant, &decode(name), &part, now).await
             }
             (&Method::GET, ["api", "users", id]) => {
                 named(store, tenant, &Name::User(decode(id))).await

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::common::ast::{EntryExpr, Expr};
+use cel::common::ast::{EntryExpr, Expr, LiteralValue, operators};
 use cel::{Context, IdedExpr, Program, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::money::Money;
 use crate::time::Timestamp;
 
-/// What a condition may name, with the fields of each; `traits` and `signals` have open keys.
+/// What a condition may name, with the fields of each; the keys of `traits` are open.
 pub const FIELDS: &[(&str, &[&str])] = &[
     ("now", &[]),
     ("customer", &["id", "name", "email", "company", "deleted"]),
@@ -38,7 +38,18 @@ pub const FIELDS: &[(&str, &[&str])] = &[
             "access",
         ],
     ),
-    ("signals", &[]),
+    (
+        "signals",
+        &[
+            "failed_payment",
+            "downgrade",
+            "cancellation_requested",
+            "dunning",
+            "past_due",
+            "card_expiring",
+            "dispute",
+        ],
+    ),
     ("health_score", &[]),
     ("traits", &[]),
 ];
@@ -154,19 +165,20 @@ fn check(expression: &Expr, bound: &mut Vec<String>) -> Result<(), String> {
             }
         }
         Expr::Select(select) => {
-            if let Expr::Ident(root) = &select.operand.expr
-                && let Some((_, fields)) = FIELDS.iter().find(|(name, _)| name == root)
-                && !fields.is_empty()
-                && !fields.contains(&select.field.as_str())
-            {
-                let (field, fields) = (&select.field, fields.join(", "));
-                return Err(format!("`{root}` has no `{field}`; it has {fields}"));
-            }
+            field(&select.operand.expr, &select.field)?;
             check(&select.operand.expr, bound)
         }
         Expr::Call(call) => {
             if let Some(target) = &call.target {
                 check(&target.expr, bound)?;
+            }
+            match (call.func_name.as_str(), call.args.as_slice()) {
+                (operators::IN, [name, of]) | (operators::INDEX, [of, name]) => {
+                    if let Expr::Literal(LiteralValue::String(name)) = &name.expr {
+                        field(&of.expr, name.inner())?;
+                    }
+                }
+                _ => {}
             }
             all(&call.args, bound)
         }
@@ -197,6 +209,19 @@ fn check(expression: &Expr, bound: &mut Vec<String>) -> Result<(), String> {
         Expr::Struct(_) => Err("there are no types to make".to_owned()),
         Expr::Literal(_) | Expr::Unspecified => Ok(()),
     }
+}
+
+/// Checks that what is named has such a field: `billing.tier`, `"dunning" in signals`.
+fn field(of: &Expr, name: &str) -> Result<(), String> {
+    if let Expr::Ident(root) = of
+        && let Some((_, fields)) = FIELDS.iter().find(|(name, _)| name == root)
+        && !fields.is_empty()
+        && !fields.contains(&name)
+    {
+        let fields = fields.join(", ");
+        return Err(format!("`{root}` has no `{name}`; it has {fields}"));
+    }
+    Ok(())
 }
 
 /// What conditions are asked about.
@@ -312,10 +337,36 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_signal_can_be_named() {
+        use crate::standing::Kind;
+        let kinds = [
+            Kind::FailedPayment,
+            Kind::Downgrade,
+            Kind::CancellationRequested,
+            Kind::Dunning,
+            Kind::PastDue,
+            Kind::CardExpiring,
+            Kind::Dispute,
+        ];
+        let (_, known) = FIELDS.iter().find(|(name, _)| *name == "signals").unwrap();
+        assert_eq!(kinds.map(Kind::as_str), **known);
+        for kind in kinds {
+            let source = format!("'{0}' in signals || signals.{0}.since < now", kind.as_str());
+            assert!(Condition::parse(&source).is_ok(), "{source}");
+        }
+    }
+
+    #[test]
     fn what_is_not_there_is_named() {
         for (source, word) in [
             ("billing.teir == 'pro'", "`billing` has no `teir`"),
             ("bill.tier == 'pro'", "there is no `bill`"),
+            (
+                "'faild_payment' in signals",
+                "`signals` has no `faild_payment`",
+            ),
+            ("signals['dunnig'] != null", "`signals` has no `dunnig`"),
+            ("has(signals.past_du)", "`signals` has no `past_du`"),
             ("billing.tier ==", "billing.tier =="),
         ] {
             let error = Condition::parse(source).unwrap_err().to_string();

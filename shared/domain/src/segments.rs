@@ -1,5 +1,7 @@
 //! Segments: groups of contacts that are defined as data, in `infra/catalog/segments.yaml`.
 
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -7,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::{Condition, Facts};
 use crate::time::Timestamp;
+
+pub use self::check::problems;
 
 /// The most segments that a tenant may define.
 const MAX_SEGMENTS: usize = 100;
@@ -102,6 +106,12 @@ impl Segments {
     }
 }
 
+/// Whether a name can be part of a key.
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
 impl TryFrom<BTreeMap<String, Segment>> for Segments {
     type Error = InvalidSegments;
     fn try_from(segments: BTreeMap<String, Segment>) -> Result<Self, InvalidSegments> {
@@ -109,8 +119,7 @@ impl TryFrom<BTreeMap<String, Segment>> for Segments {
             return Err(InvalidSegments::TooMany(segments.len()));
         }
         for (name, segment) in &segments {
-            let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-            if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
+            if !is_name(name) {
                 return Err(InvalidSegments::Name(name.clone()));
             }
             if segment.when.asks_the_time() && segment.flips_at.is_empty() {

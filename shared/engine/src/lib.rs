@@ -12,6 +12,7 @@ pub mod memory;
 pub mod ports;
 pub mod process;
 pub mod publish;
+pub mod reevaluate;
 pub mod tick;
 
 pub use backoff::Deadline;

@@ -101,6 +101,12 @@ pub fn reviews(tenant: &TenantId) -> String {
     format!("T#{tenant}#REVIEW")
 }
 
+/// Where the progress of a run over all contacts is noted.
+#[must_use]
+pub fn run(tenant: &TenantId, run: &str) -> String {
+    format!("T#{tenant}#RUN#{run}")
+}
+
 /// Where a segment's members are listed, in the `segment` index.
 #[must_use]
 pub fn segment(tenant: &TenantId, segment: &str) -> String {
@@ -197,6 +203,8 @@ mod tests {
             parked(&a, "too_large"),
             parked_listing(&a),
             contact_listing(&a),
+            segment(&a, "churned"),
+            run(&a, "r1"),
             health(&a),
             token(&a, "00"),
         ] {

@@ -7,6 +7,7 @@ mod cache;
 mod commit;
 mod item;
 pub mod key;
+pub mod listing;
 pub mod read;
 pub mod settings;
 mod store;

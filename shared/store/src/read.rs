@@ -24,6 +24,15 @@ pub const MAX_PAGE: usize = 100;
 pub struct Cursor(String);
 
 impl Cursor {
+    pub(crate) fn new(sort: String) -> Self {
+        Self(sort)
+    }
+
+    /// What comes after the word of a list, if it is a cursor of that list.
+    pub(crate) fn place(&self, list: &str) -> Option<&str> {
+        self.0.strip_prefix(list).filter(|place| !place.is_empty())
+    }
+
     /// Reads a cursor that [`Cursor::encode`] gave.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {

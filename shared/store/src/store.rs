@@ -148,7 +148,7 @@ impl DynamoStore {
         }
     }
 
-    async fn put(&self, item: Item) -> Result<(), StoreError> {
+    pub(crate) async fn put(&self, item: Item) -> Result<(), StoreError> {
         let put = self
             .client
             .put_item()
@@ -180,19 +180,29 @@ impl DynamoStore {
         }
     }
 
+    /// Items by their keys, at most a hundred, read consistently; in no order.
+    pub(crate) async fn batch_get(
+        &self,
+        keys: Vec<Item>,
+        context: &str,
+    ) -> Result<Vec<Item>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.batch(keys, true, context).await
+    }
+
     async fn batch(
         &self,
-        tenant: &TenantId,
-        keys: &[&CatalogKey],
+        keys: Vec<Item>,
+        consistent: bool,
+        context: &str,
     ) -> Result<Vec<Item>, StoreError> {
-        let wanted = keys
-            .iter()
-            .map(|k| keyed(key::catalog(tenant), k.sort_key()))
-            .collect();
         let mut request = KeysAndAttributes::builder()
-            .set_keys(Some(wanted))
+            .set_keys(Some(keys))
+            .consistent_read(consistent)
             .build()
-            .map_err(|error| failed("reading the catalog", false, error))?;
+            .map_err(|error| failed(context, false, error))?;
         let mut items = Vec::new();
         for attempt in 0..BATCH_ATTEMPTS {
             let answer = self
@@ -201,7 +211,7 @@ impl DynamoStore {
                 .request_items(&self.table, request)
                 .send()
                 .await
-                .map_err(|error| call_failed("reading the catalog", error))?;
+                .map_err(|error| call_failed(context, error))?;
             items.extend(answer.responses.unwrap_or_default().into_values().flatten());
             match answer
                 .unprocessed_keys
@@ -212,9 +222,8 @@ impl DynamoStore {
             }
             tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
         }
-        let context = "the table was too busy to read the catalog".to_owned();
         Err(StoreError {
-            context,
+            context: format!("the table was too busy for {context}"),
             retry: true,
             source: None,
         })
@@ -337,7 +346,11 @@ impl Store for DynamoStore {
         }
         for some in missing.chunks(BATCH) {
             let by_sort: HashMap<_, _> = some.iter().map(|k| (k.sort_key(), *k)).collect();
-            for item in self.batch(tenant, some).await? {
+            let keys = some
+                .iter()
+                .map(|k| keyed(key::catalog(tenant), k.sort_key()))
+                .collect();
+            for item in self.batch(keys, false, "reading the catalog").await? {
                 let entry: CatalogEntry = doc(&item)?;
                 catalog.insert(&entry);
                 if let Some(found) = get_text(&item, "sk").and_then(|sort| by_sort.get(sort)) {

@@ -1,0 +1,275 @@
+//! Lists of contacts: the members of a segment, and all of them by what they have paid.
+//!
+//! Both come from an index that holds keys only and may be some seconds old; the contacts
+//! themselves are then read consistently.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::Select;
+use paygraph_domain::contact::Contact;
+use paygraph_domain::id::{CustomerId, TenantId};
+use paygraph_engine::ports::StoreError;
+
+use crate::item::{Item, doc, get_text, keyed, number, text};
+use crate::key;
+use crate::read::{Cursor, MAX_PAGE, Page};
+use crate::store::{DynamoStore, call_failed};
+
+/// The most pages that are read to count a segment's members: some 70,000 of them.
+const MAX_COUNTED_PAGES: usize = 10;
+/// The sort key of a run's progress.
+const RUN: &str = "RUN";
+
+/// A list whose places are cursors of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// The members of a segment, by id.
+    Members,
+    /// All contacts, those who have paid most first.
+    Customers,
+}
+
+impl List {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Members => "MEMBER#",
+            Self::Customers => "CUSTOMER#",
+        }
+    }
+
+    /// Reads a cursor that this list gave.
+    #[must_use]
+    pub fn cursor(self, text: &str) -> Option<Cursor> {
+        Cursor::decode(text).filter(|cursor| cursor.place(self.word()).is_some())
+    }
+
+    fn at(self, place: &str) -> Cursor {
+        Cursor::new(format!("{}{place}", self.word()))
+    }
+}
+
+/// How many there are, as far as they were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// So many.
+    pub members: usize,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A contact's place in the list by lifetime value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The contact.
+    pub id: CustomerId,
+    /// Where the list goes on after it.
+    pub cursor: Cursor,
+}
+
+impl DynamoStore {
+    /// The members of a segment, by id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn members(
+        &self,
+        tenant: &TenantId,
+        segment: &str,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CustomerId>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let after = after.and_then(|after| after.place(List::Members.word()));
+        let condition = match after {
+            Some(_) => "segment_pk = :list AND segment_sk > :after",
+            None => "segment_pk = :list",
+        };
+        let mut query = self
+            .listing("segment", condition, key::segment(tenant, segment))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        if let Some(after) = after {
+            query = query.expression_attribute_values(":after", text(after));
+        }
+        let answer = query
+            .send()
+            .await
+            .map_err(|error| call_failed("listing a segment", error))?;
+        let places = answer.items().iter();
+        let entries: Vec<_> = places
+            .filter_map(|item| CustomerId::parse(get_text(item, "segment_sk")?).ok())
+            .collect();
+        let last = answer.last_evaluated_key();
+        let last = last.and_then(|last| get_text(last, "segment_sk"));
+        Ok(Page {
+            entries,
+            next: last.map(|place| List::Members.at(place)),
+        })
+    }
+
+    /// How many members a segment has.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn count_members(
+        &self,
+        tenant: &TenantId,
+        segment: &str,
+    ) -> Result<Count, StoreError> {
+        let list = key::segment(tenant, segment);
+        let query = self
+            .listing("segment", "segment_pk = :list", list)
+            .select(Select::Count);
+        let (mut members, mut start) = (0, None);
+        for _ in 0..MAX_COUNTED_PAGES {
+            let answer = query.clone().set_exclusive_start_key(start).send().await;
+            let answer = answer.map_err(|error| call_failed("counting a segment", error))?;
+            members += usize::try_from(answer.count()).unwrap_or(0);
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(Count {
+            members,
+            more: start.is_some(),
+        })
+    }
+
+    /// Contacts by lifetime value, the highest first, each with its place.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn by_worth(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Listed>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let after = after.and_then(|after| after.place(List::Customers.word()));
+        let condition = match after {
+            Some(_) => "tenant_pk = :list AND tenant_sk < :after",
+            None => "tenant_pk = :list",
+        };
+        let mut query = self
+            .listing("tenant", condition, key::contact_listing(tenant))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        if let Some(after) = after {
+            query = query.expression_attribute_values(":after", text(after));
+        }
+        let answer = query
+            .send()
+            .await
+            .map_err(|error| call_failed("listing customers", error))?;
+        let last = answer.last_evaluated_key();
+        let last = last.and_then(|last| get_text(last, "tenant_sk"));
+        Ok(Page {
+            entries: answer.items().iter().filter_map(listed).collect(),
+            next: last.map(|place| List::Customers.at(place)),
+        })
+    }
+
+    /// The ids of all contacts, in their order, with a word after every page on how many there are
+    /// so far.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn everyone(
+        &self,
+        tenant: &TenantId,
+        mut so_far: impl FnMut(usize),
+    ) -> Result<Vec<CustomerId>, StoreError> {
+        let list = key::contact_listing(tenant);
+        let query = self.listing("tenant", "tenant_pk = :list", list);
+        let (mut ids, mut start) = (Vec::new(), None);
+        loop {
+            let answer = query.clone().set_exclusive_start_key(start).send().await;
+            let answer = answer.map_err(|error| call_failed("listing customers", error))?;
+            let page = answer.items().iter();
+            ids.extend(page.filter_map(|item| Some(listed(item)?.id)));
+            so_far(ids.len());
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                break;
+            }
+        }
+        // One whose place moved between two pages is there twice.
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// Contacts by id, in the order that was asked for; without those that there are not.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn contacts(
+        &self,
+        tenant: &TenantId,
+        ids: &[CustomerId],
+    ) -> Result<Vec<Contact>, StoreError> {
+        let mut found = HashMap::new();
+        for some in ids.chunks(MAX_PAGE) {
+            let keys = some
+                .iter()
+                .map(|id| keyed(key::contact(tenant, id), key::CONTACT));
+            for item in self.batch_get(keys.collect(), "reading customers").await? {
+                let contact: Contact = doc(&item)?;
+                found.insert(contact.id.clone(), contact);
+            }
+        }
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    }
+
+    /// The contact after which a run over all of them goes on; none for one that begins.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn run_progress(
+        &self,
+        tenant: &TenantId,
+        run: &str,
+    ) -> Result<Option<CustomerId>, StoreError> {
+        let item = self.get(key::run(tenant, run), RUN).await?;
+        let done = item.as_ref().and_then(|item| get_text(item, "done_to"));
+        Ok(done.and_then(|id| CustomerId::parse(id).ok()))
+    }
+
+    /// Notes how far a run over all contacts is; forgotten at `expires` (Unix seconds).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table refuses.
+    pub async fn note_run(
+        &self,
+        tenant: &TenantId,
+        run: &str,
+        done_to: &CustomerId,
+        expires: i64,
+    ) -> Result<(), StoreError> {
+        let mut item = keyed(key::run(tenant, run), RUN);
+        item.insert("done_to".to_owned(), text(done_to.as_str()));
+        item.insert("expires_at".to_owned(), number(expires));
+        self.put(item).await
+    }
+
+    fn listing(&self, index: &str, condition: &str, list: String) -> QueryFluentBuilder {
+        self.client()
+            .query()
+            .table_name(self.table())
+            .index_name(index)
+            .key_condition_expression(condition)
+            .expression_attribute_values(":list", text(list))
+    }
+}
+
+/// A contact's place, from the index's item: `{lifetime value}#{id}`.
+fn listed(item: &Item) -> Option<Listed> {
+    let place = get_text(item, "tenant_sk")?;
+    let (_, id) = place.split_once('#')?;
+    Some(Listed {
+        id: CustomerId::parse(id).ok()?,
+        cursor: List::Customers.at(place),
+    })
+}
