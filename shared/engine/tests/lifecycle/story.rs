@@ -11,6 +11,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
@@ -76,6 +77,7 @@ impl Stage {
                 store: MemoryStore::new(Settings::example().unwrap()),
                 clock: StoppedClock::default(),
                 livemode: false,
+                fetch: NoFetch,
             },
             bus: MemoryBus::default(),
             runtime: Builder::new_current_thread().enable_time().build().unwrap(),
