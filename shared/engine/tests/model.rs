@@ -26,9 +26,9 @@ use serde_json::Value;
 
 /// How many histories there are when nobody says otherwise.
 const HISTORIES: u64 = 10_000;
-/// Seeds that once failed: a message forgotten while it waited for its charge, and more changes in a
-/// second than are kept.
-const KEPT: [u64; 2] = [108, 1_215];
+/// Seeds that once failed, beyond those that are always run. (A seed means another history when the
+/// world changes: what it found is best kept as a test of its own.)
+const KEPT: [u64; 0] = [];
 /// A place beyond all seeds.
 const STOP: u64 = u64::MAX / 2;
 
