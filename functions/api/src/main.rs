@@ -4,6 +4,7 @@ use paygraph_api::health::Queues;
 use paygraph_api::router::Api;
 use paygraph_bus::EventBridge;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{ApiConfig, environment};
@@ -21,6 +22,7 @@ async fn main() -> Result<(), Error> {
             store: DynamoStore::new(dynamo, config.table, Settings::example()?),
             clock: || SystemClock.now(),
             livemode: false,
+            fetch: NoFetch,
         },
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         queues: Queues {

@@ -10,6 +10,7 @@ use paygraph_domain::id::{Cause, CustomerId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
@@ -30,6 +31,7 @@ fn engine() -> TestEngine {
         store: MemoryStore::new(Settings::example().unwrap()),
         clock: StoppedClock(Timestamp::from_unix(NOW).unwrap()),
         livemode: false,
+        fetch: NoFetch,
     }
 }
 

@@ -6,6 +6,7 @@ use paygraph_bus::EventBridge;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{TickConfig, environment};
@@ -25,6 +26,7 @@ async fn main() -> Result<(), Error> {
         store,
         clock: || SystemClock.now(),
         livemode: false,
+        fetch: NoFetch,
     };
     let handle = service_fn(async |event: LambdaEvent<ScheduleEvent>| {
         let clock = SystemClock.now();

@@ -7,6 +7,7 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::{Done, Engine};
 use paygraph_testkit::world::World;
@@ -21,6 +22,7 @@ async fn d5_the_sweep_publishes_what_a_dead_worker_left() {
         store,
         clock,
         livemode: false,
+        fetch: NoFetch,
     };
     let tenant = TenantId::parse("default").unwrap();
     let mut expected = 0;

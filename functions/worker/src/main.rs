@@ -7,6 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_runtime::config::{WorkerConfig, environment};
@@ -28,6 +29,7 @@ async fn main() -> Result<(), Error> {
             store,
             clock: || SystemClock.now(),
             livemode: config.livemode,
+            fetch: NoFetch,
         },
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url),

@@ -14,6 +14,7 @@ use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{
     Commit, CommitError, Due, LedgerEntry, ParkReason, Parked, Store, StoreError,
@@ -137,6 +138,7 @@ fn worker() -> TestWorker {
             store,
             clock: StoppedClock(Timestamp::from_unix(NOW).unwrap()),
             livemode: false,
+            fetch: NoFetch,
         },
         publisher: MemoryBus::default(),
         dead_letters: NoLetters,

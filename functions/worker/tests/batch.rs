@@ -11,6 +11,7 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::envelope::Outgoing;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{LedgerEntry, ParkReason, Publisher};
 use paygraph_engine::process::Engine;
@@ -62,6 +63,7 @@ fn worker() -> TestWorker {
             store,
             clock,
             livemode: false,
+            fetch: NoFetch,
         },
         publisher: Bus::default(),
         dead_letters: Letters::default(),

@@ -19,6 +19,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
 use paygraph_engine::Deadline;
 use paygraph_engine::envelope::Outgoing;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::ports::Publisher;
 use paygraph_engine::process::{Done, Engine};
@@ -105,6 +106,7 @@ async fn fold(
         store,
         clock: StoppedClock::default(),
         livemode: false,
+        fetch: NoFetch,
     };
     let (mut newest, mut rejected) = (None, Vec::new());
     let mut text = String::new();

@@ -7,6 +7,7 @@ use clap::Args;
 use paygraph_bus::EventBridge;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
 
@@ -41,6 +42,7 @@ impl Tick {
             store: stack.store,
             clock: || SystemClock.now(),
             livemode: false,
+            fetch: NoFetch,
         };
         let ticked = run(async { Ok(engine.tick(&bus, instant, Deadline::after(TIME)).await?) })?;
         if self.json {

@@ -249,6 +249,24 @@ impl Account {
         }
     }
 
+    /// Sets how often an object was written, where it is there.
+    pub fn set_rev(&mut self, key: &ObjectKey, to: u64) {
+        let rev = match key {
+            ObjectKey::Customer => self.customer.as_mut().map(|stored| &mut stored.rev),
+            ObjectKey::Subscription(id) => rev_mut(&mut self.subscriptions, id),
+            ObjectKey::PaymentMethod(id) => rev_mut(&mut self.payment_methods, id),
+            ObjectKey::Dispute(id) => rev_mut(&mut self.disputes, id),
+            ObjectKey::Discount(id) => rev_mut(&mut self.discounts, id),
+            ObjectKey::Schedule(id) => rev_mut(&mut self.schedules, id),
+            ObjectKey::Invoice(..) => self.invoice.as_mut().map(|stored| &mut stored.rev),
+            ObjectKey::Charge(_) => self.charge.as_mut().map(|stored| &mut stored.rev),
+            ObjectKey::Checkout(_) => self.checkout.as_mut().map(|stored| &mut stored.rev),
+        };
+        if let Some(rev) = rev {
+            *rev = to;
+        }
+    }
+
     /// A number that changes with every write to the working set, whatever is loaded beside it.
     ///
     /// The contact keeps the digest that its roll-up was computed from. A Query is not a snapshot:
@@ -282,6 +300,13 @@ fn pack<T>(stored: Option<Stored<T>>, wrap: fn(Arc<T>) -> Object) -> Option<(u64
 
 fn rev<T>(stored: Option<&Stored<T>>) -> u64 {
     stored.map_or(0, |stored| stored.rev)
+}
+
+fn rev_mut<'a, T>(
+    objects: &'a mut BTreeMap<StripeId, Stored<T>>,
+    id: &StripeId,
+) -> Option<&'a mut u64> {
+    objects.get_mut(id).map(|stored| &mut stored.rev)
 }
 
 fn revs<'a, T>(

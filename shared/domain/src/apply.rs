@@ -71,6 +71,20 @@ impl Applied {
         self.disposition = Disposition::Applied;
     }
 
+    /// Adds what another fact about the same object did.
+    pub fn extend(&mut self, other: Self) {
+        if other.disposition == Disposition::Applied {
+            self.disposition = Disposition::Applied;
+        }
+        let known = std::mem::take(&mut self.changed);
+        let new = other.changed.into_iter().filter(|key| !known.contains(key));
+        self.changed = new.collect();
+        self.changed.extend(known);
+        self.events.extend(other.events);
+        self.changes.extend(other.changes);
+        self.links.extend(other.links);
+    }
+
     fn emit(&mut self, name: &'static str, data: serde_json::Value) {
         self.events.push(Event::new(name, data));
     }

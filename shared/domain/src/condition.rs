@@ -103,13 +103,13 @@ impl Condition {
     /// The instants it gives: one, a list, or none.
     #[must_use]
     pub fn instants(&self, facts: &Facts) -> Vec<Timestamp> {
-        let instant = |value: &Value| match value {
-            Value::Timestamp(time) => {
-                // The first whole second that is not before it.
-                let seconds = time.timestamp() + i64::from(time.timestamp_subsec_nanos() > 0);
-                Timestamp::from_unix(seconds).ok()
-            }
-            _ => None,
+        let instant = |value: &Value| {
+            let Value::Timestamp(time) = value else {
+                return None;
+            };
+            // The first whole second that is not before it.
+            let seconds = time.timestamp() + i64::from(time.timestamp_subsec_nanos() > 0);
+            Timestamp::from_unix(seconds).ok()
         };
         match self.program.execute(&facts.0) {
             Ok(Value::List(values)) => values.iter().filter_map(instant).collect(),

@@ -41,6 +41,8 @@ pub struct Fact {
     pub cause: Cause,
     /// Stripe's second.
     pub at: Timestamp,
+    /// For fetched objects: the earliest second that the answer may be from; `at` is the latest.
+    pub since: Option<Timestamp>,
     /// Which path brought it.
     pub source: Source,
     /// Stripe's event type, `customer.subscription.updated`; empty for fetched objects.
@@ -96,6 +98,7 @@ impl Fact {
     pub fn version<T>(&self, object: T) -> Version<T> {
         Version {
             at: self.at,
+            since: self.since,
             content: self.content,
             leaves: self.leaves.clone(),
             steps: vec![self.step.clone()],
@@ -114,6 +117,26 @@ pub enum Link {
 }
 
 impl Body {
+    /// The object's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Customer(customer) => customer.id.as_str(),
+            Self::Subscription(subscription) => subscription.id.as_str(),
+            Self::Invoice(invoice) => invoice.id.as_str(),
+            Self::PaymentMethod(method) => method.id.as_str(),
+            Self::Charge(charge) => charge.id.as_str(),
+            Self::Refund(refund) => refund.id.as_str(),
+            Self::Dispute(dispute) => dispute.id.as_str(),
+            Self::Checkout(checkout) => checkout.id.as_str(),
+            Self::Schedule(schedule) => schedule.id.as_str(),
+            Self::Discount(discount) => discount.id.as_ref().map_or("", StripeId::as_str),
+            Self::Product(product) => product.id.as_str(),
+            Self::Price(price) => price.id.as_str(),
+            Self::Coupon(coupon) => coupon.id.as_str(),
+        }
+    }
+
     /// The links that lead to the object's customer when it names none itself.
     #[must_use]
     pub fn leads(&self) -> Vec<Link> {

@@ -6,7 +6,8 @@
 //!
 //! 1. a final state (canceled, deleted, void) beats any other, then the later second wins;
 //! 2. in one second, the type's own rank decides (an invoice's paid after open);
-//! 3. then the chain that `previous_attributes` draws: each update names the values it replaced;
+//! 3. then the chain that `previous_attributes` draws: each update names the values it replaced; if
+//!    it is closed (there and back), it ends where the second before left off;
 //! 4. what no event can tell is undecided: a deterministic guess stands, and the object is marked.
 
 use std::collections::BTreeSet;
@@ -96,8 +97,11 @@ pub struct Step {
 /// A snapshot of an object with what places it in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version<T> {
-    /// Stripe's second.
+    /// Stripe's second; of a fetched object the latest that it may be from.
     pub at: Timestamp,
+    /// Of a fetched object the earliest second that it may be from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// A hash of the whole raw object.
     pub content: u64,
     /// The leaves of the raw object.
@@ -139,6 +143,20 @@ pub struct Tracked<T> {
     rivals: Vec<Version<T>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     undecided: bool,
+    /// Whether more was seen of the newest second than is kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    overflown: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    earlier: Option<Earlier>,
+}
+
+/// The snapshots that went before the newest second, or the newest rank, as far as they matter to
+/// it: by their hashes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Earlier {
+    at: Timestamp,
+    rank: [i64; 3],
+    contents: BTreeSet<u64>,
 }
 
 impl<T: Snapshot> Tracked<T> {
@@ -149,6 +167,8 @@ impl<T: Snapshot> Tracked<T> {
             head: version,
             rivals: Vec::new(),
             undecided: false,
+            overflown: false,
+            earlier: None,
         }
     }
 
@@ -172,11 +192,15 @@ impl<T: Snapshot> Tracked<T> {
 
     /// Takes a snapshot in. The result is the same for every order of the same snapshots.
     pub fn observe(&mut self, incoming: Version<T>) -> Disposition {
+        if let Some(disposition) = self.observe_beside_fetched(&incoming) {
+            return disposition;
+        }
         match place(&incoming).cmp(&place(&self.head)) {
             std::cmp::Ordering::Less => {
                 let before = self.head.object.clone();
                 self.head.object.inherit(&incoming.object);
-                if before == self.head.object {
+                let went_before = self.note_earlier(&incoming);
+                if before == self.head.object && !went_before {
                     Disposition::Stale
                 } else {
                     Disposition::Applied
@@ -185,11 +209,96 @@ impl<T: Snapshot> Tracked<T> {
             std::cmp::Ordering::Greater => {
                 let mut incoming = incoming;
                 incoming.object.inherit(&self.head.object);
-                *self = Self::first(incoming);
+                let earlier = Earlier {
+                    at: self.head.at,
+                    rank: self.head.object.rank(),
+                    contents: self.versions().map(|version| version.content).collect(),
+                };
+                // A final state needs nothing that went before.
+                let earlier = Some(earlier).filter(|_| !incoming.object.is_final());
+                *self = Self {
+                    earlier,
+                    ..Self::first(incoming)
+                };
                 Disposition::Applied
             }
             std::cmp::Ordering::Equal => self.observe_rival(incoming),
         }
+    }
+
+    /// A fetched snapshot covers some seconds. An event from within them is the same, or nobody can
+    /// tell which was first.
+    fn observe_beside_fetched(&mut self, incoming: &Version<T>) -> Option<Disposition> {
+        let same = |version: &Version<T>| {
+            version.content == incoming.content || version.object == incoming.object
+        };
+        if incoming.object.is_final() != self.head.object.is_final() {
+            return None;
+        }
+        match (self.head.since, incoming.since) {
+            (Some(since), None) if since <= incoming.at && incoming.at <= self.head.at => {
+                if self.undecided || same(&self.head) {
+                    return Some(Disposition::Known);
+                }
+                self.undecided = true;
+                Some(Disposition::Applied)
+            }
+            (None, Some(since)) if since <= self.head.at && self.head.at <= incoming.at => {
+                let held = std::iter::once(&self.head).chain(&self.rivals);
+                if let Some(known) = held.into_iter().find(|version| same(version)) {
+                    let known = known.clone();
+                    *self = Self::first(Version {
+                        at: incoming.at,
+                        since: incoming.since,
+                        ..known
+                    });
+                    return Some(Disposition::Applied);
+                }
+                let was = std::mem::replace(&mut self.undecided, true);
+                Some(if was {
+                    Disposition::Known
+                } else {
+                    Disposition::Applied
+                })
+            }
+            (Some(_) | None, Some(_) | None) => None,
+        }
+    }
+
+    fn versions(&self) -> impl Iterator<Item = &Version<T>> {
+        self.rivals.iter().chain(std::iter::once(&self.head))
+    }
+
+    /// Notes an older snapshot, if none is known that is newer. Tells whether that says anything new.
+    fn note_earlier(&mut self, incoming: &Version<T>) -> bool {
+        if self.head.object.is_final() {
+            return false;
+        }
+        let place = (incoming.at, incoming.object.rank());
+        match &mut self.earlier {
+            Some(earlier) if (earlier.at, earlier.rank) > place => return false,
+            Some(earlier) if (earlier.at, earlier.rank) == place => {
+                let before = earlier.contents.clone();
+                earlier.contents.insert(incoming.content);
+                // Those with the largest hashes stay, as among the rivals.
+                while earlier.contents.len() > MAX_VERSIONS {
+                    earlier.contents.pop_first();
+                }
+                if before == earlier.contents {
+                    return false;
+                }
+            }
+            Some(_) | None => {
+                let (at, rank) = place;
+                let contents = BTreeSet::from([incoming.content]);
+                self.earlier = Some(Earlier { at, rank, contents });
+            }
+        }
+        if !self.rivals.is_empty() {
+            let versions = std::mem::take(&mut self.rivals);
+            self.decide(versions);
+        }
+        true
     }
 
     fn observe_rival(&mut self, incoming: Version<T>) -> Disposition {
@@ -212,13 +321,27 @@ impl<T: Snapshot> Tracked<T> {
                 version.steps.extend(incoming.steps);
                 version.steps.sort();
                 version.steps.dedup();
+                self.overflown |= version.steps.len() > MAX_VERSIONS;
                 version.steps.truncate(MAX_VERSIONS);
             }
             None => versions.push(incoming),
         }
         versions.sort_by_key(|version| std::cmp::Reverse(version.content));
+        self.overflown |= versions.len() > MAX_VERSIONS;
         versions.truncate(MAX_VERSIONS);
-        let (winner, undecided) = newest(&versions);
+        self.choose(versions);
+        Disposition::Applied
+    }
+
+    /// Decides anew among the rivals and the head.
+    fn decide(&mut self, mut versions: Vec<Version<T>>) {
+        versions.push(self.head.clone());
+        versions.sort_by_key(|version| std::cmp::Reverse(version.content));
+        self.choose(versions);
+    }
+
+    fn choose(&mut self, mut versions: Vec<Version<T>>) {
+        let (winner, undecided) = newest(&versions, self.earlier.as_ref());
         if let Some(position) = winner {
             let mut head = versions.remove(position);
             for other in versions.iter().chain(std::iter::once(&self.head)) {
@@ -227,8 +350,7 @@ impl<T: Snapshot> Tracked<T> {
             self.head = head;
         }
         self.rivals = versions;
-        self.undecided = undecided;
-        Disposition::Applied
+        self.undecided = undecided || self.overflown;
     }
 }
 
@@ -242,10 +364,16 @@ fn place<T: Snapshot>(version: &Version<T>) -> (bool, Timestamp, [i64; 3]) {
 /// walk over these edges, so its end is the one snapshot entered once more often than left. Where
 /// events are missing there is no such end; then a snapshot that no other replaced is the newest,
 /// if there is just one.
-fn newest<T: Snapshot>(versions: &[Version<T>]) -> (Option<usize>, bool) {
-    let ends = [walk_ends(versions, false), walk_ends(versions, true)];
-    if let Some(end) = ends.into_iter().flatten().next() {
-        return (Some(end), false);
+fn newest<T: Snapshot>(
+    versions: &[Version<T>],
+    earlier: Option<&Earlier>,
+) -> (Option<usize>, bool) {
+    let ends = [false, true].map(|merged| walk_end(versions, merged, earlier));
+    match ends {
+        // Once more there, or the same change told twice: both would look like this.
+        [Some(end), Some(other)] if end != other => return (Some(end), true),
+        [Some(end), _] | [None, Some(end)] => return (Some(end), false),
+        [None, None] => {}
     }
     let open: Vec<usize> = (0..versions.len())
         .filter(|v| !is_replaced(versions, *v))
@@ -319,23 +447,56 @@ fn is_origin<T>(origin: &Version<T>, target: &Version<T>, previous: &Leaves) -> 
 /// The end of the walk, if the events draw exactly one complete walk.
 ///
 /// `merged` counts events that tell the same change (a second endpoint's, say) once.
-fn walk_ends<T>(versions: &[Version<T>], merged: bool) -> Option<usize> {
+fn walk_end<T>(versions: &[Version<T>], merged: bool, earlier: Option<&Earlier>) -> Option<usize> {
+    let balance = balance(versions, merged)?;
+    let only_shown = |index: &usize| versions.get(*index).is_some_and(is_only_shown);
+    let of = |sum: i64| {
+        let all = balance.iter().enumerate();
+        all.filter(move |(_, own)| **own == sum)
+            .map(|(index, _)| index)
+    };
+    let (entered, left): (Vec<_>, Vec<_>) = (of(1).collect(), of(-1).collect());
+    let even = of(0).count();
+    if entered.len() + left.len() + even < versions.len() {
+        return None;
+    }
+    // What was only shown was entered before the second: the walk begins there, if anywhere.
+    if of(0).any(|index| only_shown(&index)) {
+        return None;
+    }
+    match (entered.as_slice(), left.as_slice()) {
+        ([end], [] | [_]) => Some(*end),
+        // There and back: it ends where it began, and that is where the time before left off.
+        ([], []) => {
+            let known = |index: &usize| {
+                let content = versions.get(*index).map(|version| version.content);
+                earlier
+                    .zip(content)
+                    .is_some_and(|(earlier, content)| earlier.contents.contains(&content))
+            };
+            let mut began = (0..versions.len()).filter(known);
+            let end = began.next();
+            end.filter(|_| began.next().is_none())
+        }
+        _ => None,
+    }
+}
+
+/// How much more often each snapshot was entered than left; none where an event could have come
+/// from more than one.
+fn balance<T>(versions: &[Version<T>], merged: bool) -> Option<Vec<i64>> {
     let mut balance = vec![0_i64; versions.len()];
     for (index, target) in versions.iter().enumerate() {
         let mut told = BTreeSet::new();
         for step in &target.steps {
-            if merged && !told.insert(&step.previous) {
+            if is_showing(step) || (merged && !told.insert(&step.previous)) {
                 continue;
             }
             if let Some(entered) = balance.get_mut(index) {
                 *entered += 1;
             }
             let Some(previous) = &step.previous else {
-                if step.creation {
-                    continue;
-                }
-                // An update that does not say what it replaced could have come from anywhere.
-                return None;
+                continue;
             };
             let origins: Vec<usize> = (0..versions.len())
                 .filter(|v| {
@@ -355,11 +516,16 @@ fn walk_ends<T>(versions: &[Version<T>], merged: bool) -> Option<usize> {
             }
         }
     }
-    let mut ends = balance.iter().enumerate().filter(|(_, sum)| **sum != 0);
-    match (ends.next(), ends.next()) {
-        (Some((end, 1)), None) => Some(end),
-        _ => None,
-    }
+    Some(balance)
+}
+
+/// Whether an event says what the object is, and nothing of a change: `trial_will_end`, say.
+fn is_showing(step: &Step) -> bool {
+    step.previous.is_none() && !step.creation
+}
+
+fn is_only_shown<T>(version: &Version<T>) -> bool {
+    version.steps.iter().all(is_showing)
 }
 
 /// A field that some API versions do not send: it remembers when it was last seen.

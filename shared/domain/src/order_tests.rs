@@ -39,6 +39,7 @@ fn version(at: i64, event: u64, fields: &[u32], before: Option<&[u32]>) -> Versi
         Leaves::new(changed.map(|(i, v)| leaf(i, *v)).collect())
     });
     Version {
+        since: None,
         at: Timestamp::from_unix(at).unwrap(),
         content: fields.iter().fold(7, |hash, f| hash * 1009 + u64::from(*f)),
         leaves: leaves(fields),
@@ -106,6 +107,66 @@ fn d8_there_and_back_within_one_second() {
         assert_eq!(tracked.get().fields, [1, 9], "{order:?}");
         assert!(!tracked.is_undecided());
     }
+}
+
+/// Every order of so many things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    (0..count).fold(vec![Vec::new()], |orders, next| {
+        let longer = |order: &Vec<usize>| {
+            let order = order.clone();
+            (0..=order.len()).map(move |place| {
+                let mut order = order.clone();
+                order.insert(place, next);
+                order
+            })
+        };
+        orders.iter().flat_map(longer).collect()
+    })
+}
+
+#[test]
+fn d8_there_and_back_ends_where_the_second_before_left_off() {
+    let steps = history(&[1, 4, 5, 5], &[vec![3], vec![1], vec![2], vec![1]]);
+    for order in orders(steps.len()) {
+        let tracked = fold(order.iter().map(|i| steps[*i].clone()));
+        assert_eq!(tracked.get().fields, [1], "{order:?}");
+        assert!(!tracked.is_undecided());
+    }
+    let alone = fold(steps[2..].iter().cloned());
+    assert!(alone.is_undecided());
+}
+
+#[test]
+fn d8_an_event_that_only_shows_the_object_changes_nothing() {
+    let mut steps = history(&[4, 5, 5], &[vec![1], vec![2], vec![1]]);
+    let mut showing = version(5, 9, &[1], None);
+    showing.steps[0].creation = false;
+    steps.push(showing);
+    for order in orders(steps.len()) {
+        let tracked = fold(order.iter().map(|i| steps[*i].clone()));
+        assert_eq!(tracked.get().fields, [1], "{order:?}");
+        assert!(!tracked.is_undecided());
+    }
+}
+
+#[test]
+fn d8_more_than_is_kept_of_a_second_is_marked() {
+    let states: Vec<Vec<u32>> = (0..12).map(|n| vec![n]).collect();
+    let steps = history(&[5; 12], &states);
+    let forward = fold(steps.clone());
+    let backward = fold(steps.into_iter().rev());
+    assert!(forward.is_undecided());
+    assert_eq!(forward, backward);
+    let mut next = forward;
+    next.observe(version(6, 99, &[1], None));
+    assert!(!next.is_undecided());
+}
+
+#[test]
+fn d8_once_more_there_or_told_twice_is_marked() {
+    let steps = history(&[5; 4], &[vec![1], vec![2], vec![1], vec![2]]);
+    let tracked = fold(steps);
+    assert!(tracked.is_undecided());
 }
 
 #[test]

@@ -14,12 +14,11 @@ const FAILURE_DAYS: i64 = 90;
 pub struct PaymentPattern {
     /// Of how many invoices, the newest ones.
     pub invoices: usize,
-    /// Share of the paid invoices that were paid at the first attempt, 0 to 1, three digits; null
+    /// Share of the paid invoices that were paid at the first attempt, rounded; null when none was.
+    pub paid_at_first_attempt_percent: Option<i64>,
+    /// Mean days from the due date (else the making) of an invoice to its payment, rounded; null
     /// when none was paid.
-    pub paid_at_first_attempt: Option<f64>,
-    /// Mean days from the due date (else the making) of an invoice to its payment, one digit; null
-    /// when none was paid.
-    pub mean_days_late: Option<f64>,
+    pub mean_days_late: Option<i64>,
     /// Attempts that failed within ninety days.
     pub failures_90d: usize,
     /// Invoices in a row, from the newest finished one, that went as it did: above 0 paid at the
@@ -61,15 +60,14 @@ pub fn payment_pattern<'a>(
             streak += if broken { 0 } else { step };
         }
     }
-    let share = |part: f64, digits: f64| {
-        let each = (paid > 0).then(|| part / f64::from(paid));
-        each.map(|each| (each * digits).round() / digits)
+    let each = |part: i64| {
+        let paid = i64::from(paid);
+        (paid > 0).then(|| (2 * part + paid).div_euclid(2 * paid))
     };
-    let late = i32::try_from(late_days).unwrap_or(i32::MAX);
     PaymentPattern {
         invoices: count,
-        paid_at_first_attempt: share(f64::from(at_first), 1000.0),
-        mean_days_late: share(f64::from(late), 10.0),
+        paid_at_first_attempt_percent: each(i64::from(at_first) * 100),
+        mean_days_late: each(late_days),
         failures_90d,
         streak,
     }

@@ -275,7 +275,8 @@ mod tests {
             "products": { "prod_1": { "tier": "x", "life": true } } }"#;
         assert_eq!(
             refused(text),
-            "`tier` is no setting; there are default_tier, mrr, prices, products, tiers; \
+            "`tier` is no setting; there are default_tier, grace_days, health, mrr, prices, products, \
+             segments, tiers, unmatched; \
              `mrr.past_due_count` is no setting; there are count_paused_collection, \
              count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \
              `products.prod_1.life` is no setting; there are lifetime, tier"

@@ -321,19 +321,43 @@ fn access(contact: &Contact, billing: &Billing, settings: &Settings, clock: &mut
     Access { level, until: None }
 }
 
-fn signals_of(contact: &Contact, billing: &Billing, clock: &mut Clock) -> Vec<Signal> {
-    let mut signals = Vec::new();
-    let mut raise = |kind, since, severity, object: Option<&StripeId>, evidence| {
-        signals.push(Signal {
+/// Signals as they are raised, one kind after the other.
+#[derive(Default)]
+struct Signals(Vec<Signal>);
+
+impl Signals {
+    fn raise(&mut self, kind: Kind, since: Timestamp, severity: Severity, evidence: Value) {
+        self.0.push(Signal {
             kind,
             since,
             severity,
-            object: object.cloned(),
+            object: None,
             evidence,
         });
-    };
-    let rollups = || contact.accounts.values();
-    let failing = rollups().flat_map(|rollup| {
+    }
+}
+
+fn signals_of(contact: &Contact, billing: &Billing, clock: &mut Clock) -> Vec<Signal> {
+    let mut signals = Signals::default();
+    payments(contact, &mut signals);
+    changes(contact, &mut signals, clock);
+    expiry(contact, billing, &mut signals, clock);
+    for (dispute, open) in contact.accounts.values().flat_map(|r| &r.risk.disputes) {
+        let evidence = json!({ "dispute": dispute, "amount": open.amount, "reason": open.reason });
+        signals.0.push(Signal {
+            kind: Kind::Dispute,
+            since: open.since,
+            severity: Severity::Critical,
+            object: Some(dispute.clone()),
+            evidence,
+        });
+    }
+    signals.0
+}
+
+/// What could not be collected.
+fn payments(contact: &Contact, signals: &mut Signals) {
+    let failing = contact.accounts.values().flat_map(|rollup| {
         let failing = rollup.totals.failing.iter();
         failing.map(|(invoice, failing)| (invoice, failing, &rollup.totals))
     });
@@ -344,13 +368,7 @@ fn signals_of(contact: &Contact, billing: &Billing, clock: &mut Clock) -> Vec<Si
             "invoice": invoice, "amount": first.amount, "attempts": first.attempts,
             "decline_code": totals.decline_of(invoice, first), "invoices": failing.len(),
         });
-        raise(
-            Kind::FailedPayment,
-            first.since,
-            Severity::Medium,
-            None,
-            evidence,
-        );
+        signals.raise(Kind::FailedPayment, first.since, Severity::Medium, evidence);
     }
     let retried = failing
         .iter()
@@ -360,9 +378,11 @@ fn signals_of(contact: &Contact, billing: &Billing, clock: &mut Clock) -> Vec<Si
             "invoice": invoice, "attempts": first.attempts,
             "next_attempt": instant(first.next_attempt),
         });
-        raise(Kind::Dunning, first.since, Severity::Medium, None, evidence);
+        signals.raise(Kind::Dunning, first.since, Severity::Medium, evidence);
     }
-    if let Some((since, subscription)) = rollups().filter_map(|r| r.risk.past_due.as_ref()).min() {
+    let owing = contact.accounts.values();
+    let owing = owing.filter_map(|rollup| rollup.risk.past_due.as_ref());
+    if let Some((since, subscription)) = owing.min() {
         let exhausted = failing.iter().any(|(_, failing, _)| failing.exhausted);
         let severity = if exhausted {
             Severity::Critical
@@ -370,21 +390,21 @@ fn signals_of(contact: &Contact, billing: &Billing, clock: &mut Clock) -> Vec<Si
             Severity::High
         };
         let evidence = json!({ "subscription": subscription, "retries_exhausted": exhausted });
-        raise(Kind::PastDue, *since, severity, None, evidence);
+        signals.raise(Kind::PastDue, *since, severity, evidence);
     }
+}
+
+/// Who goes, or takes less.
+fn changes(contact: &Contact, signals: &mut Signals, clock: &mut Clock) {
+    let rollups = || contact.accounts.values();
     let leaving = rollups().filter_map(|rollup| rollup.risk.leaving.as_ref());
     if let Some(leaving) = leaving.min_by_key(|leaving| (leaving.end, *leaving)) {
         let evidence = json!({
             "subscription": leaving.subscription, "cancel_at": instant(Some(leaving.end)),
             "feedback": leaving.feedback,
         });
-        raise(
-            Kind::CancellationRequested,
-            leaving.since,
-            Severity::High,
-            None,
-            evidence,
-        );
+        let since = leaving.since;
+        signals.raise(Kind::CancellationRequested, since, Severity::High, evidence);
     }
     let downgrade = rollups()
         .filter_map(|rollup| rollup.risk.downgrade.as_ref())
@@ -392,34 +412,27 @@ fn signals_of(contact: &Contact, billing: &Billing, clock: &mut Clock) -> Vec<Si
     if let Some((at, change)) = downgrade
         && !clock.at(Some(at.plus(DOWNGRADE_DAYS * DAY)))
     {
-        raise(Kind::Downgrade, *at, Severity::Medium, None, json!(change));
+        signals.raise(Kind::Downgrade, *at, Severity::Medium, json!(change));
     }
-    if rollups().any(|rollup| rollup.risk.charged)
-        && let Some(end) = card_end(&billing.payment_method)
-    {
-        let warned = end.plus(-CARD_DAYS * DAY);
-        let over = clock.at(Some(end));
-        if clock.at(Some(warned)) {
-            let method = &billing.payment_method;
-            let evidence = json!({
-                "brand": method.brand, "last4": method.last4, "exp_month": method.exp_month,
-                "exp_year": method.exp_year, "expires_at": instant(Some(end)), "expired": over,
-            });
-            let severity = if over { Severity::High } else { Severity::Low };
-            raise(Kind::CardExpiring, warned, severity, None, evidence);
-        }
+}
+
+/// A card that runs out while something is charged to it.
+fn expiry(contact: &Contact, billing: &Billing, signals: &mut Signals, clock: &mut Clock) {
+    let charged = contact.accounts.values().any(|rollup| rollup.risk.charged);
+    let Some(end) = card_end(&billing.payment_method).filter(|_| charged) else {
+        return;
+    };
+    let warned = end.plus(-CARD_DAYS * DAY);
+    let over = clock.at(Some(end));
+    if clock.at(Some(warned)) {
+        let method = &billing.payment_method;
+        let evidence = json!({
+            "brand": method.brand, "last4": method.last4, "exp_month": method.exp_month,
+            "exp_year": method.exp_year, "expires_at": instant(Some(end)), "expired": over,
+        });
+        let severity = if over { Severity::High } else { Severity::Low };
+        signals.raise(Kind::CardExpiring, warned, severity, evidence);
     }
-    for (dispute, open) in rollups().flat_map(|rollup| &rollup.risk.disputes) {
-        let evidence = json!({ "dispute": dispute, "amount": open.amount, "reason": open.reason });
-        raise(
-            Kind::Dispute,
-            open.since,
-            Severity::Critical,
-            Some(dispute),
-            evidence,
-        );
-    }
-    signals
 }
 
 /// What takes points from the health score, and what gives some. (docs/HEALTH.md)

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::backoff::{Deadline, pause};
 use crate::envelope::{Subject, named, seal};
+use crate::fetch::Fetch;
 use crate::ports::{
     AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, LedgerEntry, Store,
     StoreError, StripeLinkWrite,
@@ -83,7 +84,7 @@ struct Outcome {
     changes: Vec<Change>,
 }
 
-impl<S: Store, C: Clock> Engine<S, C> {
+impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     /// Merges the given fields into a contact, which is made if there is none.
     ///
     /// It never links or unlinks a Stripe customer.

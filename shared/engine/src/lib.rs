@@ -6,6 +6,7 @@
 
 mod backoff;
 pub mod envelope;
+pub mod fetch;
 pub mod identity;
 pub mod memory;
 pub mod ports;

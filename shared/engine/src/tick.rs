@@ -14,6 +14,7 @@ use paygraph_domain::time::Timestamp;
 
 use crate::backoff::{Deadline, pause};
 use crate::envelope::{Subject, named, seal};
+use crate::fetch::Fetch;
 use crate::ports::{
     AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, DUE_SHARDS, LedgerEntry,
     Publisher, Store, StoreError,
@@ -46,7 +47,7 @@ pub enum Reason {
     Run(String),
 }
 
-impl<S: Store, C: Clock> Engine<S, C> {
+impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     /// Computes every contact again whose time has come by `now`, and publishes what that tells.
     ///
     /// # Errors

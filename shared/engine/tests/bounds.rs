@@ -8,6 +8,7 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_testkit::world::{World, price};
@@ -21,6 +22,7 @@ fn engine(clock: i64) -> TestEngine {
         store,
         clock: StoppedClock(Timestamp::from_unix(clock).unwrap()),
         livemode: false,
+        fetch: NoFetch,
     }
 }
 

@@ -10,6 +10,7 @@ use paygraph_domain::segments::Segments;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{Commit, ContactWrite, Store};
@@ -23,6 +24,7 @@ fn engine(settings: Settings) -> TestEngine {
         store: MemoryStore::new(settings),
         clock: StoppedClock(now()),
         livemode: false,
+        fetch: NoFetch,
     }
 }
 

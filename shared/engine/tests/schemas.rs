@@ -18,6 +18,7 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::Deadline;
 use paygraph_engine::envelope::Outgoing;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_testkit::world::World;
@@ -168,6 +169,7 @@ impl Judge {
             store: MemoryStore::new(Settings::example().unwrap()).keeping_history(),
             clock: StoppedClock::default(),
             livemode: false,
+            fetch: NoFetch,
         };
         let tenant = TenantId::parse("default").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,5 +1,6 @@
 //! Time alone: what the minute tick tells, how much it reads, and that it never goes back.
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
+#![expect(clippy::too_many_lines, reason = "a story is told in one go")]
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
@@ -24,6 +26,7 @@ fn engine() -> TestEngine {
         store: MemoryStore::new(Settings::example().unwrap()),
         clock: StoppedClock(at(START)),
         livemode: false,
+        fetch: NoFetch,
     }
 }
 

@@ -118,19 +118,69 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
     Ok(Some(Fact {
         cause: event.id.clone(),
         at: event.created,
+        since: None,
         source: Source::Webhook,
         event_type: event.event_type.to_string(),
         customer: decoded.customer,
         content: fingerprint::content(&leaves),
         step: Step {
             event: fingerprint::event(event.id.as_str()),
-            previous: event.previous.map(fingerprint::leaves).transpose()?,
-            creation: event.event_type.ends_with(".created"),
+            previous: event.previous.map(fingerprint::replaced).transpose()?,
+            creation: is_creation(&event.event_type),
         },
         leaves,
         replaced: replaced.map(Box::new),
         body: decoded.body,
     }))
+}
+
+/// Reads an object that was fetched because of a fact, as a fact of its own: `interval` are the
+/// first and the last second that it may be from, and `prefix` says what it is, as an event's type.
+///
+/// # Errors
+/// [`ObjectError`] when it is not such an object.
+pub fn fetched(
+    prefix: &str,
+    object: &str,
+    because: &Fact,
+    interval: (Timestamp, Timestamp),
+) -> Result<Option<Fact>, ObjectError> {
+    let Some(decoder) = decoder(prefix) else {
+        return Ok(None);
+    };
+    let object: &RawValue = serde_json::from_str(object)?;
+    let (since, at) = interval;
+    let hint = Hint {
+        at,
+        event_type: prefix,
+        previous: None,
+    };
+    let Some(decoded) = decoder(object, &hint)? else {
+        return Ok(None);
+    };
+    let leaves = fingerprint::leaves(object)?;
+    Ok(Some(Fact {
+        cause: because.cause.clone(),
+        at,
+        since: Some(since),
+        source: because.source,
+        event_type: String::new(),
+        customer: decoded.customer.or_else(|| because.customer.clone()),
+        content: fingerprint::content(&leaves),
+        step: Step {
+            event: 0,
+            previous: None,
+            creation: false,
+        },
+        leaves,
+        replaced: None,
+        body: decoded.body,
+    }))
+}
+
+/// Whether an event is the first of its object. (A payment method comes with its customer.)
+fn is_creation(event_type: &str) -> bool {
+    event_type.ends_with(".created") || event_type == "payment_method.attached"
 }
 
 /// What is passed on of any event: whom and what it is about.

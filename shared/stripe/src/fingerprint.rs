@@ -14,10 +14,26 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// # Errors
 /// When the text nests deeper than `serde_json` goes (128).
 pub fn leaves(raw: &RawValue) -> Result<Leaves, serde_json::Error> {
+    walk(raw, Nulls::Values)
+}
+
+/// The leaves of the values that an update replaced.
+///
+/// Stripe writes null for metadata that was not there before. No object has such a leaf, so it is
+/// left out.
+///
+/// # Errors
+/// As [`leaves`].
+pub fn replaced(previous: &RawValue) -> Result<Leaves, serde_json::Error> {
+    walk(previous, Nulls::AbsentInMetadata)
+}
+
+fn walk(raw: &RawValue, nulls: Nulls) -> Result<Leaves, serde_json::Error> {
     let mut hashes = Vec::with_capacity(256);
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     Walk {
         path: 0,
+        nulls,
         hashes: &mut hashes,
     }
     .deserialize(&mut deserializer)?;
@@ -36,8 +52,20 @@ pub fn event(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
+/// What null means.
+#[derive(Clone, Copy, PartialEq)]
+enum Nulls {
+    /// A value.
+    Values,
+    /// A value, but inside metadata something that is not there.
+    AbsentInMetadata,
+    /// Something that is not there.
+    Absent,
+}
+
 struct Walk<'a> {
     path: u64,
+    nulls: Nulls,
     hashes: &'a mut Vec<u32>,
 }
 
@@ -64,7 +92,9 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        self.leaf(1, &[]);
+        if self.nulls != Nulls::Absent {
+            self.leaf(1, &[]);
+        }
         Ok(())
     }
 
@@ -100,6 +130,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             if items
                 .next_element_seed(Walk {
                     path,
+                    nulls: self.nulls,
                     hashes: self.hashes,
                 })?
                 .is_none()
@@ -113,9 +144,15 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let metadata = xxh3_64_with_seed(b"metadata", self.path);
         while let Some(path) = fields.next_key_seed(Key(self.path))? {
+            let nulls = match self.nulls {
+                Nulls::AbsentInMetadata if path == metadata => Nulls::Absent,
+                Nulls::Values | Nulls::AbsentInMetadata | Nulls::Absent => self.nulls,
+            };
             fields.next_value_seed(Walk {
                 path,
+                nulls,
                 hashes: self.hashes,
             })?;
         }
@@ -160,6 +197,16 @@ mod tests {
         ] {
             assert_ne!(of(r#"{"a":1,"b":[1,2]}"#), of(other));
         }
+    }
+
+    #[test]
+    fn what_was_not_there_was_not_replaced() {
+        let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
+        let previous = raw(r#"{"metadata":{"new":null,"old":"x"},"cancel_at":null}"#);
+        assert_eq!(
+            replaced(&previous).unwrap(),
+            of(r#"{"metadata":{"old":"x"},"cancel_at":null}"#)
+        );
     }
 
     #[test]

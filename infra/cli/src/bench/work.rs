@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use paygraph_bus::EventBridge;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
@@ -192,6 +193,7 @@ async fn process(local: &Local, counter: &Counter, events: &[String]) -> anyhow:
             store,
             clock: || SystemClock.now(),
             livemode: false,
+            fetch: NoFetch,
         },
         publisher: EventBridge::new(bus, &local.event_bus),
         dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), &local.dlq_url),

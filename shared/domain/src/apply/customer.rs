@@ -3,10 +3,12 @@
 use serde_json::json;
 
 use super::Applied;
+use super::discount::applied_data;
 use crate::account::{Account, ObjectKey, observe};
 use crate::audit::{Fields, diff};
 use crate::fact::Fact;
 use crate::objects::customer::Customer;
+use crate::objects::discount::Discount;
 
 pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Customer) -> Applied {
     let (before, disposition) = observe(&mut account.customer, fact.version(new.clone()));
@@ -30,8 +32,26 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Customer) -> Appli
     } else if !names.is_empty() {
         applied.emit("customer_updated", json!({ "fields": names }));
     }
+    if let Some(discount) = new_discount(account, before.as_ref(), after) {
+        applied.emit("coupon_applied", applied_data(discount));
+    }
     applied.changes = changes;
     applied
+}
+
+/// A discount that came with the customer, and that no event of its own has told of.
+fn new_discount<'a>(
+    account: &Account,
+    before: Option<&Customer>,
+    after: &'a Customer,
+) -> Option<&'a Discount> {
+    let discount = after.discount.get().as_ref();
+    let discount = discount.filter(|discount| !after.deleted && !discount.deleted)?;
+    let known = before.and_then(|before| before.discount.get().as_ref());
+    let same = known.is_some_and(|k| k.id == discount.id && k.coupon == discount.coupon);
+    let id = discount.id.as_ref();
+    let told = id.is_some_and(|id| account.discounts.contains_key(id));
+    (!same && !told).then_some(discount)
 }
 
 /// What is told of a customer. Name and address are audited on the contact, where they can be

@@ -6,6 +6,7 @@ use super::Applied;
 use crate::account::{Account, ObjectKey, observe_in};
 use crate::audit::diff;
 use crate::fact::Fact;
+use crate::id::StripeId;
 use crate::objects::catalog::CouponRef;
 use crate::objects::discount::{Discount, DiscountRef};
 
@@ -33,25 +34,23 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Discount) -> Appli
     applied
 }
 
-/// Whether a subscription or the customer brought the discount whole, and so told of it.
-fn is_inline(account: &Account, id: &crate::id::StripeId) -> bool {
+/// Whether a subscription, an item or the customer brought the discount whole, and so told of it.
+fn is_inline(account: &Account, id: &StripeId) -> bool {
     let on_customer = account
         .customer
         .as_ref()
         .and_then(|stored| stored.value.get().discount.get().as_ref())
         .is_some_and(|discount| discount.id.as_ref() == Some(id));
+    let subscriptions = account.subscriptions.values();
+    let mut references = subscriptions.flat_map(|stored| {
+        let subscription = stored.value.subscription.get();
+        let on_items = subscription.items.iter().flat_map(|item| &item.discounts);
+        subscription.discounts.iter().chain(on_items)
+    });
     on_customer
-        || account.subscriptions.values().any(|stored| {
-            stored
-                .value
-                .subscription
-                .get()
-                .discounts
-                .iter()
-                .any(|reference| match reference {
-                    DiscountRef::Inline(discount) => discount.id.as_ref() == Some(id),
-                    DiscountRef::Id(_) => false,
-                })
+        || references.any(|reference| match reference {
+            DiscountRef::Inline(discount) => discount.id.as_ref() == Some(id),
+            DiscountRef::Id(_) => false,
         })
 }
 

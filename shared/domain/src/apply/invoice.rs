@@ -61,14 +61,15 @@ pub(super) fn apply(
     totals.note_failing(&stored.value);
     purchases(totals, after, context);
     transitions(&mut applied, before.as_ref(), after, had_failed);
-    if before.is_none() {
-        applied
-            .links
-            .extend(after.charge.get().clone().map(Link::Charge));
-        applied
-            .links
-            .extend(after.payment_intent.get().clone().map(Link::PaymentIntent));
-    }
+    // An invoice gets its charge late: by then most know the invoice already.
+    let is_known = |link: &Link| {
+        before.as_ref().is_some_and(|before| match link {
+            Link::Charge(id) => before.charge.get().as_ref() == Some(id),
+            Link::PaymentIntent(id) => before.payment_intent.get().as_ref() == Some(id),
+        })
+    };
+    let names = fact.body.names().into_iter();
+    applied.links.extend(names.filter(|link| !is_known(link)));
     let prefix = format!("invoices.{}.", new.id);
     applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
     account.invoice = Some(stored);

@@ -1,0 +1,111 @@
+//! Where an object is asked for when no event can tell how it is: Stripe's API.
+
+use paygraph_domain::account::Account;
+use paygraph_domain::fact::{Body, Fact};
+use paygraph_domain::id::{StripeCustomerId, StripeId, TenantId};
+use paygraph_domain::rollup::Context;
+use paygraph_domain::time::Timestamp;
+
+use crate::ports::StoreError;
+
+/// An object that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wanted {
+    /// The customer itself.
+    Customer(StripeCustomerId),
+    /// A subscription, with the coupons of its discounts and all of its items.
+    Subscription(StripeId),
+    /// An invoice.
+    Invoice(StripeId),
+    /// A payment method.
+    PaymentMethod(StripeId),
+    /// A dispute.
+    Dispute(StripeId),
+}
+
+impl Wanted {
+    /// What events of such an object begin with: by it the object is read.
+    #[must_use]
+    pub fn event_prefix(&self) -> &'static str {
+        match self {
+            Self::Customer(_) => "customer.updated",
+            Self::Subscription(_) => "customer.subscription.updated",
+            Self::Invoice(_) => "invoice.updated",
+            Self::PaymentMethod(_) => "payment_method.updated",
+            Self::Dispute(_) => "charge.dispute.updated",
+        }
+    }
+}
+
+/// An object as Stripe answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The object, verbatim.
+    pub object: String,
+    /// The earliest second that it may be from: the answer's `Date`, less the time the call took,
+    /// less one.
+    pub since: Timestamp,
+    /// The latest: the answer's `Date`.
+    pub until: Timestamp,
+}
+
+/// Asks Stripe.
+pub trait Fetch: Sync {
+    /// The object as it is now; none when nobody can be asked, or it is not there any more.
+    fn fetch(
+        &self,
+        tenant: &TenantId,
+        wanted: &Wanted,
+    ) -> impl Future<Output = Result<Option<Fetched>, StoreError>> + Send;
+}
+
+/// Nobody can be asked: what events cannot tell stays marked as `needs_refetch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NoFetch;
+
+impl Fetch for NoFetch {
+    async fn fetch(&self, _: &TenantId, _: &Wanted) -> Result<Option<Fetched>, StoreError> {
+        Ok(None)
+    }
+}
+
+/// The object that has to be fetched after a fact, if any: one whose newest snapshot the events
+/// cannot tell, or a subscription that cannot be valued by itself.
+pub(crate) fn wanted(account: &Account, fact: &Fact, context: Context<'_>) -> Option<Wanted> {
+    match &fact.body {
+        Body::Customer(customer) => {
+            let stored = account.customer.as_ref()?;
+            let id = customer.id.clone();
+            stored.value.is_undecided().then_some(Wanted::Customer(id))
+        }
+        Body::Subscription(new) => {
+            let stored = account.subscriptions.get(&new.id)?;
+            let tracked = &stored.value.subscription;
+            let wanted = tracked.is_undecided() || context.value(account, tracked.get()).incomplete;
+            wanted.then(|| Wanted::Subscription(new.id.clone()))
+        }
+        Body::Invoice(invoice) => {
+            let stored = account.invoice.as_ref()?;
+            let undecided = stored.value.invoice.is_undecided();
+            undecided.then(|| Wanted::Invoice(invoice.id.clone()))
+        }
+        Body::PaymentMethod(method) => {
+            let stored = account.payment_methods.get(&method.id)?;
+            let undecided = stored.value.is_undecided();
+            undecided.then(|| Wanted::PaymentMethod(method.id.clone()))
+        }
+        Body::Dispute(dispute) => {
+            let stored = account.disputes.get(&dispute.id)?;
+            let undecided = stored.value.is_undecided();
+            undecided.then(|| Wanted::Dispute(dispute.id.clone()))
+        }
+        Body::Charge(_)
+        | Body::Refund(_)
+        | Body::Checkout(_)
+        | Body::Schedule(_)
+        | Body::Discount(_)
+        | Body::Product(_)
+        | Body::Price(_)
+        | Body::Coupon(_) => None,
+    }
+}

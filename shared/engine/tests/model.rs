@@ -1,0 +1,189 @@
+//! The record against the truth: small histories of a simulated Stripe, each delivered shuffled and
+//! doubled to several workers at once over torn reads. The record must be the one that the order of
+//! events gives, and what the simulation says it came to; but for what the record itself marks as
+//! undecided, which must be rare.
+//!
+//! `PAYGRAPH_HISTORIES` sets how many histories there are. A failure names its seed; seeds that once
+//! failed are kept below.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed test says where"
+)]
+
+mod common;
+#[path = "model/truth.rs"]
+mod truth;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::{TestEngine, differences, engine, feed, shuffled, state, torn_engine};
+use paygraph_engine::memory::MemoryBus;
+use paygraph_testkit::world::{History, World};
+use serde_json::Value;
+
+/// How many histories there are when nobody says otherwise.
+const HISTORIES: u64 = 10_000;
+/// Seeds that once failed: a message forgotten while it waited for its charge, and more changes in a
+/// second than are kept.
+const KEPT: [u64; 2] = [108, 1_215];
+/// A place beyond all seeds.
+const STOP: u64 = u64::MAX / 2;
+
+/// What is counted over all histories.
+#[derive(Debug, Default)]
+struct Count {
+    histories: u64,
+    events: usize,
+    /// Histories in which an object changed more than once within a second.
+    same_second: u64,
+    /// Histories that left something undecided.
+    undecided: u64,
+    /// What that was, by kind.
+    kinds: BTreeMap<&'static str, u64>,
+}
+
+/// D1–D9, D13, D14, L1–L16: in any order, to any number of workers, the record is the truth.
+#[test]
+fn the_record_is_the_truth_in_any_order() {
+    let (next, count) = (AtomicU64::new(0), Mutex::new(Count::default()));
+    let failures = Mutex::new(Vec::new());
+    let seeds: Vec<u64> = KEPT.into_iter().chain(0..histories()).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(seed) = place(&next).and_then(|place| seeds.get(place)) {
+                    if let Err(failure) = check(*seed, size(*seed), &count) {
+                        failures.lock().unwrap().push((*seed, failure));
+                        next.store(STOP, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    if let Some((seed, failure)) = failures.first() {
+        let (customers, steps, failure) = smallest(*seed).unwrap_or((0, 0, failure.clone()));
+        assert!(
+            failures.is_empty(),
+            "seed {seed}, {customers} customers, {steps} steps: {failure}"
+        );
+    }
+    let count = count.into_inner().unwrap();
+    println!("{count:?}");
+    assert!(
+        count.undecided * 100 < count.same_second,
+        "too much is left undecided: {count:?}"
+    );
+}
+
+fn place(next: &AtomicU64) -> Option<usize> {
+    usize::try_from(next.fetch_add(1, Ordering::Relaxed)).ok()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no other way to be told"
+)]
+fn histories() -> u64 {
+    let told = std::env::var("PAYGRAPH_HISTORIES").ok();
+    told.and_then(|told| told.parse().ok()).unwrap_or(HISTORIES)
+}
+
+/// How many customers and steps the history of a seed has.
+fn size(seed: u64) -> (u32, u32) {
+    let mut random = fastrand::Rng::with_seed(!seed);
+    let customers = random.choice([1, 1, 1, 2, 2, 3]).unwrap_or(1);
+    (customers, random.u32(10..=25))
+}
+
+/// The smallest history of a seed that fails.
+fn smallest(seed: u64) -> Option<(u32, u32, String)> {
+    let (most, longest) = size(seed);
+    let sizes = (1..=most).flat_map(|customers| (1..=longest).map(move |steps| (customers, steps)));
+    sizes.into_iter().find_map(|(customers, steps)| {
+        let failed = check(seed, (customers, steps), &Mutex::default()).err();
+        failed.map(|failure| (customers, steps, failure))
+    })
+}
+
+fn check(seed: u64, (customers, steps): (u32, u32), count: &Mutex<Count>) -> Result<(), String> {
+    let history = World::new("m", seed, 1_790_000_000)
+        .live(customers, steps)
+        .finish();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let (straight, torn) = runtime.block_on(async {
+        let straight = engine();
+        for event in &history.events {
+            feed(&straight, &MemoryBus::default(), event).await;
+        }
+        (straight, deliver(&history, seed).await)
+    });
+    let (expected, found) = (state(&straight), state(&torn));
+    if expected != found {
+        let mut different = Vec::new();
+        differences("", &expected, &found, &mut different);
+        return Err(format!("{different:#?}"));
+    }
+    if !torn.store.all_parked().is_empty() {
+        return Err("something still waits".to_owned());
+    }
+    if torn.store.commits() != history.events.len() {
+        let (events, commits) = (history.events.len(), torn.store.commits());
+        return Err(format!("{commits} commits of {events} events"));
+    }
+    let undecided = truth::compare(&straight.store, &history.truths)?;
+    note(&mut count.lock().unwrap(), &history, &undecided);
+    Ok(())
+}
+
+/// Delivers a history shuffled, with every third event twice, to two to four workers at once.
+async fn deliver(history: &History, seed: u64) -> TestEngine {
+    let engine = torn_engine();
+    let events = shuffled(&history.events, seed, history.events.len() / 3);
+    let workers = usize::try_from(2 + seed % 3).unwrap();
+    let bus = MemoryBus::default();
+    futures::future::join_all((0..workers).map(|worker| {
+        let (engine, bus) = (&engine, &bus);
+        let own = events.iter().skip(worker).step_by(workers);
+        async move {
+            for event in own {
+                feed(engine, bus, event).await;
+            }
+        }
+    }))
+    .await;
+    engine
+}
+
+fn note(count: &mut Count, history: &History, undecided: &BTreeSet<&'static str>) {
+    count.histories += 1;
+    count.events += history.events.len();
+    count.same_second += u64::from(changes_within_a_second(&history.events));
+    count.undecided += u64::from(!undecided.is_empty());
+    for kind in undecided {
+        *count.kinds.entry(kind).or_default() += 1;
+    }
+}
+
+/// Whether some object has two states within one second.
+fn changes_within_a_second(events: &[String]) -> bool {
+    let mut states: BTreeMap<(String, i64), Value> = BTreeMap::new();
+    events.iter().any(|event| {
+        let event: Value = serde_json::from_str(event).unwrap();
+        let object = event["data"]["object"].clone();
+        let key = (
+            object["id"].as_str().unwrap().to_owned(),
+            event["created"].as_i64().unwrap(),
+        );
+        states
+            .insert(key, object.clone())
+            .is_some_and(|before| before != object)
+    })
+}

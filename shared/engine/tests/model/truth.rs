@@ -1,0 +1,256 @@
+//! Comparing what is stored with the truth of the simulated Stripe.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use paygraph_domain::account::{Account, Catalog, Object};
+use paygraph_domain::contact::Contact;
+use paygraph_domain::id::StripeId;
+use paygraph_domain::objects::dispute::Dispute;
+use paygraph_domain::order::{Snapshot, Tracked};
+use paygraph_domain::rollup::{Context, Rollup};
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use paygraph_domain::view;
+use paygraph_engine::memory::MemoryStore;
+use paygraph_testkit::world::{InvoiceTruth, SubscriptionTruth, Truth};
+use serde_json::{Value, json};
+
+/// Compares all that is stored with all that is true. Gives the kinds of objects about which the
+/// record says that it cannot know; what depends on those is left out.
+pub fn compare(store: &MemoryStore, truths: &[Truth]) -> Result<BTreeSet<&'static str>, String> {
+    let contacts = store.contacts();
+    let mut all = BTreeSet::new();
+    for (id, account, beside) in store.accounts() {
+        let truth = truths.iter().find(|truth| truth.customer == id.as_str());
+        let truth = truth.ok_or_else(|| format!("nobody is {id}"))?;
+        let holder = contacts
+            .iter()
+            .find(|contact| contact.accounts.contains_key(&id))
+            .ok_or_else(|| format!("nobody holds {id}"))?;
+        let rollup = &holder.accounts[&id];
+        let undecided = undecided(&account, &beside, rollup);
+        account_is_true(&account, &beside, truth)?;
+        rollup_is_true(holder, rollup, truth, &undecided)
+            .map_err(|error| format!("{id}: {error}"))?;
+        all.extend(undecided);
+    }
+    same("customers", &truths.len(), &store.accounts().len())?;
+    if all.is_empty() {
+        for contact in &contacts {
+            contact_is_true(contact, truths)?;
+        }
+    }
+    Ok(all)
+}
+
+/// Objects of which the events do not tell the newest state, by kind.
+fn undecided(account: &Account, beside: &[Object], rollup: &Rollup) -> BTreeSet<&'static str> {
+    fn unsure<T: Snapshot>(tracked: &Tracked<T>) -> bool {
+        tracked.is_undecided()
+    }
+    let mut kinds = BTreeSet::new();
+    let mut note = |kind, any: bool| any.then(|| kinds.insert(kind));
+    note("subscription", !rollup.needs_refetch.is_empty());
+    note(
+        "customer",
+        account.customer.iter().any(|c| unsure(&c.value)),
+    );
+    let methods = &account.payment_methods;
+    note("payment method", methods.values().any(|m| unsure(&m.value)));
+    note(
+        "dispute",
+        account.disputes.values().any(|d| unsure(&d.value)),
+    );
+    for object in beside {
+        match object {
+            Object::Invoice(state) => note("invoice", unsure(&state.invoice)),
+            Object::Charge(state) => note("charge", state.charge.iter().any(unsure)),
+            Object::Checkout(state) => note("checkout", unsure(state)),
+            Object::Customer(_)
+            | Object::Subscription(_)
+            | Object::PaymentMethod(_)
+            | Object::Dispute(_)
+            | Object::Discount(_)
+            | Object::Schedule(_) => None,
+        };
+    }
+    kinds
+}
+
+/// Every subscription, invoice and dispute by itself.
+fn account_is_true(account: &Account, beside: &[Object], truth: &Truth) -> Result<(), String> {
+    let ids: Vec<&str> = account.subscriptions.keys().map(StripeId::as_str).collect();
+    let expected: Vec<&str> = truth.subscriptions.keys().map(String::as_str).collect();
+    same("subscriptions", &expected, &ids)?;
+    for (id, stored) in &account.subscriptions {
+        let state = &stored.value;
+        if !state.subscription.is_undecided() {
+            let expected = &truth.subscriptions[id.as_str()];
+            same(
+                id.as_str(),
+                expected,
+                &subscription(account, truth, id.as_str()),
+            )?;
+        }
+    }
+    let mut invoices = truth.invoices.clone();
+    for object in beside {
+        if let Object::Invoice(state) = object {
+            let invoice = state.invoice.get();
+            let expected = invoices.remove(invoice.id.as_str());
+            let found = InvoiceTruth {
+                status: invoice.status.as_str().to_owned(),
+                amount_paid: invoice.amount_paid,
+                attempt_count: i64::from(invoice.attempt_count),
+            };
+            if !state.invoice.is_undecided() {
+                same(invoice.id.as_str(), &expected, &Some(found))?;
+            }
+        }
+    }
+    same("missing invoices", &0, &invoices.len())?;
+    let disputes = account.disputes.values().map(|stored| stored.value.get());
+    let is_open = |dispute: &&Dispute| !dispute.is_inquiry() && !dispute.is_closed();
+    let open = disputes
+        .filter(is_open)
+        .map(|dispute| dispute.id.to_string());
+    same("open disputes", &truth.open_disputes, &open.collect())
+}
+
+/// A subscription as the API shows it.
+fn subscription(account: &Account, truth: &Truth, id: &str) -> SubscriptionTruth {
+    let (id, stored) = account
+        .subscriptions
+        .iter()
+        .find(|(known, _)| known.as_str() == id)
+        .unwrap();
+    let (settings, catalog) = (Settings::example().unwrap(), Catalog::default());
+    let context = Context {
+        settings: &settings,
+        catalog: &catalog,
+        now: stored.value.subscription.watermark(),
+    };
+    let customer = account.stripe_customer().unwrap();
+    let view = view::subscription(customer, &stored.value, account, context);
+    let mrr = serde_json::to_value(&view.mrr).unwrap();
+    let currency = &truth.subscriptions[id.as_str()].currency;
+    let items = view.items.iter().map(|item| {
+        let bought = (item.price.to_string(), item.quantity.unwrap_or(1));
+        (item.id.to_string(), bought)
+    });
+    SubscriptionTruth {
+        status: view.status,
+        items: items.collect(),
+        mrr: mrr[currency].as_i64().unwrap_or(0),
+        currency: stored
+            .value
+            .subscription
+            .get()
+            .currency
+            .as_ref()
+            .unwrap()
+            .to_string(),
+        collection_paused: stored.value.subscription.get().pause.get().is_some(),
+        cancel_at: view.cancel_at.map(Timestamp::unix),
+        trial_end: view.trial_end.map(Timestamp::unix),
+    }
+}
+
+/// What a Stripe customer comes to.
+fn rollup_is_true(
+    holder: &Contact,
+    rollup: &Rollup,
+    truth: &Truth,
+    undecided: &BTreeSet<&str>,
+) -> Result<(), String> {
+    let sure = |kinds: &[&str]| !kinds.iter().any(|kind| undecided.contains(kind));
+    if sure(&["subscription"]) {
+        same("status", &truth.billing_status, &rollup.status.as_str())?;
+        same(
+            "mrr",
+            &mrr(truth),
+            &serde_json::to_value(&rollup.mrr).unwrap(),
+        )?;
+    }
+    if sure(&["customer"]) {
+        same("contact", &truth.contact.as_str(), &holder.id.as_str())?;
+    }
+    if sure(&["customer", "payment method"]) {
+        let method = &rollup.payment_method;
+        same("on file", &truth.on_file, &method.on_file)?;
+        if truth.default_last4.is_some() && !truth.deleted {
+            same("card", &truth.default_last4, &method.last4)?;
+        }
+    }
+    if sure(&["invoice", "charge", "checkout"]) {
+        let mut value = rollup.totals.paid.clone();
+        value.subtract_all(&rollup.totals.refunded);
+        let expected = json!(truth.lifetime_value);
+        same(
+            "lifetime value",
+            &expected,
+            &serde_json::to_value(&value).unwrap(),
+        )?;
+        same(
+            "lifetime purchase",
+            &truth.lifetime,
+            &rollup.lifetime.is_some(),
+        )?;
+    }
+    same("deleted", &truth.deleted, &rollup.deleted)
+}
+
+fn mrr(truth: &Truth) -> Value {
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    for subscription in truth.subscriptions.values() {
+        *sums.entry(&subscription.currency).or_default() += subscription.mrr;
+    }
+    sums.retain(|_, sum| *sum != 0);
+    json!(sums)
+}
+
+/// A contact over all its Stripe customers.
+fn contact_is_true(contact: &Contact, truths: &[Truth]) -> Result<(), String> {
+    let own = || {
+        truths
+            .iter()
+            .filter(|truth| truth.contact == contact.id.as_str())
+    };
+    let billing = contact.billing(&Settings::example().unwrap());
+    let mut value: BTreeMap<&String, i64> = BTreeMap::new();
+    for (currency, sum) in own().flat_map(|truth| &truth.lifetime_value) {
+        *value.entry(currency).or_default() += sum;
+    }
+    value.retain(|_, sum| *sum != 0);
+    let found = serde_json::to_value(&billing.lifetime_value).unwrap();
+    same("lifetime value of all", &json!(value), &found)?;
+    same(
+        "deleted",
+        &own().all(|truth| truth.deleted),
+        &contact.is_deleted(),
+    )?;
+    same(
+        "on file",
+        &own().any(|truth| truth.on_file),
+        &billing.payment_method.on_file,
+    )?;
+    let shown = billing.status.as_str();
+    let statuses: Vec<_> = own().map(|truth| truth.billing_status).collect();
+    if statuses.contains(&shown) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} is {shown}, its customers {statuses:?}",
+            contact.id
+        ))
+    }
+}
+
+fn same<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Result<(), String> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(format!("{what}: true is {expected:?}, stored {found:?}"))
+    }
+}
