@@ -7,6 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use paygraph_bus::EventBridge;
 use paygraph_domain::id::CustomerId;
+use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_engine::reevaluate::Ran;
 use paygraph_runtime::clock::{Clock, SystemClock};
@@ -56,6 +57,7 @@ impl Reevaluate {
             store: stack.store,
             clock: || SystemClock.now(),
             livemode: false,
+            fetch: NoFetch,
         };
         let known = self.name.is_some();
         let new = || format!("reevaluate-{}-{:08x}", now().unix(), fastrand::u32(..));
