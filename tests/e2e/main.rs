@@ -11,3 +11,4 @@ mod duplicates;
 mod histories;
 mod infrastructure;
 mod payloads;
+mod standing;

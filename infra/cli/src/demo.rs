@@ -13,7 +13,7 @@ use paygraph_engine::ports::Store;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::explain::Api;
+use crate::api::Api;
 use crate::local::{Local, Places};
 use crate::stack::{self, Stack, now, run};
 use crate::tap::Tap;

@@ -1,5 +1,6 @@
 //! The `paygraph` command. One file per subcommand; this one lists them.
 
+mod api;
 mod bench;
 mod demo;
 mod down;
@@ -8,7 +9,9 @@ mod fold;
 mod input;
 mod local;
 mod mrr;
+mod reevaluate;
 mod replay;
+mod segments;
 mod settings;
 mod show;
 mod stack;
@@ -46,6 +49,8 @@ enum Command {
     Settings(settings::Settings),
     Token(token::Token),
     Replay(replay::Replay),
+    Segments(segments::Segments),
+    Reevaluate(reevaluate::Reevaluate),
     Tick(tick::Tick),
     Explain(explain::Explain),
 }
@@ -62,6 +67,8 @@ fn main() -> ExitCode {
         Command::Settings(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Segments(command) => command.run(),
+        Command::Reevaluate(command) => command.run(),
         Command::Tick(command) => command.run(),
         Command::Explain(command) => command.run(),
     };

@@ -10,6 +10,7 @@ use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 
 use crate::backoff::Deadline;
+use crate::fetch::Fetch;
 use crate::ports::{Clock, Publisher, Store, StoreError};
 use crate::process::Engine;
 use crate::publish::publish;
@@ -33,7 +34,7 @@ pub struct Ran {
     pub done_to: Option<CustomerId>,
 }
 
-impl<S: Store, C: Clock> Engine<S, C> {
+impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     /// Computes contacts again as they stand at `now`, and publishes what that tells. The same run
     /// may meet a contact twice, and tells it once.
     ///

@@ -32,9 +32,9 @@ pub fn problems(yaml: &str) -> Vec<String> {
         if !super::is_name(name) {
             problems.push(InvalidSegments::Name(name.clone()).to_string());
         }
-        match segment {
-            Value::Object(fields) => problems.extend(definition(fields).into_iter().map(of)),
-            _ => problems.push(of("give it a `description` and a `when`".to_owned())),
+        match segment.as_object() {
+            Some(fields) => problems.extend(definition(fields).into_iter().map(of)),
+            None => problems.push(of("give it a `description` and a `when`".to_owned())),
         }
     }
     if problems.is_empty() {
@@ -82,11 +82,11 @@ fn definition(fields: &Map<String, Value>) -> Vec<String> {
         }
     };
     for flip in flips {
-        match flip {
-            Value::String(flip) => {
+        match flip.as_str() {
+            Some(flip) => {
                 condition("flips_at", flip, &mut problems);
             }
-            _ => problems.push("write each line of `flips_at` as text, in quotes".to_owned()),
+            None => problems.push("write each line of `flips_at` as text, in quotes".to_owned()),
         }
     }
     if flips.is_empty() && when.is_some_and(|when| when.asks_the_time()) {
