@@ -262,8 +262,13 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                 message.source,
                 message.deadline,
             );
-            entries.extend(Box::pin(again).await?.into_entries());
-            self.store.unpark(&parked).await?;
+            let again = Box::pin(again).await?;
+            // A link that a stale event names may not be there: then it goes on waiting.
+            let waits = matches!(again.done, Done::Parked(_));
+            entries.extend(again.into_entries());
+            if !waits {
+                self.store.unpark(&parked).await?;
+            }
         }
         Ok(entries)
     }

@@ -171,3 +171,36 @@ async fn i10_a_dispute_waits_for_its_charge() {
         json!({ "usd": -40 })
     );
 }
+
+/// I10: a stale event that names a charge makes no link to it, and lets nobody go who waits for it.
+#[tokio::test]
+async fn i10_a_stale_event_lets_nobody_go() {
+    let engine = engine(1_790_000_000);
+    let invoice = |status: &str, charge: Value| {
+        json!({
+            "id": "in_1", "object": "invoice", "customer": "cus_1", "status": status,
+            "currency": "usd", "amount_due": 100, "amount_paid": 0, "created": 1_790_000_000,
+            "charge": charge, "lines": { "data": [] },
+        })
+    };
+    let stale = event(2, "invoice.updated", 5, invoice("open", json!("ch_1")));
+    let dispute = json!({
+        "id": "dp_1", "object": "dispute", "charge": "ch_1", "status": "needs_response",
+        "amount": 100, "currency": "usd",
+    });
+    feed(
+        &engine,
+        &event(1, "invoice.voided", 9, invoice("void", Value::Null)),
+    )
+    .await;
+    feed(&engine, &stale).await;
+    feed(&engine, &event(3, "charge.dispute.created", 6, dispute)).await;
+    let before = engine.store.all_parked().len();
+    feed(&engine, &stale).await;
+    let disputes = engine.store.accounts().remove(0).1.disputes.len();
+    assert_eq!(
+        engine.store.all_parked().len() + disputes,
+        1,
+        "{before} waited"
+    );
+}
