@@ -3,12 +3,12 @@
 //! What a condition may name is [`FIELDS`]. A condition that cannot be computed, since a date is
 //! missing or a trait is no number, does not hold. <https://cel.dev>
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, LiteralValue, operators};
-use cel::{Context, IdedExpr, Program, Value};
+use cel::{Context, Env, IdedExpr, Program, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::money::Money;
@@ -60,6 +60,7 @@ pub const FIELDS: &[(&str, &[&str])] = &[
 pub struct Condition {
     source: String,
     program: Arc<Program>,
+    names: Arc<Names>,
 }
 
 /// A text that is no condition.
@@ -81,11 +82,19 @@ impl Condition {
             problem,
         };
         let program = Program::compile(source).map_err(|error| invalid(error.to_string()))?;
-        check(&program.expression().expr, &mut Vec::new()).map_err(invalid)?;
+        let mut names = Names::default();
+        check(&program.expression().expr, &mut Vec::new(), &mut names).map_err(invalid)?;
         Ok(Self {
             source: source.to_owned(),
             program: Arc::new(program),
+            names: Arc::new(names),
         })
+    }
+
+    /// What it names.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Whether it asks what time it is.
@@ -146,15 +155,35 @@ impl From<Condition> for String {
     }
 }
 
-/// Checks every name; `bound` are those that a macro such as `all` brings along.
-fn check(expression: &Expr, bound: &mut Vec<String>) -> Result<(), String> {
-    let all = |inner: &[IdedExpr], bound: &mut Vec<String>| {
-        inner.iter().try_for_each(|inner| check(&inner.expr, bound))
+/// The fields that conditions name: only these are worth computing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names(BTreeSet<(String, String)>);
+
+impl Names {
+    /// Adds another's.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+    }
+
+    fn has(&self, root: &str, field: &str) -> bool {
+        let named = |field: &str| self.0.iter().any(|(r, f)| r == root && f == field);
+        named("") || named(field)
+    }
+}
+
+/// Checks every name, and notes those of fields; `bound` are those that a macro such as `all` brings along.
+fn check(expression: &Expr, bound: &mut Vec<String>, names: &mut Names) -> Result<(), String> {
+    let all = |inner: &[IdedExpr], bound: &mut Vec<String>, names: &mut Names| {
+        inner
+            .iter()
+            .try_for_each(|inner| check(&inner.expr, bound, names))
     };
     match expression {
         Expr::Ident(name) => {
             let known = FIELDS.iter().any(|(root, _)| root == name) || bound.contains(name);
             if known {
+                // The whole of it.
+                names.0.insert((name.clone(), String::new()));
                 Ok(())
             } else {
                 let roots: Vec<_> = FIELDS.iter().map(|(root, _)| *root).collect();
@@ -166,11 +195,18 @@ fn check(expression: &Expr, bound: &mut Vec<String>) -> Result<(), String> {
         }
         Expr::Select(select) => {
             field(&select.operand.expr, &select.field)?;
-            check(&select.operand.expr, bound)
+            if let Expr::Ident(root) = &select.operand.expr
+                && !bound.contains(root)
+                && FIELDS.iter().any(|(name, _)| name == root)
+            {
+                names.0.insert((root.clone(), select.field.clone()));
+                return Ok(());
+            }
+            check(&select.operand.expr, bound, names)
         }
         Expr::Call(call) => {
             if let Some(target) = &call.target {
-                check(&target.expr, bound)?;
+                check(&target.expr, bound, names)?;
             }
             match (call.func_name.as_str(), call.args.as_slice()) {
                 (operators::IN, [name, of]) | (operators::INDEX, [of, name]) => {
@@ -180,18 +216,18 @@ fn check(expression: &Expr, bound: &mut Vec<String>) -> Result<(), String> {
                 }
                 _ => {}
             }
-            all(&call.args, bound)
+            all(&call.args, bound, names)
         }
-        Expr::List(list) => all(&list.elements, bound),
+        Expr::List(list) => all(&list.elements, bound, names),
         Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
             EntryExpr::MapEntry(entry) => {
-                check(&entry.key.expr, bound)?;
-                check(&entry.value.expr, bound)
+                check(&entry.key.expr, bound, names)?;
+                check(&entry.value.expr, bound, names)
             }
-            EntryExpr::StructField(field) => check(&field.value.expr, bound),
+            EntryExpr::StructField(field) => check(&field.value.expr, bound, names),
         }),
         Expr::Comprehension(inner) => {
-            check(&inner.iter_range.expr, bound)?;
+            check(&inner.iter_range.expr, bound, names)?;
             let before = bound.len();
             bound.extend([inner.iter_var.clone(), inner.accu_var.clone()]);
             bound.extend(inner.iter_var2.clone());
@@ -201,7 +237,7 @@ fn check(expression: &Expr, bound: &mut Vec<String>) -> Result<(), String> {
                 &inner.loop_step,
                 &inner.result,
             ] {
-                check(&part.expr, bound)?;
+                check(&part.expr, bound, names)?;
             }
             bound.truncate(before);
             Ok(())
@@ -228,30 +264,46 @@ fn field(of: &Expr, name: &str) -> Result<(), String> {
 pub struct Facts(Context<'static, 'static>);
 
 /// The values under one name.
-#[derive(Debug, Default)]
-pub(crate) struct Values(Vec<(String, Value)>);
+#[derive(Debug)]
+pub(crate) struct Values<'a> {
+    root: &'a str,
+    /// The names that anybody asks for; all when there is none.
+    names: Option<&'a Names>,
+    values: Vec<(&'a str, Value)>,
+}
 
-impl Values {
-    pub(crate) fn set(&mut self, name: &str, value: Value) {
-        self.0.push((name.to_owned(), value));
+impl<'a> Values<'a> {
+    pub(crate) fn new(root: &'a str, names: Option<&'a Names>) -> Self {
+        Self {
+            root,
+            names,
+            values: Vec::new(),
+        }
     }
 
-    pub(crate) fn text(&mut self, name: &str, value: Option<&str>) {
-        self.set(name, value.map_or(Value::Null, Value::from));
+    pub(crate) fn set(&mut self, name: &'a str, value: impl FnOnce() -> Value) {
+        if self.names.is_none_or(|names| names.has(self.root, name)) {
+            self.values.push((name, value()));
+        }
     }
 
-    pub(crate) fn time(&mut self, name: &str, value: Option<Timestamp>) {
-        self.set(name, value.map_or(Value::Null, instant));
+    pub(crate) fn text(&mut self, name: &'a str, value: Option<&str>) {
+        self.set(name, || value.map_or(Value::Null, Value::from));
     }
 
-    pub(crate) fn money(&mut self, name: &str, money: &Money) {
-        let amounts = money.iter();
-        let amounts = amounts.map(|(currency, minor)| (currency.as_str(), minor));
-        self.set(name, map(amounts));
+    pub(crate) fn time(&mut self, name: &'a str, value: Option<Timestamp>) {
+        self.set(name, || value.map_or(Value::Null, instant));
+    }
+
+    pub(crate) fn money(&mut self, name: &'a str, money: &Money) {
+        self.set(name, || {
+            let amounts = money.iter();
+            map(amounts.map(|(currency, minor)| (currency.as_str(), minor)))
+        });
     }
 
     pub(crate) fn build(self) -> Value {
-        map(self.0.into_iter())
+        map(self.values.into_iter())
     }
 }
 
@@ -268,29 +320,25 @@ fn instant(time: Timestamp) -> Value {
 }
 
 impl Facts {
-    pub(crate) fn new(
+    pub(crate) fn new<'a>(
         now: Timestamp,
         health_score: u8,
-        parts: impl IntoIterator<Item = (&'static str, Values)>,
-        traits: &BTreeMap<String, serde_json::Value>,
+        parts: impl IntoIterator<Item = Values<'a>>,
     ) -> Self {
-        let mut context = Context::default();
+        // Built once: it is larger than all that is asked of it.
+        static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+        let mut context = Context::with_env(Arc::clone(&LANGUAGE));
         context.add_variable_from_value("now", instant(now));
         context.add_variable_from_value("health_score", i64::from(health_score));
-        for (name, values) in parts {
-            context.add_variable_from_value(name, values.build());
+        for values in parts {
+            context.add_variable_from_value(values.root, values.build());
         }
-        let mut values = Values::default();
-        for (name, value) in traits {
-            values.set(name, given(value));
-        }
-        context.add_variable_from_value("traits", values.build());
         Self(context)
     }
 }
 
-/// A trait's value. Every number is a float, so that `>= 80` fits 80 and 80.5.
-fn given(value: &serde_json::Value) -> Value {
+/// A trait's value.
+pub(crate) fn given(value: &serde_json::Value) -> Value {
     match value {
         serde_json::Value::String(text) => Value::from(text.as_str()),
         serde_json::Value::Bool(is) => Value::Bool(*is),
@@ -310,11 +358,12 @@ mod tests {
 
     fn facts() -> Facts {
         let now = Timestamp::parse("2026-11-01T00:00:00Z").unwrap();
-        let mut billing = Values::default();
+        let mut billing = Values::new("billing", None);
         billing.text("tier", Some("pro"));
         billing.time("trial_end_date", None);
-        let traits = BTreeMap::from([("score".to_owned(), serde_json::json!(80.5))]);
-        Facts::new(now, 70, [("billing", billing)], &traits)
+        let mut traits = Values::new("traits", None);
+        traits.set("score", || given(&serde_json::json!(80.5)));
+        Facts::new(now, 70, [billing, traits])
     }
 
     #[test]

@@ -193,6 +193,60 @@ pub struct Rollup {
 }
 
 impl Rollup {
+    /// Whether it says the same as another, of whatever objects each was computed.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let Self {
+            digest: _,
+            seen,
+            created,
+            name,
+            email,
+            company,
+            deleted,
+            status,
+            mrr,
+            arr,
+            plan,
+            lifetime,
+            primary,
+            next_invoice,
+            payment_method,
+            risk,
+            trial_end,
+            stale_at,
+            totals,
+            needs_refetch,
+        } = self;
+        (seen, created, name, email, company, deleted)
+            == (
+                &other.seen,
+                &other.created,
+                &other.name,
+                &other.email,
+                &other.company,
+                &other.deleted,
+            )
+            && (status, mrr, arr, plan, lifetime, primary)
+                == (
+                    &other.status,
+                    &other.mrr,
+                    &other.arr,
+                    &other.plan,
+                    &other.lifetime,
+                    &other.primary,
+                )
+            && (next_invoice, payment_method, risk, trial_end, stale_at)
+                == (
+                    &other.next_invoice,
+                    &other.payment_method,
+                    &other.risk,
+                    &other.trial_end,
+                    &other.stale_at,
+                )
+            && (totals, needs_refetch) == (&other.totals, &other.needs_refetch)
+    }
+
     /// Takes a subscription for the primary one if it goes before the one held.
     fn offer(&mut self, candidate: Primary) {
         if self

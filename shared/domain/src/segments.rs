@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::condition::{Condition, Facts};
+use crate::condition::{Condition, Facts, Names};
 use crate::time::Timestamp;
 
 pub use self::check::problems;
@@ -35,7 +35,10 @@ pub struct Segment {
     try_from = "BTreeMap<String, Segment>",
     into = "BTreeMap<String, Segment>"
 )]
-pub struct Segments(BTreeMap<String, Segment>);
+pub struct Segments {
+    all: BTreeMap<String, Segment>,
+    names: Names,
+}
 
 /// Definitions that are not usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,15 +80,21 @@ impl Segments {
 
     /// Every segment.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Segment)> {
-        self.0
+        self.all
             .iter()
             .map(|(name, segment)| (name.as_str(), segment))
+    }
+
+    /// What their conditions name.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// A segment by name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Segment> {
-        self.0.get(name)
+        self.all.get(name)
     }
 
     /// Those that the facts fulfil.
@@ -98,7 +107,7 @@ impl Segments {
     /// The first instant after `now` at which one may change by itself.
     #[must_use]
     pub fn next_flip(&self, facts: &Facts, now: Timestamp) -> Option<Timestamp> {
-        let flips = self.0.values().flat_map(|segment| &segment.flips_at);
+        let flips = self.all.values().flat_map(|segment| &segment.flips_at);
         flips
             .flat_map(|flip| flip.instants(facts))
             .filter(|at| *at > now)
@@ -126,13 +135,21 @@ impl TryFrom<BTreeMap<String, Segment>> for Segments {
                 return Err(InvalidSegments::NoFlips(name.clone()));
             }
         }
-        Ok(Self(segments))
+        let mut names = Names::default();
+        for segment in segments.values() {
+            let conditions = std::iter::once(&segment.when).chain(&segment.flips_at);
+            conditions.for_each(|condition| names.extend(condition.names()));
+        }
+        Ok(Self {
+            all: segments,
+            names,
+        })
     }
 }
 
 impl From<Segments> for BTreeMap<String, Segment> {
     fn from(segments: Segments) -> Self {
-        segments.0
+        segments.all
     }
 }
 

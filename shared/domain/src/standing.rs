@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::condition::{Facts, Values};
+use crate::condition::{Facts, Values, given};
 use crate::contact::{Billing, Contact, instant};
 use crate::event::Event;
 use crate::id::StripeId;
@@ -492,18 +492,21 @@ fn facts(
     health: u8,
     now: Timestamp,
 ) -> Facts {
-    let mut customer = Values::default();
+    let names = Some(settings.segments.names());
+    let mut customer = Values::new("customer", names);
     customer.text("id", Some(contact.id.as_str()));
     customer.text("name", contact.name());
     customer.text("email", contact.email());
     customer.text("company", contact.company());
-    customer.set("deleted", contact.is_deleted().into());
-    let mut held = Values::default();
+    customer.set("deleted", || contact.is_deleted().into());
+    let mut held = Values::new("billing", names);
     let plan = billing.plan.as_ref();
     held.text("plan", plan.map(|plan| plan.price.as_str()));
     held.text("plan_name", plan.map(|plan| plan.name.as_str()));
     held.text("tier", Some(&billing.tier));
-    held.set("tier_rank", i64::from(settings.rank(&billing.tier)).into());
+    held.set("tier_rank", || {
+        i64::from(settings.rank(&billing.tier)).into()
+    });
     held.money("mrr", &billing.mrr);
     held.money("arr", &billing.arr);
     held.text("billing_status", Some(billing.status.as_str()));
@@ -513,24 +516,33 @@ fn facts(
     held.time("next_invoice_date", billing.next_invoice_date);
     held.time("cancel_at", billing.cancel_at);
     held.money("lifetime_value", &billing.lifetime_value);
-    let mut method = Values::default();
-    method.set("on_file", billing.payment_method.on_file.into());
-    method.text("type", billing.payment_method.kind.as_deref());
-    method.text("brand", billing.payment_method.brand.as_deref());
-    method.time("expires_at", card_end(&billing.payment_method));
-    held.set("payment_method", method.build());
-    let mut level = Values::default();
-    level.text("level", Some(access.level.as_str()));
-    level.time("until", access.until);
-    held.set("access", level.build());
-    let mut up = Values::default();
+    held.set("payment_method", || {
+        let mut method = Values::new("", None);
+        method.set("on_file", || billing.payment_method.on_file.into());
+        method.text("type", billing.payment_method.kind.as_deref());
+        method.text("brand", billing.payment_method.brand.as_deref());
+        method.time("expires_at", card_end(&billing.payment_method));
+        method.build()
+    });
+    held.set("access", || {
+        let mut level = Values::new("", None);
+        level.text("level", Some(access.level.as_str()));
+        level.time("until", access.until);
+        level.build()
+    });
+    let mut up = Values::new("signals", names);
     for signal in signals {
-        let mut told = Values::default();
-        told.time("since", Some(signal.since));
-        up.set(signal.kind.as_str(), told.build());
+        up.set(signal.kind.as_str(), || {
+            let mut told = Values::new("", None);
+            told.time("since", Some(signal.since));
+            told.build()
+        });
     }
-    let parts = [("customer", customer), ("billing", held), ("signals", up)];
-    Facts::new(now, health, parts, contact.traits())
+    let mut traits = Values::new("traits", names);
+    for (name, value) in contact.traits() {
+        traits.set(name, || given(value));
+    }
+    Facts::new(now, health, [customer, held, up, traits])
 }
 
 impl Standing {
