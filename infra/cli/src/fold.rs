@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Seek, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use paygraph_domain::account::Object;
 use paygraph_domain::fact::Source;
@@ -21,13 +23,15 @@ use paygraph_engine::Deadline;
 use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
-use paygraph_engine::ports::Publisher;
+use paygraph_engine::ports::Store as _;
 use paygraph_engine::process::{Done, Engine};
-use paygraph_engine::publish::publish;
 use paygraph_stripe::event::StripeEvent;
 use serde::Serialize;
 
 use crate::input;
+
+/// How many commits the writer of events may be behind.
+const AHEAD: usize = 1_024;
 
 /// Fold Stripe events, in any order and with duplicates, into customers, subscriptions, invoices
 /// and the events that paygraph would publish.
@@ -136,9 +140,10 @@ async fn fold(
                         .map(|event| event.created),
                 };
                 newest = newest.max(at);
-                let entries = processed.into_entries();
-                let unwritten = publish(&engine.store, bus, &entries).await?;
-                anyhow::ensure!(unwritten.is_empty(), "the events could not be written");
+                for entry in processed.into_entries() {
+                    engine.store.published(&tenant, &entry.cause).await?;
+                    bus.write(entry.outbox)?;
+                }
             }
             Err(error) => rejected.push(Rejected {
                 line,
@@ -149,6 +154,8 @@ async fn fold(
     let now = now.or(newest).unwrap_or_default();
     let mut folded = look(&engine.store, &tenant, &settings, now);
     folded.rejected = rejected;
+    // The process ends soon: to free it piece by piece would take a while for nothing.
+    std::mem::forget(engine);
     Ok(folded)
 }
 
@@ -216,8 +223,12 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
     folded
 }
 
-/// A bus that writes each event to a file that nobody else sees, as the line it will be printed as.
-struct Lines(Mutex<(BufWriter<File>, bool)>);
+/// A thread that writes each event to a file that nobody else sees, as the line it will be printed
+/// as.
+struct Lines {
+    events: SyncSender<Vec<Outgoing>>,
+    writer: JoinHandle<anyhow::Result<File>>,
+}
 
 /// An event as `fold` prints it.
 #[derive(Serialize)]
@@ -235,21 +246,42 @@ struct Line<'a> {
 impl Lines {
     fn new() -> anyhow::Result<Self> {
         let file = tempfile::tempfile().context("cannot make a file for the events")?;
-        Ok(Self(Mutex::new((BufWriter::new(file), true))))
+        let (events, received) = sync_channel::<Vec<Outgoing>>(AHEAD);
+        let writer = std::thread::spawn(move || {
+            let mut file = BufWriter::new(file);
+            let mut first = true;
+            for event in received.into_iter().flatten() {
+                if !std::mem::take(&mut first) {
+                    file.write_all(b",")?;
+                }
+                serde_json::to_writer(&mut file, &Line::of(&event))?;
+            }
+            Ok(file.into_inner()?)
+        });
+        Ok(Self { events, writer })
+    }
+
+    /// Hands events over.
+    fn write(&self, events: Vec<Outgoing>) -> anyhow::Result<()> {
+        let sent = self.events.send(events);
+        sent.map_err(|_| anyhow!("the events could not be written"))
     }
 
     /// Writes the events, with commas between them.
     fn copy_to(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let (writer, _) = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut file = writer.into_inner()?;
+        drop(self.events);
+        let written = self.writer.join();
+        let mut file = written.map_err(|_| anyhow!("the events could not be written"))??;
         file.rewind()?;
         io::copy(&mut file, out)?;
         Ok(())
     }
+}
 
-    fn write(&self, event: &Outgoing) -> anyhow::Result<()> {
+impl<'a> Line<'a> {
+    fn of(event: &'a Outgoing) -> Self {
         let detail = &event.detail;
-        let line = Line {
+        Self {
             detail_type: &event.detail_type,
             id: &detail.id,
             customer_id: detail.customer_id.as_ref().map(|id| id.as_str()),
@@ -258,22 +290,6 @@ impl Lines {
             source: detail.source,
             cause: detail.cause.as_str(),
             data: &detail.data,
-        };
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (file, first) = &mut *held;
-        if !std::mem::take(first) {
-            file.write_all(b",")?;
         }
-        Ok(serde_json::to_writer(file, &line)?)
-    }
-}
-
-impl Publisher for Lines {
-    async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
-        let written = events
-            .iter()
-            .enumerate()
-            .filter(|(_, event)| self.write(event).is_err());
-        written.map(|(place, _)| place).collect()
     }
 }
