@@ -10,7 +10,7 @@ use crate::id::{CustomerId, StripeCustomerId, StripeId};
 use crate::money::{Currency, Money};
 use crate::mrr;
 use crate::objects::invoice::{AttemptOutcome, InvoiceState, Line};
-use crate::objects::subscription::Item;
+use crate::objects::subscription::{Item, Subscription};
 use crate::rollup::{Context, OnFile, plan_name};
 use crate::settings::Settings;
 use crate::standing::{Access, Reason, Signal};
@@ -180,10 +180,48 @@ pub struct SubscriptionView {
     pub ended_at: Option<Timestamp>,
     /// Paused by status or by collection.
     pub paused: bool,
+    /// What it is planned to become; not in force yet.
+    pub scheduled_change: Option<ScheduledChange>,
+    /// Whether a change waits for its payment; not in force yet.
+    pub has_pending_update: bool,
     /// Whether only an API call could tell all about it.
     pub needs_refetch: bool,
     /// What is bought.
     pub items: Vec<ItemView>,
+}
+
+/// The next phase of a subscription's schedule.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScheduledChange {
+    /// When it comes into force.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Timestamp,
+    /// The prices from then on.
+    pub prices: Vec<StripeId>,
+    /// The highest tier among them that the settings know by price.
+    pub tier: Option<String>,
+}
+
+fn scheduled_change(
+    subscription: &Subscription,
+    account: &crate::account::Account,
+    context: Context<'_>,
+) -> Option<ScheduledChange> {
+    let schedules = account.schedules.values().map(|stored| stored.value.get());
+    let mut own = schedules.filter(|schedule| {
+        schedule.subscription.as_ref() == Some(&subscription.id)
+            || subscription.schedule.as_ref() == Some(&schedule.id)
+    });
+    let phase = own.find_map(|schedule| schedule.next_phase(context.now))?;
+    let settings = context.settings;
+    let tiers = phase.prices.iter();
+    let tiers = tiers.filter_map(|price| settings.tier_of(price, None));
+    let highest = tiers.max_by_key(|of| settings.rank(&of.tier));
+    Some(ScheduledChange {
+        at: phase.start,
+        prices: phase.prices.clone(),
+        tier: highest.map(|of| of.tier.clone()),
+    })
 }
 
 /// An item of a subscription.
@@ -229,6 +267,10 @@ pub fn subscription(
         start_date: subscription.start_date,
         ended_at: subscription.ended_at,
         paused: subscription.is_paused(),
+        scheduled_change: Some(subscription)
+            .filter(|subscription| subscription.status.is_live())
+            .and_then(|subscription| scheduled_change(subscription, account, context)),
+        has_pending_update: subscription.has_pending_update,
         needs_refetch: value.incomplete || state.subscription.is_undecided(),
         items: subscription.items.iter().map(item_view).collect(),
         mrr: value.mrr,

@@ -155,6 +155,10 @@ fn l3_a_planned_downgrade_is_none_yet() {
         json!(["active", "team", { "usd": 9_900 }, "full"])
     );
     assert_eq!(story.signals(), [""; 0]);
+    let planned = json!({
+        "at": rfc(START + MONTH), "prices": [price(0)["id"]], "tier": "individual",
+    });
+    assert_eq!(story.subscription("sub_1")["scheduled_change"], planned);
     story.ends_the_same();
     story.pass(DAY);
     let fields = json!({ "status": "released", "subscription": null });
@@ -171,6 +175,7 @@ fn l3_a_planned_downgrade_is_none_yet() {
         story.brief(),
         json!(["active", "team", { "usd": 9_900 }, "full"])
     );
+    assert_eq!(story.subscription("sub_1")["scheduled_change"], json!(null));
     story.ends_the_same();
 }
 
