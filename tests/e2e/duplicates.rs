@@ -34,7 +34,12 @@ fn d1_the_same_event_twice_changes_and_tells_once() {
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    assert_eq!(names, ["stripe.customer.created", "customer_created"]);
+    let once = [
+        "stripe.customer.created",
+        "customer_created",
+        "segment_entered",
+    ];
+    assert_eq!(names, once);
 }
 
 /// D2: fifty at once.
@@ -56,7 +61,7 @@ fn d2_the_same_event_fifty_times_at_once() {
         .map(|(_, e)| e["id"].as_str().unwrap().to_owned())
         .collect();
     ids.sort();
-    assert_eq!(ids, [format!("{id}#0"), format!("{id}#1")]);
+    assert_eq!(ids, [0, 1, 2].map(|n| format!("{id}#{n}")));
 }
 
 /// D3, D9, D10: two events of one change, and an old one late. Ids do not matter for order.
