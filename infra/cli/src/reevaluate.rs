@@ -62,7 +62,11 @@ impl Reevaluate {
         let known = self.name.is_some();
         let new = || format!("reevaluate-{}-{:08x}", now().unix(), fastrand::u32(..));
         let name = self.name.clone().unwrap_or_else(new);
-        eprintln!("Run {name}: if it is interrupted, `paygraph reevaluate --run {name}` goes on.");
+        let tenant = &self.which.tenant;
+        eprintln!(
+            "Run {name}: if it is interrupted, `paygraph reevaluate --tenant {tenant} --run {name}` \
+             goes on."
+        );
         let (skipped, ran) = run(self.all(&engine, &bus, &name, known))?;
         if self.json {
             let report = json!({
