@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Seek, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,6 +32,12 @@ use crate::input;
 
 /// How many commits the writer of events may be behind.
 const AHEAD: usize = 1_024;
+/// How many lines a worker takes together.
+const BATCH: usize = 500;
+/// How many batches wait for a worker.
+const WAITING: usize = 8;
+/// How long workers on one customer may wait for each other.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Fold Stripe events, in any order and with duplicates, into customers, subscriptions, invoices
 /// and the events that paygraph would publish.
@@ -73,11 +79,8 @@ impl Fold {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let settings = input::settings(self.settings.as_ref())?;
         let input = input::open(self.file.as_deref())?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()?;
         let bus = Lines::new()?;
-        let folded = runtime.block_on(fold(input, settings, self.now, &bus))?;
+        let folded = fold(input, settings, self.now, &bus)?;
         let mut out = BufWriter::new(io::stdout().lock());
         out.write_all(b"{\"events\":[")?;
         bus.copy_to(&mut out)?;
@@ -98,65 +101,134 @@ impl Fold {
     }
 }
 
-async fn fold(
+fn fold(
     mut input: Box<dyn BufRead>,
     settings: Settings,
     now: Option<Timestamp>,
     bus: &Lines,
 ) -> anyhow::Result<Folded> {
-    let tenant = TenantId::parse("default")?;
-    let store = MemoryStore::new(settings.clone());
     let engine = Engine {
-        store,
+        store: MemoryStore::new(settings.clone()),
         clock: StoppedClock::default(),
         livemode: false,
         fetch: NoFetch,
     };
-    let (mut newest, mut rejected) = (None, Vec::new());
-    let mut text = String::new();
-    for line in 1.. {
-        text.clear();
-        if input
-            .read_line(&mut text)
-            .with_context(|| format!("cannot read line {line}"))?
-            == 0
-        {
-            break;
-        }
-        if text.trim().is_empty() {
-            continue;
-        }
-        // There is nobody else in this store, so nothing is ever waited for.
-        let deadline = Deadline::after(Duration::from_secs(60));
-        match engine
-            .process(&tenant, text.trim(), Source::Webhook, deadline)
-            .await
-        {
-            Ok(processed) => {
-                let at = match &processed.done {
-                    Done::Committed(entry) | Done::Duplicate(entry) => Some(entry.at),
-                    Done::Parked(_) | Done::Ignored => StripeEvent::parse(text.trim())
-                        .ok()
-                        .map(|event| event.created),
-                };
-                newest = newest.max(at);
-                for entry in processed.into_entries() {
-                    engine.store.published(&tenant, &entry.cause).await?;
-                    bus.write(entry.outbox)?;
+    let tenant = TenantId::parse("default")?;
+    // The first batch is folded in order, so that few events give the same output every time. A
+    // long history is folded by several workers, as in production: the state is the same.
+    let mut number = 0;
+    let mut part = Part::default();
+    part.process(&engine, &tenant, &next_batch(&mut input, &mut number)?, bus)?;
+    let (batches, received) = sync_channel::<Vec<(usize, String)>>(WAITING);
+    let received = Mutex::new(received);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let work = || {
+            let mut part = Part::default();
+            loop {
+                let batch = received
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .recv();
+                match batch {
+                    Ok(batch) => part.process(&engine, &tenant, &batch, bus)?,
+                    Err(_) => return anyhow::Ok(part),
                 }
             }
-            Err(error) => rejected.push(Rejected {
-                line,
-                error: chain(&error),
-            }),
+        };
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        loop {
+            let batch = next_batch(&mut input, &mut number)?;
+            if batch.is_empty() || batches.send(batch).is_err() {
+                break;
+            }
         }
-    }
-    let now = now.or(newest).unwrap_or_default();
+        drop(batches);
+        for worker in workers {
+            let done = worker.join();
+            let done = done.map_err(|_| anyhow!("a worker stopped"))??;
+            part.newest = part.newest.max(done.newest);
+            part.rejected.extend(done.rejected);
+        }
+        anyhow::Ok(())
+    })?;
+    part.rejected.sort_by_key(|rejected| rejected.line);
+    let now = now.or(part.newest).unwrap_or_default();
     let mut folded = look(&engine.store, &tenant, &settings, now);
-    folded.rejected = rejected;
+    folded.rejected = part.rejected;
     // The process ends soon: to free it piece by piece would take a while for nothing.
     std::mem::forget(engine);
     Ok(folded)
+}
+
+/// The next lines with their numbers; none at the end.
+fn next_batch(input: &mut dyn BufRead, number: &mut usize) -> anyhow::Result<Vec<(usize, String)>> {
+    let mut batch = Vec::new();
+    while batch.len() < BATCH {
+        *number += 1;
+        let mut text = String::new();
+        let read = input
+            .read_line(&mut text)
+            .with_context(|| format!("cannot read line {number}"))?;
+        if read == 0 {
+            break;
+        }
+        if !text.trim().is_empty() {
+            batch.push((*number, text));
+        }
+    }
+    Ok(batch)
+}
+
+/// What one worker saw.
+#[derive(Default)]
+struct Part {
+    newest: Option<Timestamp>,
+    rejected: Vec<Rejected>,
+}
+
+impl Part {
+    fn process(
+        &mut self,
+        engine: &Engine<MemoryStore, StoppedClock>,
+        tenant: &TenantId,
+        batch: &[(usize, String)],
+        bus: &Lines,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        runtime.block_on(async {
+            for (line, text) in batch {
+                let text = text.trim();
+                let deadline = Deadline::after(PATIENCE);
+                match engine
+                    .process(tenant, text, Source::Webhook, deadline)
+                    .await
+                {
+                    Ok(processed) => {
+                        let at = match &processed.done {
+                            Done::Committed(entry) | Done::Duplicate(entry) => Some(entry.at),
+                            Done::Parked(_) | Done::Ignored => {
+                                let event = StripeEvent::parse(text).ok();
+                                event.map(|event| event.created)
+                            }
+                        };
+                        self.newest = self.newest.max(at);
+                        for entry in processed.into_entries() {
+                            engine.store.published(tenant, &entry.cause).await?;
+                            bus.write(entry.outbox)?;
+                        }
+                    }
+                    Err(error) => self.rejected.push(Rejected {
+                        line: *line,
+                        error: chain(&error),
+                    }),
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 /// An error with what caused it, on one line.

@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 
 pub use self::check::problems;
 
-/// The most segments that a tenant may define.
-const MAX_SEGMENTS: usize = 100;
+/// The most segments that a tenant may define: a contact may enter all of them in one transaction.
+const MAX_SEGMENTS: usize = 60;
 
 /// One segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
