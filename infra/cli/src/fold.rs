@@ -30,8 +30,8 @@ use serde::Serialize;
 
 use crate::input;
 
-/// How many commits the writer of events may be behind.
-const AHEAD: usize = 1_024;
+/// How many batches the writer of events may be behind.
+const AHEAD: usize = 16;
 /// How many lines a worker takes together.
 const BATCH: usize = 500;
 /// How many batches wait for a worker.
@@ -198,6 +198,7 @@ impl Part {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
+        let mut events = Vec::new();
         runtime.block_on(async {
             for (line, text) in batch {
                 let text = text.trim();
@@ -217,7 +218,7 @@ impl Part {
                         self.newest = self.newest.max(at);
                         for entry in processed.into_entries() {
                             engine.store.published(tenant, &entry.cause).await?;
-                            bus.write(entry.outbox)?;
+                            events.extend(entry.outbox);
                         }
                     }
                     Err(error) => self.rejected.push(Rejected {
@@ -226,8 +227,9 @@ impl Part {
                     }),
                 }
             }
-            Ok(())
-        })
+            anyhow::Ok(())
+        })?;
+        bus.write(events)
     }
 }
 
