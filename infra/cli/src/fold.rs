@@ -1,13 +1,11 @@
 //! `paygraph fold`: a history of events through the worker's own core, in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Seek, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -15,7 +13,7 @@ use clap::Args;
 use paygraph_domain::account::Object;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
-use paygraph_domain::rollup::{Context, rollup};
+use paygraph_domain::rollup::{Context, Rollup, rollup};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
@@ -26,16 +24,16 @@ use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::ports::Store as _;
 use paygraph_engine::process::{Done, Engine};
 use paygraph_stripe::event::StripeEvent;
+use rayon::iter::{
+    IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelBridge as _,
+    ParallelIterator as _,
+};
 use serde::Serialize;
 
 use crate::input;
 
-/// How many batches the writer of events may be behind.
-const AHEAD: usize = 16;
 /// How many lines a worker takes together.
 const BATCH: usize = 500;
-/// How many batches wait for a worker.
-const WAITING: usize = 8;
 /// How long workers on one customer may wait for each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -64,13 +62,11 @@ struct Rejected {
 }
 
 /// What comes out, beside the events, which wait in a file.
-#[derive(Serialize)]
 struct Folded {
     customers: Vec<view::CustomerView>,
     subscriptions: Vec<view::SubscriptionView>,
     invoices: Vec<view::InvoiceView>,
     needs_refetch: BTreeSet<paygraph_domain::id::StripeId>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     rejected: Vec<Rejected>,
 }
 
@@ -84,10 +80,9 @@ impl Fold {
         let mut out = BufWriter::new(io::stdout().lock());
         out.write_all(b"{\"events\":[")?;
         bus.copy_to(&mut out)?;
-        out.write_all(b"],")?;
-        let rest = serde_json::to_string(&folded)?;
-        out.write_all(rest.trim_start_matches('{').as_bytes())?;
-        out.write_all(b"\n")?;
+        out.write_all(b"]")?;
+        folded.write(&mut out)?;
+        out.write_all(b"}\n")?;
         out.flush()?;
         for Rejected { line, error } in &folded.rejected {
             eprintln!("error: line {line}: {error}");
@@ -102,7 +97,7 @@ impl Fold {
 }
 
 fn fold(
-    mut input: Box<dyn BufRead>,
+    input: Box<dyn BufRead + Send>,
     settings: Settings,
     now: Option<Timestamp>,
     bus: &Lines,
@@ -114,44 +109,14 @@ fn fold(
         fetch: NoFetch,
     };
     let tenant = TenantId::parse("default")?;
+    let mut batches = Batches { input, line: 0 };
     // The first batch is folded in order, so that few events give the same output every time. A
     // long history is folded by several workers, as in production: the state is the same.
-    let mut number = 0;
-    let mut part = Part::default();
-    part.process(&engine, &tenant, &next_batch(&mut input, &mut number)?, bus)?;
-    let (batches, received) = sync_channel::<Vec<(usize, String)>>(WAITING);
-    let received = Mutex::new(received);
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        let work = || {
-            let mut part = Part::default();
-            loop {
-                let batch = received
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .recv();
-                match batch {
-                    Ok(batch) => part.process(&engine, &tenant, &batch, bus)?,
-                    Err(_) => return anyhow::Ok(part),
-                }
-            }
-        };
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        loop {
-            let batch = next_batch(&mut input, &mut number)?;
-            if batch.is_empty() || batches.send(batch).is_err() {
-                break;
-            }
-        }
-        drop(batches);
-        for worker in workers {
-            let done = worker.join();
-            let done = done.map_err(|_| anyhow!("a worker stopped"))??;
-            part.newest = part.newest.max(done.newest);
-            part.rejected.extend(done.rejected);
-        }
-        anyhow::Ok(())
-    })?;
+    let process = |batch: Vec<_>| Part::process(&engine, &tenant, &batch, bus);
+    let first = batches.next().transpose()?.map(process).transpose()?;
+    let rest = batches.par_bridge().map(|batch| process(batch?));
+    let rest = rest.try_reduce(Part::default, |one, other| Ok(one.with(other)))?;
+    let mut part = first.unwrap_or_default().with(rest);
     part.rejected.sort_by_key(|rejected| rejected.line);
     let now = now.or(part.newest).unwrap_or_default();
     let mut folded = look(&engine.store, &tenant, &settings, now);
@@ -161,26 +126,54 @@ fn fold(
     Ok(folded)
 }
 
-/// The next lines with their numbers; none at the end.
-fn next_batch(input: &mut dyn BufRead, number: &mut usize) -> anyhow::Result<Vec<(usize, String)>> {
-    let mut batch = Vec::new();
-    while batch.len() < BATCH {
-        *number += 1;
-        let mut text = String::new();
-        let read = input
-            .read_line(&mut text)
-            .with_context(|| format!("cannot read line {number}"))?;
-        if read == 0 {
-            break;
+impl Folded {
+    /// Writes each field, with a comma before it: as it goes, since the whole may be long.
+    fn write(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        fn field(out: &mut impl Write, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+            write!(out, ",\"{name}\":")?;
+            Ok(serde_json::to_writer(out, value)?)
         }
-        if !text.trim().is_empty() {
-            batch.push((*number, text));
+        field(out, "customers", &self.customers)?;
+        field(out, "subscriptions", &self.subscriptions)?;
+        field(out, "invoices", &self.invoices)?;
+        field(out, "needs_refetch", &self.needs_refetch)?;
+        if !self.rejected.is_empty() {
+            field(out, "rejected", &self.rejected)?;
         }
+        Ok(())
     }
-    Ok(batch)
 }
 
-/// What one worker saw.
+/// Lines with their numbers, several at a time.
+struct Batches {
+    input: Box<dyn BufRead + Send>,
+    line: usize,
+}
+
+impl Iterator for Batches {
+    type Item = anyhow::Result<Vec<(usize, String)>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH {
+            self.line += 1;
+            let mut text = String::new();
+            match self.input.read_line(&mut text) {
+                Ok(0) => break,
+                Ok(_) if text.trim().is_empty() => {}
+                Ok(_) => batch.push((self.line, text)),
+                Err(error) => {
+                    let line = self.line;
+                    let error = anyhow!(error).context(format!("cannot read line {line}"));
+                    return Some(Err(error));
+                }
+            }
+        }
+        (!batch.is_empty()).then_some(Ok(batch))
+    }
+}
+
+/// What came of some lines.
 #[derive(Default)]
 struct Part {
     newest: Option<Timestamp>,
@@ -188,13 +181,19 @@ struct Part {
 }
 
 impl Part {
+    fn with(mut self, other: Self) -> Self {
+        self.newest = self.newest.max(other.newest);
+        self.rejected.extend(other.rejected);
+        self
+    }
+
     fn process(
-        &mut self,
         engine: &Engine<MemoryStore, StoppedClock>,
         tenant: &TenantId,
         batch: &[(usize, String)],
         bus: &Lines,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Self> {
+        let mut part = Self::default();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
@@ -215,13 +214,13 @@ impl Part {
                                 event.map(|event| event.created)
                             }
                         };
-                        self.newest = self.newest.max(at);
+                        part.newest = part.newest.max(at);
                         for entry in processed.into_entries() {
                             engine.store.published(tenant, &entry.cause).await?;
                             events.extend(entry.outbox);
                         }
                     }
-                    Err(error) => self.rejected.push(Rejected {
+                    Err(error) => part.rejected.push(Rejected {
                         line: *line,
                         error: chain(&error),
                     }),
@@ -229,7 +228,8 @@ impl Part {
             }
             anyhow::Ok(())
         })?;
-        bus.write(events)
+        bus.write(&events)?;
+        Ok(part)
     }
 }
 
@@ -252,44 +252,61 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
         catalog: &catalog,
         now,
     };
-    let (mut contacts, accounts) = (store.contacts(), store.accounts());
+    let contacts = store.contacts();
+    let rollups: HashMap<_, _> = contacts.iter().flat_map(|c| &c.accounts).collect();
+    let looked: HashMap<_, _> = store
+        .accounts()
+        .into_par_iter()
+        .map(|(customer, account, beside)| {
+            let held = rollups.get(&customer);
+            let totals = held.map(|held| &held.totals);
+            let subscriptions = account.subscriptions.values();
+            let subscriptions = subscriptions
+                .map(|stored| view::subscription(&customer, &stored.value, &account, context));
+            let mut invoices = Vec::new();
+            for object in &beside {
+                if let Object::Invoice(state) = object {
+                    invoices.push(view::invoice(&customer, state, totals));
+                }
+            }
+            let looked = Looked {
+                subscriptions: subscriptions.collect(),
+                invoices,
+                rollup: totals.map(|totals| Arc::new(rollup(&account, totals.clone(), context))),
+            };
+            (customer, looked)
+        })
+        .collect();
+    let customers = contacts.par_iter().map(|contact| {
+        let mut contact = contact.clone();
+        contact.evaluated_at = now;
+        for (customer, held) in &mut contact.accounts {
+            let anew = looked
+                .get(customer)
+                .and_then(|looked| looked.rollup.as_ref());
+            if let Some(anew) = anew {
+                *held = Arc::clone(anew);
+            }
+        }
+        view::customer(&contact, settings, &catalog, now)
+    });
+    let customers = customers.collect();
     let mut folded = Folded {
-        customers: Vec::new(),
+        customers,
         subscriptions: Vec::new(),
         invoices: Vec::new(),
         needs_refetch: BTreeSet::new(),
         rejected: Vec::new(),
     };
-    let mut rollups: BTreeMap<_, _> = contacts
-        .iter_mut()
-        .flat_map(|contact| contact.accounts.iter_mut())
-        .collect();
-    for (customer, account, beside) in &accounts {
-        if let Some(held) = rollups.get_mut(customer) {
-            **held = Arc::new(rollup(account, held.totals.clone(), context));
-            folded
-                .needs_refetch
-                .extend(held.needs_refetch.iter().cloned());
-        }
-        for stored in account.subscriptions.values() {
-            let shown = view::subscription(customer, &stored.value, account, context);
-            folded.subscriptions.push(shown);
-        }
-        for object in beside {
-            if let Object::Invoice(state) = object {
-                let totals = rollups.get(customer).map(|held| &held.totals);
-                folded.invoices.push(view::invoice(customer, state, totals));
-            }
-        }
+    for looked in looked.into_values() {
+        folded.subscriptions.extend(looked.subscriptions);
+        folded.invoices.extend(looked.invoices);
+        let needed = looked
+            .rollup
+            .iter()
+            .flat_map(|rollup| &rollup.needs_refetch);
+        folded.needs_refetch.extend(needed.cloned());
     }
-    drop(rollups);
-    for contact in &mut contacts {
-        contact.evaluated_at = now;
-    }
-    folded.customers = contacts
-        .iter()
-        .map(|contact| view::customer(contact, settings, &catalog, now))
-        .collect();
     folded.subscriptions.sort_by(|a, b| a.id.cmp(&b.id));
     folded
         .invoices
@@ -297,12 +314,15 @@ fn look(store: &MemoryStore, tenant: &TenantId, settings: &Settings, now: Timest
     folded
 }
 
-/// A thread that writes each event to a file that nobody else sees, as the line it will be printed
-/// as.
-struct Lines {
-    events: SyncSender<Vec<Outgoing>>,
-    writer: JoinHandle<anyhow::Result<File>>,
+/// One Stripe customer, looked at.
+struct Looked {
+    subscriptions: Vec<view::SubscriptionView>,
+    invoices: Vec<view::InvoiceView>,
+    rollup: Option<Arc<Rollup>>,
 }
+
+/// A file that nobody else sees, with each event as the line it will be printed as.
+struct Lines(Mutex<File>);
 
 /// An event as `fold` prints it.
 #[derive(Serialize)]
@@ -320,33 +340,25 @@ struct Line<'a> {
 impl Lines {
     fn new() -> anyhow::Result<Self> {
         let file = tempfile::tempfile().context("cannot make a file for the events")?;
-        let (events, received) = sync_channel::<Vec<Outgoing>>(AHEAD);
-        let writer = std::thread::spawn(move || {
-            let mut file = BufWriter::new(file);
-            let mut first = true;
-            for event in received.into_iter().flatten() {
-                if !std::mem::take(&mut first) {
-                    file.write_all(b",")?;
-                }
-                serde_json::to_writer(&mut file, &Line::of(&event))?;
-            }
-            Ok(file.into_inner()?)
-        });
-        Ok(Self { events, writer })
+        Ok(Self(Mutex::new(file)))
     }
 
-    /// Hands events over.
-    fn write(&self, events: Vec<Outgoing>) -> anyhow::Result<()> {
-        let sent = self.events.send(events);
-        sent.map_err(|_| anyhow!("the events could not be written"))
+    /// Writes events, with a comma before each.
+    fn write(&self, events: &[Outgoing]) -> anyhow::Result<()> {
+        let mut text = Vec::new();
+        for event in events {
+            text.push(b',');
+            serde_json::to_writer(&mut text, &Line::of(event))?;
+        }
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(file.write_all(&text)?)
     }
 
     /// Writes the events, with commas between them.
     fn copy_to(self, out: &mut impl Write) -> anyhow::Result<()> {
-        drop(self.events);
-        let written = self.writer.join();
-        let mut file = written.map_err(|_| anyhow!("the events could not be written"))??;
-        file.rewind()?;
+        let mut file = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Without the first comma.
+        file.seek(io::SeekFrom::Start(1))?;
         io::copy(&mut file, out)?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 
 /// Opens a file; `-` and nothing mean standard input.
-pub fn open(file: Option<&Path>) -> anyhow::Result<Box<dyn BufRead>> {
+pub fn open(file: Option<&Path>) -> anyhow::Result<Box<dyn BufRead + Send>> {
     match file {
         Some(path) if path != Path::new("-") => {
             let file =

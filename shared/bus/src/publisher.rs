@@ -1,6 +1,7 @@
 //! Publishing to the bus, looking at every entry's own result.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_eventbridge::Client;
@@ -49,7 +50,7 @@ impl Entry {
                 "An event is too large for the bus: its data is left out"
             );
             let mut short = event.clone();
-            short.detail.data = json!({ "too_large": true });
+            Arc::make_mut(&mut short.detail).data = json!({ "too_large": true });
             entry.detail = write(&short);
         }
         entry

@@ -3,7 +3,7 @@
 //! What a condition may name is [`FIELDS`]. A condition that cannot be computed, since a date is
 //! missing or a trait is no number, does not hold. <https://cel.dev>
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -157,17 +157,31 @@ impl From<Condition> for String {
 
 /// The fields that conditions name: only these are worth computing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Names(BTreeSet<(String, String)>);
+pub struct Names(BTreeMap<String, BTreeSet<String>>);
 
 impl Names {
     /// Adds another's.
     pub fn extend(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().cloned());
+        for (root, fields) in &other.0 {
+            for field in fields {
+                self.add(root, field);
+            }
+        }
+    }
+
+    /// Adds a field; the empty one is the whole of its root.
+    fn add(&mut self, root: &str, field: &str) {
+        let fields = self.0.entry(root.to_owned()).or_default();
+        fields.insert(field.to_owned());
     }
 
     fn has(&self, root: &str, field: &str) -> bool {
-        let named = |field: &str| self.0.iter().any(|(r, f)| r == root && f == field);
-        named("") || named(field)
+        let fields = self.0.get(root);
+        fields.is_some_and(|fields| fields.contains("") || fields.contains(field))
+    }
+
+    fn has_whole(&self, root: &str) -> bool {
+        self.has(root, "")
     }
 }
 
@@ -183,7 +197,7 @@ fn check(expression: &Expr, bound: &mut Vec<String>, names: &mut Names) -> Resul
             let known = FIELDS.iter().any(|(root, _)| root == name) || bound.contains(name);
             if known {
                 // The whole of it.
-                names.0.insert((name.clone(), String::new()));
+                names.add(name, "");
                 Ok(())
             } else {
                 let roots: Vec<_> = FIELDS.iter().map(|(root, _)| *root).collect();
@@ -198,8 +212,9 @@ fn check(expression: &Expr, bound: &mut Vec<String>, names: &mut Names) -> Resul
             if let Expr::Ident(root) = &select.operand.expr
                 && !bound.contains(root)
                 && FIELDS.iter().any(|(name, _)| name == root)
+                && !select.test
             {
-                names.0.insert((root.clone(), select.field.clone()));
+                names.add(root, &select.field);
                 return Ok(());
             }
             check(&select.operand.expr, bound, names)
@@ -331,7 +346,14 @@ impl Facts {
         context.add_variable_from_value("now", instant(now));
         context.add_variable_from_value("health_score", i64::from(health_score));
         for values in parts {
-            context.add_variable_from_value(values.root, values.build());
+            let Values { root, names, .. } = values;
+            // A qualified name is found faster than a field of a map.
+            for (name, value) in &values.values {
+                context.add_variable_from_value(format!("{root}.{name}"), value.clone());
+            }
+            if names.is_none_or(|names| names.has_whole(root)) {
+                context.add_variable_from_value(root, values.build());
+            }
         }
         Self(context)
     }
@@ -356,12 +378,12 @@ pub(crate) fn given(value: &serde_json::Value) -> Value {
 mod tests {
     use super::*;
 
-    fn facts() -> Facts {
+    fn facts(names: Option<&Names>) -> Facts {
         let now = Timestamp::parse("2026-11-01T00:00:00Z").unwrap();
-        let mut billing = Values::new("billing", None);
+        let mut billing = Values::new("billing", names);
         billing.text("tier", Some("pro"));
         billing.time("trial_end_date", None);
-        let mut traits = Values::new("traits", None);
+        let mut traits = Values::new("traits", names);
         traits.set("score", || given(&serde_json::json!(80.5)));
         Facts::new(now, 70, [billing, traits])
     }
@@ -372,15 +394,19 @@ mod tests {
             ("billing.tier == 'pro' && health_score < 80", true),
             ("traits.score >= 80", true),
             ("traits.missing >= 80", false),
+            ("traits.missing >= 80 || traits.score > 80", true),
+            ("has(traits.score) && !has(traits.missing)", true),
             ("billing.trial_end_date <= now", false),
             ("['a', 'b'].exists(x, x == 'b')", true),
         ] {
             let condition = Condition::parse(source).unwrap();
-            assert_eq!(condition.holds(&facts()), expected, "{source}");
+            for names in [None, Some(condition.names())] {
+                assert_eq!(condition.holds(&facts(names)), expected, "{source}");
+            }
         }
         let later = Condition::parse("now + duration('72h')").unwrap();
         assert_eq!(
-            later.instants(&facts())[0].to_string(),
+            later.instants(&facts(None))[0].to_string(),
             "2026-11-04T00:00:00Z"
         );
     }

@@ -1,6 +1,6 @@
 //! What a tenant decides: which tiers its products stand for, and what counts as MRR.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -252,10 +252,13 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         ) else {
             continue;
         };
-        let known: Vec<&str> = shape.keys().map(String::as_str).collect();
-        for key in here.keys().filter(|key| !shape.contains_key(*key)) {
+        // A map of JSON keeps its keys sorted or as written, by a feature that any crate turns on.
+        let known: BTreeSet<&str> = shape.keys().map(String::as_str).collect();
+        let given: BTreeSet<&str> = here.keys().map(String::as_str).collect();
+        for key in given.difference(&known) {
             let path = format!("{place}.{key}");
             let path = path.trim_start_matches('.');
+            let known: Vec<&str> = known.iter().copied().collect();
             let known = known.join(", ");
             unknown.push(format!("`{path}` is no setting; there are {known}"));
         }

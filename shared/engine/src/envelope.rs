@@ -1,5 +1,7 @@
 //! What is published: the product's event in its envelope.
 
+use std::sync::Arc;
+
 use paygraph_domain::event::Event;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
@@ -47,7 +49,7 @@ pub struct Outgoing {
     /// The bus's `detail-type`.
     pub detail_type: String,
     /// The bus's `detail`.
-    pub detail: Envelope,
+    pub detail: Arc<Envelope>,
 }
 
 /// Whom the events of one commit are about.
@@ -74,7 +76,7 @@ pub fn seal(about: Subject<'_>, events: Vec<(String, Value, Option<CustomerId>)>
     numbered
         .map(|(n, (detail_type, data, contact))| Outgoing {
             detail_type,
-            detail: Envelope {
+            detail: Arc::new(Envelope {
                 version: 1,
                 id: format!("{}#{n}", about.cause),
                 tenant: about.tenant.clone(),
@@ -84,7 +86,7 @@ pub fn seal(about: Subject<'_>, events: Vec<(String, Value, Option<CustomerId>)>
                 source: about.source,
                 cause: about.cause.clone(),
                 data,
-            },
+            }),
         })
         .collect()
 }

@@ -466,7 +466,7 @@ impl Store for MemoryStore {
         {
             *published = true;
             if !keep {
-                entry.outbox.clear();
+                entry.outbox = Vec::new();
             }
         }
         Ok(())
