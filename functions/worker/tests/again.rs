@@ -191,7 +191,13 @@ fn told(worker: &TestWorker, name: &str) -> Vec<Option<String>> {
     let published = worker.publisher.published().into_iter();
     published
         .filter(|event| event.detail_type == name)
-        .map(|event| event.detail.stripe_customer_id.map(|id| id.to_string()))
+        .map(|event| {
+            event
+                .detail
+                .stripe_customer_id
+                .as_ref()
+                .map(ToString::to_string)
+        })
         .collect()
 }
 

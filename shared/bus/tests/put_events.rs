@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::operation::put_events::{PutEventsError, PutEventsOutput};
@@ -20,7 +21,7 @@ fn event(n: usize, data: Value) -> Outgoing {
     let cause = Cause::parse("evt_1").unwrap();
     Outgoing {
         detail_type: "mrr_changed".to_owned(),
-        detail: Envelope {
+        detail: Arc::new(Envelope {
             version: 1,
             id: format!("{cause}#{n}"),
             tenant: TenantId::parse("default").unwrap(),
@@ -30,7 +31,7 @@ fn event(n: usize, data: Value) -> Outgoing {
             source: Source::Webhook,
             cause,
             data,
-        },
+        }),
     }
 }
 

@@ -73,7 +73,7 @@ fn told(bus: &MemoryBus) -> Vec<(String, String)> {
     let published = bus.published().into_iter();
     published
         .map(|event| {
-            let contact = event.detail.customer_id.unwrap().to_string();
+            let contact = event.detail.customer_id.as_ref().unwrap().to_string();
             (
                 contact,
                 format!("{} {}", event.detail_type, event.detail.data),

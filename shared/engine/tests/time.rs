@@ -70,8 +70,8 @@ fn told(bus: &MemoryBus, from: usize) -> Vec<(String, String, Value)> {
         .into_iter()
         .filter(|event| !event.detail_type.starts_with("stripe."));
     own.map(|event| {
-        let contact = event.detail.customer_id.unwrap().to_string();
-        (event.detail_type, contact, event.detail.data)
+        let contact = event.detail.customer_id.as_ref().unwrap().to_string();
+        (event.detail_type, contact, event.detail.data.clone())
     })
     .collect()
 }
