@@ -147,6 +147,7 @@ class Deploy:
         self.finish(outputs)
         secret, token = state["secret"], state["token"]
         self.put_secrets(secret)
+        self.connect(os.environ.get("PAYGRAPH_STRIPE_KEY"))
         self.put_token(token, outputs["TableName"])
         self.write_state({**state, "template": digest, "code": code, "outputs": outputs})
         return {**outputs, "WebhookSecret": secret, "ApiToken": token, "Region": REGION}
@@ -256,6 +257,21 @@ class Deploy:
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ResourceExistsException":
                     raise
+
+    def connect(self, key):
+        """The key for Stripe's API; without one the tenant is not connected."""
+        manager, name = self.client("secretsmanager"), f"paygraph/stripe/{TENANT}"
+        document = json.dumps({"key": key, "account": None})
+        try:
+            if key:
+                manager.put_secret_value(SecretId=name, SecretString=document)
+            else:
+                manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            if key:
+                manager.create_secret(Name=name, SecretString=document)
 
     def put_token(self, token, table):
         digest = hashlib.sha256(token.encode()).hexdigest()

@@ -10,6 +10,7 @@ use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::Fetch;
 use paygraph_engine::ports::{Clock, LedgerEntry, ParkReason, Publisher, Store};
 use paygraph_engine::process::{Done, Engine, ProcessError, Processed};
 use paygraph_engine::publish::publish;
@@ -41,9 +42,9 @@ impl Pulse for DynamoStore {
 
 /// The worker over its ports.
 #[derive(Debug)]
-pub struct Worker<S, C, P, D, H> {
+pub struct Worker<S, C, F, P, D, H> {
     /// The one path of every change.
-    pub engine: Engine<S, C>,
+    pub engine: Engine<S, C, F>,
     /// The bus.
     pub publisher: P,
     /// Where unreadable messages go.
@@ -80,7 +81,9 @@ enum Fate {
     Dead(String),
 }
 
-impl<S: Store, C: Clock, P: Publisher, D: DeadLetters, H: Pulse> Worker<S, C, P, D, H> {
+impl<S: Store, C: Clock, F: Fetch, P: Publisher, D: DeadLetters, H: Pulse>
+    Worker<S, C, F, P, D, H>
+{
     /// Processes a batch and names the messages that are to be delivered again.
     pub async fn handle(&self, event: &SqsEvent, time_left: Duration) -> SqsBatchResponse {
         let deadline = Deadline::after(time_left);
@@ -156,6 +159,13 @@ impl<S: Store, C: Clock, P: Publisher, D: DeadLetters, H: Pulse> Worker<S, C, P,
             }
             (Some(tenant), IngestContent::Pointer(pointer)) => {
                 let cause = pointer.id.clone();
+                if let Some(event) = self.engine.fetch.event(tenant, &cause).await? {
+                    let event = event.as_str();
+                    let processed = self
+                        .engine
+                        .process(tenant, event, Source::Webhook, deadline);
+                    return processed.await;
+                }
                 self.engine
                     .park(tenant, cause, ParkReason::TooLarge, "")
                     .await

@@ -7,14 +7,18 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_runtime::config::{WorkerConfig, environment};
+use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
+use paygraph_stripe::client::{Connections, Limits, STRIPE_URL};
 use paygraph_worker::batch::Worker;
 use paygraph_worker::dead_letters::DeadLetterQueue;
+
+/// How much of Stripe's limits one worker may use, in percent: ten at once stay below half.
+const LIVE_SHARE: u32 = 4;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -23,13 +27,23 @@ async fn main() -> Result<(), Error> {
     let sdk = aws::sdk_config(&config.aws);
     let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
     let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
+    let secrets = SecretsManager::new(
+        aws_sdk_secretsmanager::Client::new(&sdk),
+        config.stripe.secrets_prefix,
+    );
+    let url = config.stripe.url.unwrap_or_else(|| STRIPE_URL.to_owned());
+    let limits = Limits {
+        share: LIVE_SHARE,
+        ..Limits::default()
+    };
+    let connections = Connections::new(secrets, url, limits);
     let worker = Worker {
         pulse: store.clone(),
         engine: Engine {
             store,
             clock: || SystemClock.now(),
             livemode: config.livemode,
-            fetch: NoFetch,
+            fetch: connections,
         },
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url),

@@ -126,7 +126,7 @@ impl Store for Faulty {
     }
 }
 
-type TestWorker = Worker<Faulty, StoppedClock, MemoryBus, NoLetters, NoPulse>;
+type TestWorker = Worker<Faulty, StoppedClock, NoFetch, MemoryBus, NoLetters, NoPulse>;
 
 fn worker() -> TestWorker {
     let store = Faulty {

@@ -53,7 +53,7 @@ impl Publisher for Bus {
     }
 }
 
-type TestWorker = Worker<MemoryStore, StoppedClock, Bus, Letters, NoPulse>;
+type TestWorker = Worker<MemoryStore, StoppedClock, NoFetch, Bus, Letters, NoPulse>;
 
 fn worker() -> TestWorker {
     let clock = StoppedClock(Timestamp::from_unix(NOW).unwrap());

@@ -60,7 +60,7 @@ impl Test {
         let start = Instant::now();
         Up::detached().ready(places)?;
         done("local stack", start);
-        cargo(places, "tests", &["test", "--workspace"])
+        cargo(places, "tests", &["test", "--workspace", "--no-fail-fast"])
     }
 }
 

@@ -31,6 +31,10 @@ pub struct Up {
     /// Another place for Stripe's API
     #[arg(long, value_name = "URL")]
     stripe_url: Option<String>,
+    /// The key that Stripe's API is asked with; without one and without `--stripe-url`, it is not
+    /// asked at all
+    #[arg(long, value_name = "KEY")]
+    stripe_key: Option<String>,
     /// The port on 127.0.0.1 [default: a free one]
     #[arg(long)]
     port: Option<u16>,
@@ -62,6 +66,7 @@ impl Up {
             detach: true,
             release: false,
             stripe_url: None,
+            stripe_key: None,
             port: None,
             json: false,
         }
@@ -142,6 +147,11 @@ impl Up {
             ),
         ] {
             command.args(["--parameter", &parameter]);
+        }
+        let key = self.stripe_key.as_deref();
+        if let Some(key) = key.or(self.stripe_url.as_ref().map(|_| "sk_test_local")) {
+            // Not among the arguments, which anybody on this machine can list.
+            command.env("PAYGRAPH_STRIPE_KEY", key);
         }
         lock.share(&mut command)?;
         reach_directly(&mut command);

@@ -1,8 +1,11 @@
 //! Where an object is asked for when no event can tell how it is: Stripe's API.
 
+#[cfg(feature = "stripe-api")]
+mod stripe;
+
 use paygraph_domain::account::Account;
 use paygraph_domain::fact::{Body, Fact};
-use paygraph_domain::id::{StripeCustomerId, StripeId, TenantId};
+use paygraph_domain::id::{Cause, StripeCustomerId, StripeId, TenantId};
 use paygraph_domain::rollup::Context;
 use paygraph_domain::time::Timestamp;
 
@@ -57,6 +60,14 @@ pub trait Fetch: Sync {
         tenant: &TenantId,
         wanted: &Wanted,
     ) -> impl Future<Output = Result<Option<Fetched>, StoreError>> + Send;
+
+    /// An event of the last 30 days, verbatim, of which only the id is known; none when nobody can
+    /// be asked, or it is not there any more.
+    fn event(
+        &self,
+        tenant: &TenantId,
+        id: &Cause,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
 }
 
 /// Nobody can be asked: what events cannot tell stays marked as `needs_refetch`.
@@ -65,6 +76,10 @@ pub struct NoFetch;
 
 impl Fetch for NoFetch {
     async fn fetch(&self, _: &TenantId, _: &Wanted) -> Result<Option<Fetched>, StoreError> {
+        Ok(None)
+    }
+
+    async fn event(&self, _: &TenantId, _: &Cause) -> Result<Option<String>, StoreError> {
         Ok(None)
     }
 }

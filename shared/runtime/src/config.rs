@@ -157,6 +157,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn stripe(&mut self) -> StripeConfig {
+        let url = self.optional("PAYGRAPH_STRIPE_URL");
+        if url.as_deref().is_some_and(|url| !is_url(url)) {
+            self.problem("PAYGRAPH_STRIPE_URL", "must begin with http:// or https://");
+        }
+        StripeConfig {
+            url,
+            secrets_prefix: self.required("PAYGRAPH_SECRETS_PREFIX"),
+        }
+    }
+
     fn finish<T>(self, config: T) -> Result<T, ConfigError> {
         if self.problems.is_empty() {
             Ok(config)
@@ -248,6 +259,17 @@ pub struct WorkerConfig {
     pub dlq_url: String,
     /// `PAYGRAPH_LIVEMODE`: whether this deployment takes Stripe's live events, or the test ones.
     pub livemode: bool,
+    /// Where Stripe's API is, and the keys for it.
+    pub stripe: StripeConfig,
+}
+
+/// How Stripe's API is reached.
+#[derive(Debug, Clone)]
+pub struct StripeConfig {
+    /// `PAYGRAPH_STRIPE_URL`: another place for it.
+    pub url: Option<String>,
+    /// `PAYGRAPH_SECRETS_PREFIX`: what the names of the secrets begin with.
+    pub secrets_prefix: String,
 }
 
 impl WorkerConfig {
@@ -264,6 +286,7 @@ impl WorkerConfig {
             event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
             livemode: reader.flag("PAYGRAPH_LIVEMODE"),
+            stripe: reader.stripe(),
         };
         reader.finish(config)
     }

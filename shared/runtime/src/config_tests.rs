@@ -40,6 +40,7 @@ fn every_problem_is_told_at_once_by_name() {
         ("PAYGRAPH_TABLE".to_owned(), "  ".to_owned()),
         ("PAYGRAPH_LOG".to_owned(), "a=loud".to_owned()),
         ("AWS_ENDPOINT_URL".to_owned(), "localhost".to_owned()),
+        ("PAYGRAPH_STRIPE_URL".to_owned(), "stripe.com".to_owned()),
     ]);
     assert_eq!(
         WorkerConfig::read(&wrong).unwrap_err().to_string(),
@@ -49,7 +50,9 @@ fn every_problem_is_told_at_once_by_name() {
          PAYGRAPH_LOG must be a level or target=level, joined by commas; \
          PAYGRAPH_TABLE is missing; PAYGRAPH_EVENT_BUS is missing; \
          PAYGRAPH_DLQ_URL is missing; \
-         PAYGRAPH_LIVEMODE must be true or false"
+         PAYGRAPH_LIVEMODE must be true or false; \
+         PAYGRAPH_STRIPE_URL must begin with http:// or https://; \
+         PAYGRAPH_SECRETS_PREFIX is missing"
     );
 }
 
@@ -74,8 +77,9 @@ fn each_function_reads_only_its_own() {
     let queue = ("PAYGRAPH_QUEUE_URL", "http://127.0.0.1:1/ingest");
     let dlq = ("PAYGRAPH_DLQ_URL", "http://127.0.0.1:1/dlq");
     let live = ("PAYGRAPH_LIVEMODE", "true");
+    let secrets = ("PAYGRAPH_SECRETS_PREFIX", "paygraph");
     assert!(
-        WorkerConfig::read(&variables(&[table, bus, dlq, live]))
+        WorkerConfig::read(&variables(&[table, bus, dlq, live, secrets]))
             .unwrap()
             .livemode
     );
@@ -84,7 +88,7 @@ fn each_function_reads_only_its_own() {
         "paygraph"
     );
     assert_eq!(
-        ApiConfig::read(&variables(&[table, queue, dlq]))
+        ApiConfig::read(&variables(&[table, queue, dlq, bus]))
             .unwrap()
             .dlq_url,
         dlq.1

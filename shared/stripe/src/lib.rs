@@ -1,4 +1,6 @@
 //! Stripe's side: webhook signature, event envelope, tolerant wire types, and the decoding into domain facts.
+#[cfg(feature = "client")]
+pub mod client;
 pub mod decode;
 pub mod envelope;
 pub mod event;

@@ -17,7 +17,7 @@ use paygraph_stripe::decode::fetched as fetched_fact;
 use super::{Done, Engine, MAX_ACCOUNTS, Message, ProcessError, finish};
 use crate::backoff::pause;
 use crate::envelope::named;
-use crate::fetch::{Fetch, wanted};
+use crate::fetch::{Fetch, Fetched, Wanted, wanted};
 use crate::ports::{
     AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, ObjectWrite, Store,
     StoreError, StripeLinkWrite,
@@ -181,6 +181,21 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         Ok(commit)
     }
 
+    /// Asks Stripe who a customer is that no event has shown yet: by its address and metadata its
+    /// contact is found.
+    async fn first_sight(
+        &self,
+        message: &Message<'_>,
+        fact: &Fact,
+    ) -> Result<Option<Fact>, StoreError> {
+        let Some(customer) = &fact.customer else {
+            return Ok(None);
+        };
+        let wanted = Wanted::Customer(customer.clone());
+        let fetched = self.fetch.fetch(message.tenant, &wanted).await?;
+        Ok(fetched.and_then(|fetched| readable(&wanted, &fetched, fact)))
+    }
+
     /// Asks Stripe for what no event can tell, and applies the answer.
     async fn complete(
         &self,
@@ -191,6 +206,11 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         applied: &mut Applied,
         context: Context<'_>,
     ) -> Result<(), StoreError> {
+        if account.customer.is_none()
+            && let Some(seen) = self.first_sight(message, fact).await?
+        {
+            applied.extend(apply(account, totals, &seen, context));
+        }
         for attempt in 0..FETCHES {
             let Some(wanted) = wanted(account, fact, context) else {
                 return Ok(());
@@ -202,10 +222,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             let Some(fetched) = self.fetch.fetch(message.tenant, &wanted).await? else {
                 return Ok(());
             };
-            let interval = (fetched.since, fetched.until);
-            let prefix = wanted.event_prefix();
-            match fetched_fact(prefix, &fetched.object, fact, interval) {
-                Ok(Some(asked)) if asked.body.id() == fact.body.id() => {
+            match readable(&wanted, &fetched, fact) {
+                Some(asked) if asked.body.id() == fact.body.id() => {
                     let written = applied.changed.iter().cloned();
                     let written: Vec<_> = written.map(|key| (account.rev(&key), key)).collect();
                     applied.extend(apply(account, totals, &asked, context));
@@ -214,11 +232,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                         account.set_rev(&key, rev);
                     }
                 }
-                Ok(_) => return Ok(()),
-                Err(error) => {
-                    tracing::warn!(code = "unreadable_object", error = %error, "A fetched object could not be read");
-                    return Ok(());
-                }
+                Some(_) | None => return Ok(()),
             }
         }
         Ok(())
@@ -291,6 +305,18 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             return Ok(Catalog::default());
         }
         self.store.catalog(tenant, &keys).await
+    }
+}
+
+/// A fetched object as a fact; none when it cannot be read.
+fn readable(wanted: &Wanted, fetched: &Fetched, because: &Fact) -> Option<Fact> {
+    let interval = (fetched.since, fetched.until);
+    match fetched_fact(wanted.event_prefix(), &fetched.object, because, interval) {
+        Ok(fact) => fact,
+        Err(error) => {
+            tracing::warn!(code = "unreadable_object", error = %error, "A fetched object could not be read");
+            None
+        }
     }
 }
 

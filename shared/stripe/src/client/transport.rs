@@ -1,0 +1,178 @@
+//! HTTP: kept connections, a time-out for each attempt, and the headers that matter.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use paygraph_domain::time::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use stripe_client_core::{RequestBuilder, StripeMethod};
+use uuid::Uuid;
+
+use super::API_VERSION;
+use super::error::InvalidUrl;
+use super::retry::{http_date, retry_after};
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a connection is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(60);
+/// The most bytes of an answer. A hundred of the largest invoices have less.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Connections to one place.
+#[derive(Debug, Clone)]
+pub(super) struct Transport {
+    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    url: String,
+}
+
+/// What a request says of who asks.
+pub(super) struct Headers<'a> {
+    pub key: &'a SecretString,
+    pub account: Option<&'a str>,
+    pub idempotency: Uuid,
+}
+
+/// An answer, whatever its status.
+pub(super) struct Answer {
+    pub status: u16,
+    pub body: Bytes,
+    /// The second at which Stripe answered, by its clock.
+    pub date: Timestamp,
+    pub took: Duration,
+    pub retry_after: Option<Duration>,
+    pub should_retry: Option<bool>,
+}
+
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Transport {
+    pub(super) fn new(url: &str) -> Result<Self, InvalidUrl> {
+        let invalid = || InvalidUrl(url.to_owned());
+        let url = url.trim_end_matches('/');
+        let uri: Uri = url.parse().map_err(|_| invalid())?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+            return Err(invalid());
+        }
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(CONNECT));
+        http.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .map_err(|_| invalid())?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
+        Ok(Self {
+            pool,
+            url: url.to_owned(),
+        })
+    }
+
+    /// Sends a request once. The error says what went wrong on the way.
+    pub(super) async fn send(
+        &self,
+        request: &RequestBuilder,
+        headers: &Headers<'_>,
+        time: Duration,
+    ) -> Result<Answer, String> {
+        let begun = Instant::now();
+        let request = self.request(request, headers)?;
+        let answer = async {
+            let answer = self
+                .pool
+                .request(request)
+                .await
+                .map_err(|error| told(&error))?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_BYTES).collect().await;
+            let body = body.map_err(|error| told(error.as_ref()))?.to_bytes();
+            Ok::<_, String>((head.status, head.headers, body))
+        };
+        let answer = tokio::time::timeout(time, answer).await;
+        let (status, headers, body) =
+            answer.map_err(|_| format!("no answer within {} s", time.as_secs()))??;
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let date = text(DATE.as_str()).and_then(http_date);
+        let id = text("request-id").unwrap_or_default();
+        tracing::debug!(
+            request.id = id,
+            status = status.as_u16(),
+            "Stripe has answered"
+        );
+        Ok(Answer {
+            status: status.as_u16(),
+            date: date.ok_or("an answer without a date")?,
+            took: begun.elapsed(),
+            retry_after: date.and_then(|now| retry_after(text(RETRY_AFTER.as_str())?, now)),
+            should_retry: text("stripe-should-retry").and_then(|text| text.parse().ok()),
+            body,
+        })
+    }
+
+    fn request(
+        &self,
+        request: &RequestBuilder,
+        headers: &Headers<'_>,
+    ) -> Result<Request<Full<Bytes>>, String> {
+        let mut uri = format!("{}/v1{}", self.url, request.path);
+        if let Some(query) = &request.query {
+            uri = format!("{uri}?{query}");
+        }
+        let method = match request.method {
+            StripeMethod::Get => Method::GET,
+            StripeMethod::Post => Method::POST,
+            StripeMethod::Delete => Method::DELETE,
+        };
+        let mut built = Request::new(Full::from(request.body.clone().unwrap_or_default()));
+        *built.method_mut() = method.clone();
+        *built.uri_mut() = uri.parse().map_err(|_| format!("`{uri}` is no address"))?;
+        put(built.headers_mut(), headers, &method)
+            .map_err(|()| "a header cannot be sent".to_owned())?;
+        Ok(built)
+    }
+}
+
+fn put(map: &mut HeaderMap, headers: &Headers<'_>, method: &Method) -> Result<(), ()> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ());
+    let mut key = value(&format!("Bearer {}", headers.key.expose_secret()))?;
+    key.set_sensitive(true);
+    map.insert(AUTHORIZATION, key);
+    map.insert("stripe-version", HeaderValue::from_static(API_VERSION));
+    if let Some(account) = headers.account {
+        map.insert("stripe-account", value(account)?);
+    }
+    if *method == Method::POST {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        map.insert(CONTENT_TYPE, form);
+        map.insert("idempotency-key", value(&headers.idempotency.to_string())?);
+    }
+    Ok(())
+}
+
+/// An error with what caused it.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
