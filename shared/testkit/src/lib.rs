@@ -1,4 +1,6 @@
-//! For tests only: builders, signer, local stack.
+//! For tests only: an invented Stripe, its signer, and a server that answers as it does.
 
+#[cfg(feature = "fake-stripe")]
+pub mod fake_stripe;
 pub mod signer;
 pub mod world;

@@ -13,7 +13,7 @@ mod customer;
 mod dispute;
 mod invoice;
 mod purchase;
-mod shape;
+pub(crate) mod shape;
 mod subscription;
 mod truth;
 
@@ -205,7 +205,7 @@ fn set(object: &mut Value, fields: Value) {
 
 /// What Stripe calls `previous_attributes`: of an object the fields that changed, of a list all of
 /// it, and null for a field that was not there.
-fn replaced(before: &Value, after: &Value) -> Map<String, Value> {
+pub(crate) fn replaced(before: &Value, after: &Value) -> Map<String, Value> {
     let mut previous = Map::new();
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
         return previous;

@@ -33,7 +33,7 @@ pub fn price(index: usize) -> Value {
 }
 
 /// A price per interval, in a currency. Ten months make a year, and a week is dear.
-pub(super) fn price_per(index: usize, interval: &str, currency: &str) -> Value {
+pub(crate) fn price_per(index: usize, interval: &str, currency: &str) -> Value {
     let [first, ..] = PRICES;
     let (id, product, monthly) = PRICES.get(index % PRICES.len()).copied().unwrap_or(first);
     let amount = match interval {
@@ -54,7 +54,7 @@ pub(super) fn price_per(index: usize, interval: &str, currency: &str) -> Value {
 }
 
 /// An object as an endpoint gets it. The world keeps the newest shape.
-pub(super) fn of(object: &Value, old: bool) -> Value {
+pub(crate) fn of(object: &Value, old: bool) -> Value {
     let mut shaped = object.clone();
     if !old {
         // Only versions before 2025-03-31 say which invoice a charge pays, and by what it was paid.
@@ -89,13 +89,21 @@ fn subscription(object: &mut Value) {
     object["current_period_start"] = period.0;
     object["current_period_end"] = period.1;
     remove(object, "billing_schedules");
-    let mut discount = object["discounts"][0].clone();
+    let discount = object["discounts"][0].clone();
     if discount.is_object() {
         object["discounts"] = json!([discount["id"]]);
+    }
+    object["discount"] = old_discount(&discount);
+}
+
+/// A discount with its coupon where it was before 2025-09-30.
+pub(crate) fn old_discount(discount: &Value) -> Value {
+    let mut discount = discount.clone();
+    if discount.is_object() {
         discount["coupon"] = discount["source"]["coupon"].clone();
         remove(&mut discount, "source");
     }
-    object["discount"] = discount;
+    discount
 }
 
 fn plan(price: &Value) -> Value {

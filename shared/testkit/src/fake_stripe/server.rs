@@ -1,0 +1,206 @@
+//! The HTTP server: counts, limits, breaks, answers.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use axum::routing::any;
+use futures::stream;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tower_service::Service as _;
+
+use super::access::Access;
+use super::call::Call;
+use super::fault::FaultKind;
+use super::refusal::Refusal;
+use super::state::State;
+use super::{api, control, oauth};
+
+/// No request has a longer body, but for objects that are put.
+const LONGEST: usize = 256 << 20;
+
+/// Marks an answer that is not to be given: the connection is closed instead.
+#[derive(Debug, Clone, Copy)]
+struct Unanswered;
+
+/// Serves until the task is dropped, with all connections.
+pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
+    let router = Router::new()
+        .route("/_control/{*path}", any(control))
+        .fallback(any(stripe))
+        .with_state(state);
+    let mut connections = JoinSet::new();
+    loop {
+        if let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(connection(stream, router.clone()));
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router) {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut router = router.clone();
+        async move {
+            let Ok(answer) = router.call(request.map(Body::new)).await;
+            match answer.extensions().get::<Unanswered>() {
+                Some(_) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                None => Ok(answer),
+            }
+        }
+    });
+    // A client may break off, and is broken off on purpose.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn control(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    match read(request).await {
+        Ok(call) => match control::answer(&state, &call).await {
+            Ok(value) => json(StatusCode::OK, &value),
+            Err(refusal) => refused(refusal),
+        },
+        Err(refusal) => refused(refusal),
+    }
+}
+
+async fn stripe(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    let call = match read(request).await {
+        Ok(call) => call,
+        Err(refusal) => return refused(refusal),
+    };
+    let endpoint = call.endpoint();
+    state.traffic.see(&endpoint, Instant::now());
+    let fault = state.faults.strike(&call.path);
+    if !state.latency.is_zero() {
+        tokio::time::sleep(state.latency).await;
+    }
+    let mut answer = match fault {
+        None => answer(&state, &call, &endpoint).unwrap_or_else(refused),
+        Some(FaultKind::TooMany { retry_after }) => {
+            refused(Refusal::too_many("global-rate", retry_after.as_deref()))
+        }
+        Some(FaultKind::Broken) => refused(Refusal::broken()),
+        Some(FaultKind::Revoked) => refused(Refusal::unauthorized("Expired API Key provided")),
+        Some(FaultKind::Html) => html(),
+        Some(FaultKind::Silence) => std::future::pending().await,
+        Some(FaultKind::HalfBody) => {
+            half(answer(&state, &call, &endpoint).unwrap_or_else(refused)).await
+        }
+        Some(FaultKind::Closed) => {
+            let mut answer = Response::new(Body::empty());
+            answer.extensions_mut().insert(Unanswered);
+            return answer;
+        }
+    };
+    if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+        state.traffic.limit(&endpoint);
+    }
+    sign(&state, &mut answer);
+    answer
+}
+
+async fn read(request: Request) -> Result<Call, Refusal> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LONGEST).await;
+    let body = body.map_err(|_| Refusal::bad("The body cannot be read."))?;
+    let method = parts.method.as_str();
+    Ok(Call::new(method, &parts.uri, parts.headers, body.to_vec()))
+}
+
+/// The answer of a Stripe that works.
+fn answer(state: &State, call: &Call, endpoint: &str) -> Result<Response, Refusal> {
+    match call.parts().first() {
+        Some(&"v1") => {
+            let access = Access::of(state, call)?;
+            let account = &access.account;
+            state.traffic.admit(&account.id, endpoint, Instant::now())?;
+            let version = api::version(account, call)?;
+            let value = api::answer(state, &access, call)?;
+            let mut answer = json(StatusCode::OK, &value);
+            put_header(&mut answer, "stripe-version", &version);
+            if call.header("stripe-account").is_some() {
+                put_header(&mut answer, "stripe-account", &account.id);
+            }
+            Ok(answer)
+        }
+        Some(&"oauth") => {
+            let value = match (call.method.as_str(), call.path.as_str()) {
+                ("POST", "/oauth/token") => oauth::token(state, call)?,
+                ("POST", "/oauth/deauthorize") => oauth::deauthorize(state, call)?,
+                _ => return Err(Refusal::no_such_path(&call.method, &call.path)),
+            };
+            Ok(json(StatusCode::OK, &value))
+        }
+        _ => Err(Refusal::no_such_path(&call.method, &call.path)),
+    }
+}
+
+/// What every answer carries.
+fn sign(state: &State, answer: &mut Response) {
+    put_header(answer, "request-id", &state.request_id());
+    let seconds = u64::try_from(state.now()).unwrap_or_default();
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    put_header(answer, "date", &date);
+}
+
+fn json(status: StatusCode, value: &Value) -> Response {
+    let mut answer = Response::new(Body::from(value.to_string()));
+    *answer.status_mut() = status;
+    put_header(&mut answer, "content-type", "application/json");
+    answer
+}
+
+fn refused(refusal: Refusal) -> Response {
+    let mut answer = json(refusal.status, &refusal.body);
+    for (name, value) in &refusal.headers {
+        put_header(&mut answer, name, value);
+    }
+    answer
+}
+
+fn html() -> Response {
+    let page = "<html><head><title>502 Bad Gateway</title></head><body>\
+                <center><h1>502 Bad Gateway</h1></center></body></html>";
+    let mut answer = Response::new(Body::from(page));
+    *answer.status_mut() = StatusCode::BAD_GATEWAY;
+    put_header(&mut answer, "content-type", "text/html");
+    answer
+}
+
+/// The answer with half its body, whose length is promised in full.
+async fn half(answer: Response) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    let whole = to_bytes(body, LONGEST).await.unwrap_or_default();
+    parts.headers.insert("content-length", whole.len().into());
+    let start = whole.slice(..whole.len() / 2);
+    let pieces = stream::unfold(Some(start), |start| async move {
+        match start {
+            Some(start) => Some((Ok::<Bytes, io::Error>(start), None)),
+            None => {
+                // What was written so far is to reach the client before the connection breaks.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Some((Err(io::ErrorKind::ConnectionReset.into()), None))
+            }
+        }
+    });
+    Response::from_parts(parts, Body::from_stream(pieces))
+}
+
+fn put_header(answer: &mut Response, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        let name = HeaderName::from_static(name);
+        answer.headers_mut().insert(name, value);
+    }
+}

@@ -1,0 +1,13 @@
+//! The fake Stripe behaves as Stripe says that Stripe does.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails says where"
+)]
+
+mod access;
+mod asking;
+mod breaking;
+mod lists;
+mod shown;
+mod webhooks;
