@@ -33,11 +33,16 @@ impl SecretSource for OneTenant {
 type TestEngine = Engine<MemoryStore, StoppedClock, Connections<OneTenant>>;
 
 async fn stripe() -> FakeStripe {
-    FakeStripe::start(Config::default().unlimited()).await.unwrap()
+    FakeStripe::start(Config::default().unlimited())
+        .await
+        .unwrap()
 }
 
 fn engine(stripe: &FakeStripe) -> TestEngine {
-    let limits = Limits { share: 10_000, ..Limits::default() };
+    let limits = Limits {
+        share: 10_000,
+        ..Limits::default()
+    };
     Engine {
         store: MemoryStore::new(Settings::example().unwrap()).keeping_history(),
         clock: StoppedClock::default(),
@@ -57,7 +62,10 @@ async fn feed(engine: &TestEngine, tenant: &TenantId, n: usize, kind: &str, obje
     });
     let deadline = Deadline::after(Duration::from_secs(60));
     let text = event.to_string();
-    engine.process(tenant, &text, Source::Webhook, deadline).await.unwrap();
+    engine
+        .process(tenant, &text, Source::Webhook, deadline)
+        .await
+        .unwrap();
 }
 
 fn subscription(quantity: u64) -> Value {
@@ -86,12 +94,29 @@ async fn i1_a_customer_never_seen_is_asked_for() {
     let stripe = stripe().await;
     stripe.put(customer());
     let engine = engine(&stripe);
-    feed(&engine, &default(), 1, "customer.subscription.updated", &subscription(2)).await;
+    feed(
+        &engine,
+        &default(),
+        1,
+        "customer.subscription.updated",
+        &subscription(2),
+    )
+    .await;
     let contact = only(&engine);
-    assert_eq!((contact.id.as_str(), contact.name()), ("c-77", Some("Example Ltd")));
+    assert_eq!(
+        (contact.id.as_str(), contact.name()),
+        ("c-77", Some("Example Ltd"))
+    );
     assert_eq!((engine.store.commits(), stripe.stats().requests), (1, 1));
     // Now it is known.
-    feed(&engine, &default(), 2, "customer.subscription.updated", &subscription(2)).await;
+    feed(
+        &engine,
+        &default(),
+        2,
+        "customer.subscription.updated",
+        &subscription(2),
+    )
+    .await;
     assert_eq!(stripe.stats().requests, 1);
 }
 
@@ -105,7 +130,14 @@ async fn i2_a_customer_that_is_gone_is_no_error() {
             stripe.remove("cus_1");
         }
         let engine = engine(&stripe);
-        feed(&engine, &default(), 1, "customer.subscription.updated", &subscription(2)).await;
+        feed(
+            &engine,
+            &default(),
+            1,
+            "customer.subscription.updated",
+            &subscription(2),
+        )
+        .await;
         assert_eq!(only(&engine).is_deleted(), deleted);
     }
 }
@@ -118,13 +150,30 @@ async fn d8_what_events_cannot_tell_is_fetched() {
         stripe.put(customer());
         stripe.put(subscription(truth));
         let engine = engine(&stripe);
-        feed(&engine, &default(), 1, "customer.subscription.updated", &subscription(3)).await;
-        feed(&engine, &default(), 2, "customer.subscription.updated", &subscription(5)).await;
+        feed(
+            &engine,
+            &default(),
+            1,
+            "customer.subscription.updated",
+            &subscription(3),
+        )
+        .await;
+        feed(
+            &engine,
+            &default(),
+            2,
+            "customer.subscription.updated",
+            &subscription(5),
+        )
+        .await;
         let rollup = only(&engine).accounts.into_values().next().unwrap();
         assert!(rollup.needs_refetch.is_empty());
         let (_, account, _) = engine.store.accounts().remove(0);
         let state = account.subscriptions.into_values().next().unwrap();
-        assert_eq!(state.value.subscription.get().items[0].quantity, Some(truth));
+        assert_eq!(
+            state.value.subscription.get().items[0].quantity,
+            Some(truth)
+        );
     }
 }
 
@@ -146,7 +195,14 @@ async fn l14_the_items_that_an_event_lacks_are_fetched() {
     cut["items"]["data"].as_array_mut().unwrap().truncate(10);
     cut["items"]["has_more"] = json!(true);
     let engine = engine(&stripe);
-    feed(&engine, &default(), 1, "customer.subscription.updated", &cut).await;
+    feed(
+        &engine,
+        &default(),
+        1,
+        "customer.subscription.updated",
+        &cut,
+    )
+    .await;
     let (_, account, _) = engine.store.accounts().remove(0);
     let state = account.subscriptions.into_values().next().unwrap();
     assert_eq!(state.value.subscription.get().items.len(), 12);
@@ -159,9 +215,23 @@ async fn n8_an_event_does_not_wait_for_the_api() {
     let stripe = stripe().await;
     stripe.put(customer());
     let engine = engine(&stripe);
-    feed(&engine, &default(), 1, "customer.subscription.updated", &subscription(3)).await;
+    feed(
+        &engine,
+        &default(),
+        1,
+        "customer.subscription.updated",
+        &subscription(3),
+    )
+    .await;
     stripe.faults([Fault::share(100, "/v1", FaultKind::Revoked)]);
-    feed(&engine, &default(), 2, "customer.subscription.updated", &subscription(5)).await;
+    feed(
+        &engine,
+        &default(),
+        2,
+        "customer.subscription.updated",
+        &subscription(5),
+    )
+    .await;
     let rollup = only(&engine).accounts.into_values().next().unwrap();
     assert_eq!(rollup.needs_refetch.len(), 1);
 }
@@ -173,7 +243,14 @@ async fn who_is_not_connected_is_not_asked_for() {
     stripe.put(customer());
     let engine = engine(&stripe);
     let other = TenantId::parse("other").unwrap();
-    feed(&engine, &other, 1, "customer.subscription.updated", &subscription(3)).await;
+    feed(
+        &engine,
+        &other,
+        1,
+        "customer.subscription.updated",
+        &subscription(3),
+    )
+    .await;
     assert_eq!(only(&engine).id.as_str(), "cus_1");
     assert_eq!(stripe.stats().requests, 0);
 }
@@ -187,8 +264,14 @@ async fn p7_an_event_is_fetched_by_its_id() {
     let id = Cause::parse(event["id"].as_str().unwrap()).unwrap();
     let text = engine.fetch.event(&default(), &id).await.unwrap().unwrap();
     let deadline = Deadline::after(Duration::from_secs(60));
-    engine.process(&default(), &text, Source::Webhook, deadline).await.unwrap();
+    engine
+        .process(&default(), &text, Source::Webhook, deadline)
+        .await
+        .unwrap();
     assert_eq!(only(&engine).id.as_str(), "c-77");
     let unknown = Cause::parse("evt_none").unwrap();
-    assert_eq!(engine.fetch.event(&default(), &unknown).await.unwrap(), None);
+    assert_eq!(
+        engine.fetch.event(&default(), &unknown).await.unwrap(),
+        None
+    );
 }
