@@ -12,7 +12,7 @@ fn fake() -> Fake {
 }
 
 #[test]
-fn n8_beyond_the_rate_of_an_endpoint_it_is_429() {
+fn beyond_the_rate_of_an_endpoint_it_is_429() {
     for retry_after in [None, Some("2".to_owned())] {
         let fake = Fake::start(Config {
             rate: 5,
@@ -47,7 +47,7 @@ fn n8_beyond_the_rate_of_an_endpoint_it_is_429() {
 }
 
 #[test]
-fn n17_beyond_the_rate_of_an_account_it_is_429() {
+fn beyond_the_rate_of_an_account_it_is_429() {
     let fake = Fake::start(Config {
         overall_rate: 3,
         ..Config::with_world(Lazy::of(10))
@@ -63,7 +63,7 @@ fn n17_beyond_the_rate_of_an_account_it_is_429() {
 }
 
 #[test]
-fn n8_each_way_to_fail() {
+fn each_way_to_fail() {
     let fake = fake();
     let fails = |kind: FaultKind| {
         fake.stripe.faults([Fault::next(1, "/v1/customers", kind)]);
@@ -101,7 +101,7 @@ fn n8_each_way_to_fail() {
 }
 
 #[test]
-fn n8_half_a_body_promises_the_whole() {
+fn half_a_body_promises_the_whole() {
     use std::io::{Read, Write};
     let fake = fake();
     let whole = fake.get("/v1/customers?limit=50").to_string();
