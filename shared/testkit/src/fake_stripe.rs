@@ -3,7 +3,9 @@
 //! It lists and gets, newest first, with Stripe's limits, cursors, expansions and errors; knows
 //! keys, their rights, and the accounts of a platform; counts requests and refuses those beyond the
 //! rate; and breaks when it is told to. What it holds is computed when it is asked for
-//! ([`Lazy`]) or was put by a test. It writes nothing but webhook endpoints, as paygraph does.
+//! ([`Lazy`]) or was put by a test. It writes nothing but webhook endpoints, as paygraph does; it has
+//! no search, no invoice payments and no idempotency keys, and knows two shapes: the newest, and the
+//! one before 2025-03-31.
 
 mod access;
 mod account;
