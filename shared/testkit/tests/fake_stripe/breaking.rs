@@ -169,7 +169,14 @@ fn a_server_of_another_process_is_controlled_over_http() {
     );
     assert_eq!(event["data"]["previous_attributes"], json!({ "name": "A" }));
     assert_eq!(fake.get("/v1/events")["data"][0], event);
+    let target = json!({ "url": "http://127.0.0.1:9/nobody", "secret": "whsec_x" });
+    let delivered = tell("/_control/deliver", json!({ "delivery": { "to": target } }));
+    assert_eq!(delivered["failed"], 1);
     tell("/_control/delete", json!({ "id": "cus_1" }));
+    let code = json!({ "code": "ac_1", "account": "acct_platform" });
+    tell("/_control/codes", code);
+    let access = fake.post("/oauth/token", "grant_type=authorization_code&code=ac_1");
+    assert_eq!(access.body["stripe_user_id"], "acct_platform");
     assert_eq!(fake.get("/v1/customers/cus_1")["deleted"], true);
     let rule = json!({ "path": "/v1/prices", "kind": "html", "next": 1 });
     let other = json!({ "kind": { "too_many": { "retry_after": null } }, "percent": 0 });

@@ -146,4 +146,6 @@ fn an_object_has_the_shape_of_the_version_that_is_asked_for() {
     );
     assert_eq!(ask(path, "2025-03-31.basil").body, new.body);
     assert_eq!(ask(path, "yesterday").status, 400);
+    let missing = ask("/v1/customers/cus_no", "2024-06-20");
+    assert_eq!(missing.header("stripe-version"), "2024-06-20");
 }
