@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod down;
 mod explain;
+mod fake_stripe;
 mod fold;
 mod input;
 mod local;
@@ -53,6 +54,7 @@ enum Command {
     Reevaluate(reevaluate::Reevaluate),
     Tick(tick::Tick),
     Explain(explain::Explain),
+    FakeStripe(fake_stripe::FakeStripe),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Reevaluate(command) => command.run(),
         Command::Tick(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::FakeStripe(command) => command.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -3,7 +3,9 @@
 //! It lists and gets, newest first, with Stripe's limits, cursors, expansions and errors; knows
 //! keys, their rights, and the accounts of a platform; counts requests and refuses those beyond the
 //! rate; and breaks when it is told to. What it holds is computed when it is asked for
-//! ([`Lazy`]) or was put by a test. It writes nothing but webhook endpoints, as paygraph does.
+//! ([`Lazy`]) or was put by a test. It writes nothing but webhook endpoints, as paygraph does; it has
+//! no search, no invoice payments and no idempotency keys, and knows two shapes: the newest, and the
+//! one before 2025-03-31.
 
 mod access;
 mod account;
@@ -43,6 +45,7 @@ pub use self::fault::{Fault, FaultKind};
 pub use self::lazy::Lazy;
 use self::state::State;
 pub use self::traffic::{EndpointStats, Stats};
+use crate::world::History;
 
 /// A fake Stripe that runs. It stops when this is dropped.
 #[derive(Debug)]
@@ -177,6 +180,23 @@ impl Shelf {
     /// Puts an event that the endpoints have taken, or have not.
     pub fn put_event(&self, event: Value, delivered: bool) {
         self.account.add_event(event, delivered);
+    }
+
+    /// Puts every object of a world as it is at its end, and its events, which all wait to be
+    /// delivered.
+    pub fn hold(&self, history: &History) {
+        for object in history.objects.values().flatten() {
+            self.account.put(object.clone());
+        }
+        for event in &history.events {
+            self.account
+                .add_event(serde_json::from_str(event).unwrap_or_default(), false);
+        }
+    }
+
+    /// Marks an event: the endpoints have taken it, or have not.
+    pub fn mark(&self, event: &str, delivered: bool) {
+        self.account.held().mark(event, delivered);
     }
 
     /// Deletes an object. Of a customer, Stripe still says that there was one.

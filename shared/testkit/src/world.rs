@@ -12,10 +12,13 @@
 mod customer;
 mod dispute;
 mod invoice;
+mod objects;
 mod purchase;
 pub(crate) mod shape;
 mod subscription;
 mod truth;
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -45,6 +48,8 @@ pub struct History {
     pub events: Vec<String>,
     /// The truth of each customer, in the order in which they came.
     pub truths: Vec<Truth>,
+    /// Every object as it is at the end, whole and in the newest shape, by the word in its `object`.
+    pub objects: BTreeMap<&'static str, Vec<Value>>,
 }
 
 /// One customer with all its objects as they are now.
@@ -59,6 +64,7 @@ struct Life {
     subscriptions: Vec<Value>,
     invoices: Vec<Value>,
     charges: Vec<Value>,
+    refunds: Vec<Value>,
     disputes: Vec<Value>,
     sessions: Vec<Value>,
 }
@@ -107,6 +113,7 @@ impl World {
         History {
             events: self.events.iter().map(Value::to_string).collect(),
             truths: self.lives.iter().map(Life::truth).collect(),
+            objects: objects::of(&self.lives),
         }
     }
 

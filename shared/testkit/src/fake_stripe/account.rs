@@ -12,9 +12,10 @@ use super::kind::Kind;
 use super::lazy::LazyWorld;
 use super::query::{From, Query};
 use super::refusal::Refusal;
+use super::render::{Expansion, View};
 use super::source::{Key, Search, Source};
 use super::{catalog, is_old};
-use crate::world::{replaced, shape};
+use crate::world::replaced;
 
 /// An account and what it holds.
 #[derive(Debug)]
@@ -155,15 +156,14 @@ impl Account {
     pub(super) fn happen(&self, kind: &str, object: Value, now: i64) -> Option<Value> {
         let id = object.get("id")?.as_str()?;
         let of = Kind::of(object.get("object")?.as_str()?)?;
-        let old = is_old(&self.api_version);
-        let before = self.get(of, id).map(|before| shape::of(&before, old));
-        let shaped = shape::of(&object, old);
+        let shown = self.get(of, id).map(|before| self.shown(&before));
+        let shaped = self.shown(&object);
         let mut data = json!({ "object": shaped });
-        if let (Some(before), Some(data)) = (before, data.as_object_mut()) {
+        if let (Some(before), Some(data)) = (shown, data.as_object_mut())
+            && kind.ends_with(".updated")
+        {
             let previous = replaced(&before, &shaped);
-            if kind.ends_with(".updated") {
-                data.insert("previous_attributes".to_owned(), previous.into());
-            }
+            data.insert("previous_attributes".to_owned(), previous.into());
         }
         let event = json!({
             "id": self.new_id("evt"), "object": "event", "api_version": self.api_version,
@@ -177,6 +177,16 @@ impl Account {
         }
         self.add_event(event.clone(), false);
         Some(event)
+    }
+
+    /// An object as an event shows it: cut, and with ids for discounts.
+    fn shown(&self, object: &Value) -> Value {
+        let view = View {
+            account: self,
+            old: is_old(&self.api_version),
+        };
+        let shown = view.object(object, &Expansion::default());
+        shown.unwrap_or_default()
     }
 
     /// Puts an event that endpoints have taken, or have not.

@@ -85,9 +85,25 @@ fn kind_at<'a>(path: &[&'a str]) -> Option<(&'static Kind, Option<&'a str>)> {
 
 fn list(view: &View<'_>, kind: &'static Kind, pairs: &Pairs) -> Result<Value, Refusal> {
     let query = Query::parse(pairs, kind.filters)?;
+    check_status(kind, &query)?;
     let expansion = Expansion::parse(&query.expand)?;
     let page = view.account.page(kind, &query)?;
     view.list(page, &format!("/v1/{}", kind.path), &expansion)
+}
+
+fn check_status(kind: &Kind, query: &Query) -> Result<(), Refusal> {
+    let asked = query
+        .filters
+        .iter()
+        .filter(|filter| filter.name == "status");
+    let known = kind.statuses();
+    for value in asked.flat_map(|filter| &filter.values) {
+        if !known.contains(&value.as_str()) {
+            let message = format!("Invalid status: must be one of {}", known.join(", "));
+            return Err(Refusal::invalid("parameter_unknown", "status", &message));
+        }
+    }
+    Ok(())
 }
 
 fn get(view: &View<'_>, kind: &Kind, id: &str, pairs: &Pairs) -> Result<Value, Refusal> {

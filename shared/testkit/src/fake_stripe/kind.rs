@@ -130,6 +130,27 @@ impl Kind {
         KINDS.iter().find(|kind| kind.path == path)
     }
 
+    /// What its list takes for a status.
+    pub(super) fn statuses(&self) -> &'static [&'static str] {
+        match self.object {
+            "subscription" => &[
+                "active",
+                "past_due",
+                "unpaid",
+                "canceled",
+                "incomplete",
+                "incomplete_expired",
+                "trialing",
+                "paused",
+                "all",
+                "ended",
+            ],
+            "invoice" => &["draft", "open", "paid", "uncollectible", "void"],
+            "checkout.session" => &["open", "complete", "expired"],
+            _ => &[],
+        }
+    }
+
     /// The kind of an object that calls itself so.
     pub(super) fn of(object: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.object == object)

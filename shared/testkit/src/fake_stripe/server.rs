@@ -127,8 +127,10 @@ fn answer(state: &State, call: &Call, endpoint: &str) -> Result<Response, Refusa
             let account = &access.account;
             state.traffic.admit(&account.id, endpoint, Instant::now())?;
             let version = api::version(account, call)?;
-            let value = api::answer(state, &access, call)?;
-            let mut answer = json(StatusCode::OK, &value);
+            let mut answer = match api::answer(state, &access, call) {
+                Ok(value) => json(StatusCode::OK, &value),
+                Err(refusal) => refused(refusal),
+            };
             put_header(&mut answer, "stripe-version", &version);
             if call.header("stripe-account").is_some() {
                 put_header(&mut answer, "stripe-account", &account.id);

@@ -29,6 +29,7 @@ impl World {
             subscriptions: Vec::new(),
             invoices: Vec::new(),
             charges: Vec::new(),
+            refunds: Vec::new(),
             disputes: Vec::new(),
             sessions: Vec::new(),
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Life, World, number, places, text};
 
 /// The price of the example settings that is paid once and kept for good.
-const LIFETIME: (&str, &str, i64) = (
+pub(super) const LIFETIME: (&str, &str, i64) = (
     "price_1ScfRCChUUSEbzyhhCiqFmUB",
     "prod_TZp5ecvCkxHcQh",
     49_999,
@@ -155,6 +155,7 @@ impl World {
             "status": "succeeded", "created": self.now,
         });
         self.tell("refund.created", &refund);
+        life.refunds.push(refund);
         let fields = json!({ "amount_refunded": gone + part, "refunded": gone + part == all });
         self.update("charge.refunded", charge, fields);
     }

@@ -234,9 +234,9 @@ impl World {
                 "id": self.id("di"), "object": "discount", "customer": subscription["customer"],
                 "subscription": subscription["id"], "start": self.now, "end": null,
                 "source": { "type": "coupon", "coupon": {
-                    "id": "SOME", "object": "coupon", "amount_off": null, "currency": null,
-                    "duration": "forever", "duration_in_months": null, "percent_off": percent,
-                    "valid": true,
+                    "id": format!("OFF{}", percent.unwrap_or(0)), "object": "coupon",
+                    "amount_off": null, "currency": null, "duration": "forever",
+                    "duration_in_months": null, "percent_off": percent, "valid": true,
                 } },
             }])
         };

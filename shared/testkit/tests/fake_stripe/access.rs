@@ -35,7 +35,7 @@ fn bearer(fake: &Fake, path: &str, key: &str, account: Option<&str>) -> (u16, St
 }
 
 #[test]
-fn n13_a_key_must_be_known() {
+fn a_key_must_be_known() {
     let fake = fake();
     assert_eq!(fake.with("GET", "/v1/customers", &[], "").status, 401);
     let (status, message) = bearer(&fake, "/v1/customers", "sk_test_wrong123", None);
@@ -54,7 +54,7 @@ fn n13_a_key_must_be_known() {
 }
 
 #[test]
-fn n13_a_missing_permission_is_named() {
+fn a_missing_permission_is_named() {
     let fake = fake();
     let ask = |path: &str| bearer(&fake, path, "rk_test_1234567890", None);
     assert_eq!(ask("/v1/customers").0, 200);
@@ -92,7 +92,7 @@ fn n13_a_missing_permission_is_named() {
 }
 
 #[test]
-fn i9_an_account_is_another_world_and_only_for_whom_it_lets_in() {
+fn an_account_is_another_world_and_only_for_whom_it_lets_in() {
     let fake = fake();
     let of = |account| {
         let headers = [

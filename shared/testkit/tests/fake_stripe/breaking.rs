@@ -12,7 +12,7 @@ fn fake() -> Fake {
 }
 
 #[test]
-fn n8_beyond_the_rate_of_an_endpoint_it_is_429() {
+fn beyond_the_rate_of_an_endpoint_it_is_429() {
     for retry_after in [None, Some("2".to_owned())] {
         let fake = Fake::start(Config {
             rate: 5,
@@ -47,7 +47,7 @@ fn n8_beyond_the_rate_of_an_endpoint_it_is_429() {
 }
 
 #[test]
-fn n17_beyond_the_rate_of_an_account_it_is_429() {
+fn beyond_the_rate_of_an_account_it_is_429() {
     let fake = Fake::start(Config {
         overall_rate: 3,
         ..Config::with_world(Lazy::of(10))
@@ -63,7 +63,7 @@ fn n17_beyond_the_rate_of_an_account_it_is_429() {
 }
 
 #[test]
-fn n8_each_way_to_fail() {
+fn each_way_to_fail() {
     let fake = fake();
     let fails = |kind: FaultKind| {
         fake.stripe.faults([Fault::next(1, "/v1/customers", kind)]);
@@ -101,7 +101,7 @@ fn n8_each_way_to_fail() {
 }
 
 #[test]
-fn n8_half_a_body_promises_the_whole() {
+fn half_a_body_promises_the_whole() {
     use std::io::{Read, Write};
     let fake = fake();
     let whole = fake.get("/v1/customers?limit=50").to_string();
@@ -169,7 +169,14 @@ fn a_server_of_another_process_is_controlled_over_http() {
     );
     assert_eq!(event["data"]["previous_attributes"], json!({ "name": "A" }));
     assert_eq!(fake.get("/v1/events")["data"][0], event);
+    let target = json!({ "url": "http://127.0.0.1:9/nobody", "secret": "whsec_x" });
+    let delivered = tell("/_control/deliver", json!({ "delivery": { "to": target } }));
+    assert_eq!(delivered["failed"], 1);
     tell("/_control/delete", json!({ "id": "cus_1" }));
+    let code = json!({ "code": "ac_1", "account": "acct_platform" });
+    tell("/_control/codes", code);
+    let access = fake.post("/oauth/token", "grant_type=authorization_code&code=ac_1");
+    assert_eq!(access.body["stripe_user_id"], "acct_platform");
     assert_eq!(fake.get("/v1/customers/cus_1")["deleted"], true);
     let rule = json!({ "path": "/v1/prices", "kind": "html", "next": 1 });
     let other = json!({ "kind": { "too_many": { "retry_after": null } }, "percent": 0 });

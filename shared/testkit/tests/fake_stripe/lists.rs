@@ -156,6 +156,7 @@ fn what_is_not_known_is_refused_in_stripes_words() {
         )
     );
     assert_eq!(error("/v1/people").0, 404);
+    assert_eq!(error("/v1/subscriptions?status=dormant").2, "status");
     assert_eq!(error("/v1/payment_methods?created[gt]=1").0, 400);
     assert_eq!(error("/v1/customers?created[near]=1").0, 400);
 }
@@ -211,7 +212,7 @@ fn what_belongs_to_a_customer_is_found_by_it() {
 }
 
 #[test]
-fn i2_a_deleted_customer_is_known_by_id_and_in_no_list() {
+fn a_deleted_customer_is_known_by_id_and_in_no_list() {
     let fake = fake(40);
     let all = fake.all("/v1/subscriptions?status=all");
     let customers: BTreeSet<_> = all.iter().map(|s| text(s, "customer")).collect();

@@ -11,3 +11,4 @@ mod breaking;
 mod lists;
 mod shown;
 mod webhooks;
+mod worlds;

@@ -94,7 +94,7 @@ fn the_tiers_of_a_price_are_there_only_when_they_are_asked_for() {
 }
 
 #[test]
-fn l14_a_nested_list_is_cut_at_ten_and_goes_on_in_its_own() {
+fn a_nested_list_is_cut_at_ten_and_goes_on_in_its_own() {
     let fake = fake();
     fake.stripe.put(subscription("sub_long", 23));
     let shown = fake.get("/v1/subscriptions/sub_long")["items"].clone();
@@ -123,7 +123,7 @@ fn l14_a_nested_list_is_cut_at_ten_and_goes_on_in_its_own() {
 }
 
 #[test]
-fn p4_an_object_has_the_shape_of_the_version_that_is_asked_for() {
+fn an_object_has_the_shape_of_the_version_that_is_asked_for() {
     let fake = fake();
     fake.stripe.put(subscription("sub_1", 1));
     let key = format!("Bearer {KEY}");
@@ -146,4 +146,6 @@ fn p4_an_object_has_the_shape_of_the_version_that_is_asked_for() {
     );
     assert_eq!(ask(path, "2025-03-31.basil").body, new.body);
     assert_eq!(ask(path, "yesterday").status, 400);
+    let missing = ask("/v1/customers/cus_no", "2024-06-20");
+    assert_eq!(missing.header("stripe-version"), "2024-06-20");
 }

@@ -142,6 +142,25 @@ fn events_are_listed_by_type_and_by_delivery() {
 }
 
 #[test]
+fn an_event_shows_no_more_than_the_object_without_expansions() {
+    let fake = fake();
+    let item = |n: usize| json!({ "id": format!("si_{n}"), "object": "subscription_item" });
+    let subscription = json!({
+        "id": "sub_1", "object": "subscription", "created": 1, "status": "active",
+        "discounts": [{ "id": "di_1", "object": "discount", "source": { "coupon": { "id": "A" } } }],
+        "items": { "object": "list", "data": (0..11).map(item).collect::<Vec<_>>() },
+    });
+    let event = fake
+        .stripe
+        .own()
+        .happen("customer.subscription.created", subscription);
+    let object = &event.unwrap()["data"]["object"];
+    assert_eq!(object["discounts"], json!(["di_1"]));
+    assert_eq!(object["items"]["has_more"], true);
+    assert_eq!(*object, fake.get("/v1/subscriptions/sub_1"));
+}
+
+#[test]
 fn what_is_delivered_is_signed_and_marked() {
     let fake = fake();
     let (url, came) = endpoint("200 OK");
@@ -169,7 +188,7 @@ fn what_is_delivered_is_signed_and_marked() {
 }
 
 #[test]
-fn d1_some_events_come_twice_and_some_never() {
+fn some_events_come_twice_and_some_never() {
     let fake = fake();
     let (url, came) = endpoint("200 OK");
     for name in 0..100 {
@@ -197,7 +216,7 @@ fn d1_some_events_come_twice_and_some_never() {
 }
 
 #[test]
-fn n14_what_an_endpoint_refuses_stays_undelivered() {
+fn what_an_endpoint_refuses_stays_undelivered() {
     let fake = fake();
     let (url, _came) = endpoint("500 Internal Server Error");
     fake.stripe.own().happen("customer.created", customer("A"));

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d10_an_id_gives_its_number_back_and_does_not_sort_by_it() {
+    fn an_id_gives_its_number_back_and_does_not_sort_by_it() {
         let names = Names::new(7);
         let ids: Vec<_> = (0..1_000).map(|n| names.write("cus", n)).collect();
         for (number, id) in (0..).zip(&ids) {
