@@ -79,7 +79,7 @@ fn subscription(quantity: u64) -> Value {
 
 fn customer() -> Value {
     json!({ "id": "cus_1", "object": "customer", "created": START, "name": "Example Ltd",
-        "email": "billing@example.com", "metadata": { "customer_id": "c-77" } })
+        "email": "billing@example.com", "discount": null, "metadata": { "customer_id": "c-77" } })
 }
 
 fn only(engine: &TestEngine) -> Contact {
