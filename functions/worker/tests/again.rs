@@ -88,6 +88,9 @@ impl Store for Faulty {
     ) -> Answer<Option<Stored<CatalogEntry>>> {
         self.store.catalog_entry(tenant, key).await
     }
+    async fn awaiting(&self, tenant: &TenantId, key: &CatalogKey) -> Answer<Vec<StripeCustomerId>> {
+        self.store.awaiting(tenant, key).await
+    }
     async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
         if self.fails.swap(false, Ordering::Relaxed) {
             let context = "a test's fault".to_owned();
@@ -191,7 +194,13 @@ fn told(worker: &TestWorker, name: &str) -> Vec<Option<String>> {
     let published = worker.publisher.published().into_iter();
     published
         .filter(|event| event.detail_type == name)
-        .map(|event| event.detail.stripe_customer_id.map(|id| id.to_string()))
+        .map(|event| {
+            event
+                .detail
+                .stripe_customer_id
+                .as_ref()
+                .map(|id| id.to_string())
+        })
         .collect()
 }
 

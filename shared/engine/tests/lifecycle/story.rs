@@ -115,7 +115,7 @@ impl Stage {
         own.map(|event| {
             (
                 named(&event.detail_type, &event.detail.data),
-                event.detail.data,
+                event.detail.data.clone(),
             )
         })
         .collect()
