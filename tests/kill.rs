@@ -8,22 +8,6 @@ use std::thread;
 use paygraph_tests::{customer_created, now, stack, unique, wait};
 use serde_json::{Value, json};
 
-/// The emulator's Lambda API. (It checks no signatures.)
-fn lambda(method: &str, path: &str, body: &Value) -> Value {
-    let url = format!(
-        "{}/2015-03-31/functions/{path}",
-        stack().local("aws_endpoint_url")
-    );
-    let body = body.to_string();
-    let mut answer = match method {
-        "GET" => ureq::get(&url).call(),
-        "PUT" => ureq::put(&url).send(body.as_bytes()),
-        _ => ureq::post(&url).send(body.as_bytes()),
-    }
-    .unwrap();
-    answer.body_mut().read_json().unwrap_or_default()
-}
-
 fn kill_workers(function: &str) -> usize {
     let wanted = format!("AWS_LAMBDA_FUNCTION_NAME={function}");
     let mut killed = 0;
@@ -50,7 +34,7 @@ fn kill_workers(function: &str) -> usize {
 fn d5_n7_a_worker_killed_between_commit_and_publish_loses_nothing() {
     let function = stack().local("worker_function");
     let path = format!("{function}/configuration");
-    let before = lambda("GET", &path, &Value::Null)["Environment"]["Variables"].clone();
+    let before = stack().lambda("GET", &path, &Value::Null)["Environment"]["Variables"].clone();
     // A bus that takes the call and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
@@ -62,7 +46,7 @@ fn d5_n7_a_worker_killed_between_commit_and_publish_loses_nothing() {
     });
     let mut broken = before.clone();
     broken["AWS_ENDPOINT_URL_EVENTBRIDGE"] = json!(address);
-    lambda(
+    let _ = stack().lambda(
         "PUT",
         &path,
         &json!({ "Environment": { "Variables": broken } }),
@@ -74,7 +58,7 @@ fn d5_n7_a_worker_killed_between_commit_and_publish_loses_nothing() {
     let waiting = wait("the commit", || stack().ledger(&id));
     assert_eq!(waiting.outbox.len(), 2, "committed, and not published");
     assert!(kill_workers(&function) > 0, "the worker was at it");
-    lambda(
+    let _ = stack().lambda(
         "PUT",
         &path,
         &json!({ "Environment": { "Variables": before } }),
@@ -87,16 +71,8 @@ fn d5_n7_a_worker_killed_between_commit_and_publish_loses_nothing() {
     assert!(stack().delivered(&id).is_empty());
 
     // The minute tick, two minutes later.
-    let time = paygraph_domain::time::Timestamp::from_unix(now() + 120)
-        .unwrap()
-        .to_string();
-    let tick = stack().local("tick_function");
     wait("the sweep", || {
-        lambda(
-            "POST",
-            &format!("{tick}/invocations"),
-            &json!({ "time": time }),
-        );
+        let _ = stack().tick(now() + 120);
         stack().ledger(&id).filter(|entry| entry.outbox.is_empty())
     });
     let told = wait("the events", || {

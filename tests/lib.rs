@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use paygraph_domain::id::{Cause, TenantId};
 use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{LedgerEntry, Store};
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::config::AwsConfig;
@@ -27,6 +28,9 @@ use serde_json::{Value, json};
 /// How long anything may take before a test gives up: longer than a message stays invisible that went
 /// back to the queue. Not a measure of speed.
 pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A day in seconds.
+pub const DAY: i64 = 86_400;
 
 /// The local stack.
 #[derive(Debug)]
@@ -130,6 +134,27 @@ pub fn customer_created(id: &str, customer: &str) -> Value {
     event(id, "customer.created", now(), &object)
 }
 
+/// A subscription to one price for $58.00 a month, from an instant on; a trial runs for ten days.
+#[must_use]
+pub fn subscription(customer: &str, status: &str, t: i64) -> Value {
+    let price = json!({
+        "id": "price_1SWQXKChUUSEbzyhLSObMBLT", "product": "prod_TTNHfJE07G7dty", "currency": "usd",
+        "unit_amount": 5800, "billing_scheme": "per_unit",
+        "recurring": { "interval": "month", "interval_count": 1, "usage_type": "licensed" },
+    });
+    let trial_end = (status == "trialing").then_some(t + 10 * DAY);
+    json!({
+        "id": format!("sub_{customer}"), "object": "subscription", "customer": customer,
+        "status": status, "currency": "usd", "created": t, "start_date": t,
+        "trial_start": trial_end.map(|_| t), "trial_end": trial_end,
+        "collection_method": "charge_automatically",
+        "items": { "data": [{
+            "id": format!("si_{customer}"), "price": price, "quantity": 1,
+            "current_period_start": t, "current_period_end": t + 30 * DAY,
+        }] },
+    })
+}
+
 /// The default tenant.
 #[must_use]
 pub fn tenant() -> TenantId {
@@ -185,9 +210,7 @@ impl Stack {
             Some(header) => request.header("stripe-signature", header),
             None => request,
         };
-        let mut answer = request.send(body).unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.body_mut().read_json().unwrap_or_default())
+        answered(request.send(body))
     }
 
     /// Sends an event as Stripe does.
@@ -213,11 +236,7 @@ impl Stack {
             Some(token) => request.header("authorization", &format!("Bearer {token}")),
             None => request,
         };
-        let mut answer = request.call().unwrap();
-        (
-            answer.status().as_u16(),
-            answer.body_mut().read_json().unwrap_or_default(),
-        )
+        answered(request.call())
     }
 
     /// Asks the API below `/api/stripe/`.
@@ -235,11 +254,74 @@ impl Stack {
         let url = format!("{}/api/customers/{id}", self.local("api_url"));
         let request = ureq::put(&url).config().http_status_as_error(false).build();
         let request = request.header("authorization", &format!("Bearer {token}"));
-        let mut answer = request.send(body).unwrap();
-        (
-            answer.status().as_u16(),
-            answer.body_mut().read_json().unwrap_or_default(),
-        )
+        answered(request.send(body))
+    }
+
+    /// Posts to the API below `/api/` with the stack's token.
+    #[must_use]
+    pub fn post_api(&self, path: &str, body: &Value) -> (u16, Value) {
+        let url = format!("{}/api/{path}", self.local("api_url"));
+        let request = ureq::post(&url).config().http_status_as_error(false);
+        let token = format!("Bearer {}", self.local("api_token"));
+        let request = request.build().header("authorization", &token);
+        answered(request.send(body.to_string()))
+    }
+
+    /// Deletes from the API below `/api/` with the stack's token.
+    #[must_use]
+    pub fn delete_api(&self, path: &str) -> (u16, Value) {
+        let url = format!("{}/api/{path}", self.local("api_url"));
+        let request = ureq::delete(&url).config().http_status_as_error(false);
+        let token = format!("Bearer {}", self.local("api_token"));
+        answered(request.build().header("authorization", &token).call())
+    }
+
+    /// Sends an event of an object and waits until it is done. Gives the event's id.
+    pub fn feed(&self, kind: &str, created: i64, object: &Value) -> String {
+        let id = unique("evt_");
+        assert_eq!(self.post(&event(&id, kind, created, object)), 200);
+        self.settled(&id);
+        id
+    }
+
+    /// Every entry of a list of the API below `/api/`, over its pages.
+    #[must_use]
+    pub fn all(&self, path: &str, token: &str) -> Vec<Value> {
+        let (mut entries, mut cursor) = (Vec::new(), None);
+        let sign = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let after = cursor.map(|cursor: String| format!("{sign}cursor={cursor}"));
+            let path = format!("/api/{path}{}", after.unwrap_or_default());
+            let (status, page) = self.ask(&path, Some(token));
+            assert_eq!(status, 200, "{path}: {page}");
+            entries.extend(page["data"].as_array().unwrap().clone());
+            cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                return entries;
+            }
+        }
+    }
+
+    /// The emulator's Lambda API, by path below its functions. (It checks no signatures.)
+    #[must_use]
+    pub fn lambda(&self, method: &str, path: &str, body: &Value) -> Value {
+        let address = self.local("aws_endpoint_url");
+        let url = format!("{address}/2015-03-31/functions/{path}");
+        let body = body.to_string();
+        let answer = match method {
+            "GET" => ureq::get(&url).call(),
+            "PUT" => ureq::put(&url).send(body.as_bytes()),
+            _ => ureq::post(&url).send(body.as_bytes()),
+        };
+        answer.unwrap().body_mut().read_json().unwrap_or_default()
+    }
+
+    /// Invokes the minute's function for an instant (Unix seconds). Gives its report.
+    #[must_use]
+    pub fn tick(&self, time: i64) -> Value {
+        let time = Timestamp::from_unix(time).unwrap().to_string();
+        let path = format!("{}/invocations", self.local("tick_function"));
+        self.lambda("POST", &path, &json!({ "time": time }))
     }
 
     /// What the ledger says of a cause.
@@ -332,6 +414,13 @@ impl Stack {
             letters
         })
     }
+}
+
+/// An answer's status and body.
+fn answered(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {
+    let mut answer = answer.unwrap();
+    let status = answer.status().as_u16();
+    (status, answer.body_mut().read_json().unwrap_or_default())
 }
 
 /// A queue that gets everything from the bus.

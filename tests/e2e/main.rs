@@ -9,6 +9,7 @@
 mod access;
 mod duplicates;
 mod histories;
+mod identity;
 mod infrastructure;
 mod payloads;
 mod standing;

@@ -4,34 +4,14 @@
 use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_store::token::Right;
-use paygraph_tests::{event, now, paygraph, stack, unique, wait};
+use paygraph_tests::{DAY, event, now, paygraph, stack, subscription, unique, wait};
 use serde_json::{Value, json};
 
-const DAY: i64 = 86_400;
 /// The days of grace of the example settings.
 const GRACE: i64 = 14 * DAY;
 
 fn at(seconds: i64) -> String {
     Timestamp::from_unix(seconds).unwrap().to_string()
-}
-
-fn subscription(customer: &str, status: &str, t: i64) -> Value {
-    let price = json!({
-        "id": "price_1SWQXKChUUSEbzyhLSObMBLT", "product": "prod_TTNHfJE07G7dty", "currency": "usd",
-        "unit_amount": 5800, "billing_scheme": "per_unit",
-        "recurring": { "interval": "month", "interval_count": 1, "usage_type": "licensed" },
-    });
-    let trial_end = (status == "trialing").then_some(t + 10 * DAY);
-    json!({
-        "id": format!("sub_{customer}"), "object": "subscription", "customer": customer,
-        "status": status, "currency": "usd", "created": t, "start_date": t,
-        "trial_start": trial_end.map(|_| t), "trial_end": trial_end,
-        "collection_method": "charge_automatically",
-        "items": { "data": [{
-            "id": format!("si_{customer}"), "price": price, "quantity": 1,
-            "current_period_start": t, "current_period_end": t + 30 * DAY,
-        }] },
-    })
 }
 
 fn invoice(customer: &str, status: &str, t: i64, fields: &Value) -> Value {
@@ -48,10 +28,7 @@ fn invoice(customer: &str, status: &str, t: i64, fields: &Value) -> Value {
 
 /// Sends an event and waits until it is done. Gives its id.
 fn feed(kind: &str, t: i64, object: &Value) -> String {
-    let id = unique("evt_");
-    assert_eq!(stack().post(&event(&id, kind, t, object)), 200);
-    stack().settled(&id);
-    id
+    stack().feed(kind, t, object)
 }
 
 /// The command's answer as JSON; it must succeed.
@@ -69,17 +46,7 @@ fn ask(path: &str) -> (u16, Value) {
 
 /// Every entry of a list, over its pages.
 fn all(path: &str) -> Vec<Value> {
-    let (mut entries, mut cursor) = (Vec::new(), None);
-    loop {
-        let after = cursor.map(|cursor: String| format!("&cursor={cursor}"));
-        let (status, page) = ask(&format!("{path}{}", after.unwrap_or_default()));
-        assert_eq!(status, 200, "{path}: {page}");
-        entries.extend(page["data"].as_array().unwrap().clone());
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            return entries;
-        }
-    }
+    stack().all(path, &stack().local("api_token"))
 }
 
 fn is_member(customer: &str, segment: &str) -> bool {

@@ -88,6 +88,9 @@ impl Store for Faulty {
     ) -> Answer<Option<Stored<CatalogEntry>>> {
         self.store.catalog_entry(tenant, key).await
     }
+    async fn awaiting(&self, tenant: &TenantId, key: &CatalogKey) -> Answer<Vec<StripeCustomerId>> {
+        self.store.awaiting(tenant, key).await
+    }
     async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
         if self.fails.swap(false, Ordering::Relaxed) {
             let context = "a test's fault".to_owned();

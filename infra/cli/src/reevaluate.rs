@@ -7,14 +7,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use paygraph_bus::EventBridge;
 use paygraph_domain::id::CustomerId;
-use paygraph_engine::fetch::NoFetch;
-use paygraph_engine::process::Engine;
 use paygraph_engine::reevaluate::Ran;
-use paygraph_runtime::clock::{Clock, SystemClock};
-use paygraph_store::DynamoStore;
 use serde_json::json;
 
-use crate::stack::{Which, now, run};
+use crate::stack::{StackEngine, Which, now, run};
 
 /// After how many contacts the progress is noted.
 const NOTED: usize = 100;
@@ -46,19 +42,11 @@ fn run_name(text: &str) -> Result<String, String> {
     }
 }
 
-type LocalEngine<C> = Engine<DynamoStore, C>;
-
 impl Reevaluate {
     /// Runs it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let stack = self.which.open()?;
-        let bus = EventBridge::new(stack.bus.clone(), &stack.event_bus);
-        let engine = Engine {
-            store: stack.store,
-            clock: || SystemClock.now(),
-            livemode: false,
-            fetch: NoFetch,
-        };
+        let (engine, bus) = stack.engine();
         let known = self.name.is_some();
         let new = || format!("reevaluate-{}-{:08x}", now().unix(), fastrand::u32(..));
         let name = self.name.clone().unwrap_or_else(new);
@@ -95,9 +83,9 @@ impl Reevaluate {
     }
 
     /// Goes over all contacts from where the run was. Gives how many were done before.
-    async fn all<C: Fn() -> i64 + Sync>(
+    async fn all(
         &self,
-        engine: &LocalEngine<C>,
+        engine: &StackEngine,
         bus: &EventBridge,
         name: &str,
         known: bool,

@@ -3,9 +3,12 @@
 use anyhow::Context as _;
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use clap::Args;
+use paygraph_bus::EventBridge;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
+use paygraph_engine::fetch::NoFetch;
+use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{AwsConfig, Variables, environment};
@@ -52,6 +55,23 @@ pub struct Stack {
     pub dlq_url: String,
     /// Its bus.
     pub event_bus: String,
+}
+
+/// The product's engine over a stack's table, by this machine's clock.
+pub type StackEngine = Engine<DynamoStore, fn() -> i64>;
+
+impl Stack {
+    /// The engine, and the bus on which what it tells is published.
+    pub fn engine(self) -> (StackEngine, EventBridge) {
+        let bus = EventBridge::new(self.bus, &self.event_bus);
+        let engine = Engine {
+            store: self.store,
+            clock: (|| SystemClock.now()) as fn() -> i64,
+            livemode: false,
+            fetch: NoFetch,
+        };
+        (engine, bus)
+    }
 }
 
 impl Which {

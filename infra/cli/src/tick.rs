@@ -4,12 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use paygraph_bus::EventBridge;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
-use paygraph_engine::process::Engine;
-use paygraph_runtime::clock::{Clock, SystemClock};
 
 use crate::stack::{Which, now, run};
 
@@ -37,13 +33,7 @@ impl Tick {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let stack = self.which.open()?;
         let instant = self.now.unwrap_or_else(now);
-        let bus = EventBridge::new(stack.bus.clone(), &stack.event_bus);
-        let engine = Engine {
-            store: stack.store,
-            clock: || SystemClock.now(),
-            livemode: false,
-            fetch: NoFetch,
-        };
+        let (engine, bus) = stack.engine();
         let ticked = run(async { Ok(engine.tick(&bus, instant, Deadline::after(TIME)).await?) })?;
         if self.json {
             println!("{}", serde_json::to_string(&ticked)?);

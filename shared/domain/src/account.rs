@@ -365,7 +365,8 @@ pub struct Catalog {
 }
 
 /// One entry of the catalog by name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CatalogKey {
     /// A product.
     Product(StripeId),
@@ -400,6 +401,16 @@ pub enum CatalogEntry {
 }
 
 impl Catalog {
+    /// Whether it does not have an entry, or has a price that does not tell what it costs.
+    #[must_use]
+    pub fn lacks(&self, key: &CatalogKey) -> bool {
+        match key {
+            CatalogKey::Product(id) => !self.products.contains_key(id),
+            CatalogKey::Price(id) => self.prices.get(id).is_none_or(|p| !p.scheme.is_told()),
+            CatalogKey::Coupon(id) => !self.coupons.contains_key(id),
+        }
+    }
+
     /// Adds an entry.
     pub fn insert(&mut self, entry: &CatalogEntry) {
         match entry {

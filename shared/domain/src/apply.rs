@@ -99,7 +99,7 @@ pub fn apply(
     fact: &Fact,
     context: Context<'_>,
 ) -> Applied {
-    match &fact.body {
+    let applied = match &fact.body {
         Body::Customer(customer) => customer::apply(account, fact, customer),
         Body::Subscription(new) => subscription::apply(account, fact, new, context),
         Body::Invoice(invoice) => invoice::apply(account, totals, fact, invoice, context),
@@ -111,5 +111,22 @@ pub fn apply(
         Body::Schedule(schedule) => schedule::apply(account, fact, schedule),
         Body::Discount(discount) => discount::apply(account, fact, discount),
         Body::Product(_) | Body::Price(_) | Body::Coupon(_) => Applied::nothing(),
+    };
+    note_undecided(account, totals);
+    applied
+}
+
+/// Notes of the object that is loaded beside the working set whether its newest state is a guess.
+fn note_undecided(account: &Account, totals: &mut Totals) {
+    if let Some(stored) = &account.invoice {
+        let invoice = &stored.value.invoice;
+        totals.note_undecided(&invoice.get().id, invoice.is_undecided());
+    }
+    let charge = account.charge.as_ref();
+    if let Some(charge) = charge.and_then(|stored| stored.value.charge.as_ref()) {
+        totals.note_undecided(&charge.get().id, charge.is_undecided());
+    }
+    if let Some(stored) = &account.checkout {
+        totals.note_undecided(&stored.value.get().id, stored.value.is_undecided());
     }
 }

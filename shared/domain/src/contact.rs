@@ -1,23 +1,26 @@
 //! The contact: one customer of the tenant's, with every Stripe customer that belongs to it.
 
+mod billing;
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use billing::Billing;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::audit::{Change, Fields, diff};
+use crate::audit::{Change, diff};
 use crate::event::Event;
-use crate::id::{CustomerId, StripeCustomerId, StripeId};
+use crate::id::{CustomerId, StripeCustomerId};
 use crate::identity::{By, Linked};
-use crate::money::Money;
-use crate::risk::Risk;
-use crate::rollup::{BillingStatus, OnFile, Plan, Primary, Rollup};
+use crate::rollup::Rollup;
 use crate::settings::Settings;
 use crate::standing::{Standing, Told, standing};
 use crate::time::Timestamp;
-use crate::totals::{Failing, Totals};
+use crate::totals::Totals;
+use shown::Shown;
 
 /// What the tenant itself says of a contact; it goes before what Stripe says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -59,35 +62,6 @@ pub struct Contact {
     /// What was told last of how it stands.
     #[serde(default)]
     pub told: Told,
-}
-
-/// A contact's billing state, merged over its Stripe customers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Billing {
-    /// The price that stands for the plan.
-    pub plan: Option<Plan>,
-    /// The tier, by the plan or the default.
-    pub tier: String,
-    /// Minor units per month.
-    pub mrr: Money,
-    /// Minor units per year.
-    pub arr: Money,
-    /// The most severe status.
-    pub status: BillingStatus,
-    /// The end of the primary subscription's trial, also after it.
-    pub trial_end_date: Option<Timestamp>,
-    /// The start of the primary subscription.
-    pub subscription_start_date: Option<Timestamp>,
-    /// The end of its running period, unless it ends then.
-    pub renewal_date: Option<Timestamp>,
-    /// The earliest next invoice.
-    pub next_invoice_date: Option<Timestamp>,
-    /// Its scheduled end.
-    pub cancel_at: Option<Timestamp>,
-    /// Paid less given back.
-    pub lifetime_value: Money,
-    /// The payment method on file.
-    pub payment_method: OnFile,
 }
 
 /// What a change of a contact gives.
@@ -346,207 +320,10 @@ impl Contact {
         self.profile.as_ref().and_then(ours).or_else(told)
     }
 
-    /// Paid less given back, over every Stripe customer.
-    #[must_use]
-    pub fn lifetime_value(&self) -> Money {
-        let mut value = Money::default();
-        for rollup in self.accounts.values() {
-            value.add_all(&rollup.totals.paid);
-            value.subtract_all(&rollup.totals.refunded);
-        }
-        value
-    }
-
     /// Whether every linked Stripe customer is deleted.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         !self.accounts.is_empty() && self.accounts.values().all(|rollup| rollup.deleted)
-    }
-
-    /// The billing state, merged.
-    #[must_use]
-    pub fn billing(&self, settings: &Settings) -> Billing {
-        let rollups = || self.accounts.values();
-        let mut billing = Billing {
-            plan: None,
-            tier: settings.default_tier.clone(),
-            mrr: Money::default(),
-            arr: Money::default(),
-            status: rollups()
-                .map(|rollup| rollup.status)
-                .min()
-                .unwrap_or_default(),
-            trial_end_date: None,
-            subscription_start_date: None,
-            renewal_date: None,
-            next_invoice_date: rollups().filter_map(|rollup| rollup.next_invoice).min(),
-            cancel_at: None,
-            lifetime_value: self.lifetime_value(),
-            payment_method: OnFile::default(),
-        };
-        for rollup in rollups() {
-            billing.mrr.add_all(&rollup.mrr);
-            billing.arr.add_all(&rollup.arr);
-        }
-        let plan = self.plan(settings);
-        if let Some(plan) = &plan {
-            billing.tier.clone_from(&plan.tier);
-        }
-        billing.plan = plan;
-        if let Some(primary) = self.primary() {
-            let renews = primary.live && primary.cancel_at.is_none();
-            billing.trial_end_date = primary.trial_end;
-            billing.subscription_start_date = Some(primary.start_date);
-            billing.renewal_date = primary.period_end.filter(|_| renews);
-            billing.cancel_at = primary.cancel_at;
-        }
-        billing.payment_method = self.payment_method();
-        billing
-    }
-
-    fn plan(&self, settings: &Settings) -> Option<Plan> {
-        let live = self
-            .accounts
-            .values()
-            .filter_map(|rollup| rollup.plan.as_ref());
-        let live = live.max_by(|a, b| a.weight.cmp(&b.weight));
-        let held = self
-            .accounts
-            .values()
-            .filter_map(|rollup| rollup.lifetime.as_ref());
-        let held = held.max_by_key(|plan| (settings.rank(&plan.tier), &plan.price));
-        match (live, held) {
-            (Some(live), Some(held)) => {
-                let held_is_more = settings.rank(&held.tier) > settings.rank(&live.tier);
-                Some(if held_is_more {
-                    held.clone()
-                } else {
-                    live.clone()
-                })
-            }
-            (live, held) => live.or(held).cloned(),
-        }
-    }
-
-    fn primary(&self) -> Option<&Primary> {
-        let primaries = self
-            .accounts
-            .values()
-            .filter_map(|rollup| rollup.primary.as_ref());
-        primaries.reduce(|best, next| if next.beats(best) { next } else { best })
-    }
-
-    fn payment_method(&self) -> OnFile {
-        let primary = self.primary();
-        let mut rollups: Vec<_> = self
-            .accounts
-            .values()
-            .filter(|r| r.payment_method.on_file)
-            .collect();
-        rollups
-            .sort_by_key(|rollup| rollup.primary.is_none() || rollup.primary.as_ref() != primary);
-        rollups
-            .first()
-            .map(|rollup| rollup.payment_method.clone())
-            .unwrap_or_default()
-    }
-}
-
-/// What the API shows of a contact, to be compared.
-#[derive(PartialEq)]
-struct Shown {
-    name: Option<String>,
-    email: Option<String>,
-    company: Option<String>,
-    accounts: Vec<StripeCustomerId>,
-    deleted: bool,
-    billing: Billing,
-    traits: BTreeMap<String, Value>,
-    users: BTreeSet<String>,
-    workspaces: BTreeSet<String>,
-    /// What the standing follows from beside the billing state.
-    risk: Vec<Weighed>,
-    told: Told,
-}
-
-/// What a Stripe customer brings to how its contact stands.
-#[derive(PartialEq)]
-struct Weighed {
-    risk: Risk,
-    failing: BTreeMap<StripeId, Failing>,
-    instants: [Option<Timestamp>; 2],
-    declines: usize,
-}
-
-impl Shown {
-    fn of(contact: &Contact, settings: &Settings) -> Self {
-        let profile = contact.profile.as_ref();
-        Self {
-            name: contact.name().map(str::to_owned),
-            email: contact.email().map(str::to_owned),
-            company: contact.company().map(str::to_owned),
-            accounts: contact.accounts.keys().cloned().collect(),
-            deleted: contact.is_deleted(),
-            billing: contact.billing(settings),
-            traits: contact.traits().clone(),
-            users: profile
-                .map(|profile| profile.users.clone())
-                .unwrap_or_default(),
-            workspaces: profile
-                .map(|profile| profile.workspaces.clone())
-                .unwrap_or_default(),
-            risk: contact
-                .accounts
-                .values()
-                .map(|rollup| Weighed {
-                    risk: rollup.risk.clone(),
-                    failing: rollup.totals.failing.clone(),
-                    instants: [rollup.stale_at, rollup.trial_end],
-                    declines: rollup.totals.declines.len(),
-                })
-                .collect(),
-            told: contact.told.clone(),
-        }
-    }
-
-    fn fields(&self) -> Fields {
-        let billing = &self.billing;
-        let plan = billing.plan.as_ref();
-        let signals: Vec<_> = self.told.signals.keys().map(|(kind, _)| kind).collect();
-        let accounts: Vec<&str> = self.accounts.iter().map(StripeCustomerId::as_str).collect();
-        vec![
-            ("name", json!(self.name)),
-            ("email", json!(self.email)),
-            ("company", json!(self.company)),
-            ("stripe_customer_ids", json!(accounts)),
-            ("deleted", json!(self.deleted)),
-            ("billing.plan", json!(plan.map(|plan| plan.price.as_str()))),
-            ("billing.plan_name", json!(plan.map(|plan| &plan.name))),
-            ("billing.tier", json!(billing.tier)),
-            ("billing.mrr", json!(billing.mrr)),
-            ("billing.arr", json!(billing.arr)),
-            ("billing.billing_status", json!(billing.status.as_str())),
-            ("billing.trial_end_date", instant(billing.trial_end_date)),
-            (
-                "billing.subscription_start_date",
-                instant(billing.subscription_start_date),
-            ),
-            ("billing.renewal_date", instant(billing.renewal_date)),
-            (
-                "billing.next_invoice_date",
-                instant(billing.next_invoice_date),
-            ),
-            ("billing.cancel_at", instant(billing.cancel_at)),
-            ("billing.lifetime_value", json!(billing.lifetime_value)),
-            ("billing.payment_method", json!(billing.payment_method)),
-            ("billing.access", json!(self.told.access.level)),
-            ("health_score", json!(self.told.health)),
-            ("risk_signals", json!(signals)),
-            ("segments", json!(self.told.segments)),
-            ("traits", json!(self.traits)),
-            ("users", json!(self.users)),
-            ("workspaces", json!(self.workspaces)),
-        ]
     }
 }
 

@@ -224,10 +224,9 @@ fn monthly<'a>(
             return (None, Some(zero));
         }
     };
-    let price = match (&item.price.scheme, catalog.prices.get(&item.price.id)) {
-        (Scheme::Tiered(_, None) | Scheme::PerUnit(None), Some(known)) => known,
-        (Scheme::Tiered(..) | Scheme::PerUnit(_), _) => &item.price,
-    };
+    let known = catalog.prices.get(&item.price.id);
+    let known = known.filter(|_| !item.price.scheme.is_told());
+    let price = known.unwrap_or(&item.price);
     let Some(mut cost) = cost(price, item.quantity, trace) else {
         trace.step(Some(&Exact::zero()), || What::NotTold);
         return (Some(recurring), None);

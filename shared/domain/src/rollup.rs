@@ -3,145 +3,35 @@
 //! It is all that a contact keeps of a Stripe customer, so it is bounded, and several of them can
 //! be merged without loading the objects again.
 
+mod keys;
+mod method;
+mod plan;
+mod status;
+mod undecided;
+
 use std::collections::BTreeSet;
 
+pub use keys::{catalog_keys, subscription_keys};
+pub use method::OnFile;
+pub use plan::{Plan, Primary, Weight, plan_name};
 use serde::{Deserialize, Serialize};
+pub use status::BillingStatus;
 
 use crate::account::{Account, Catalog, CatalogKey};
 use crate::id::StripeId;
 use crate::money::{Currency, Exact, Money, floor_multiple};
 use crate::mrr::{self, ItemValue};
-use crate::objects::catalog::{CouponRef, Price, Scheme};
 use crate::objects::discount::DiscountRef;
-use crate::objects::payment_method::PaymentMethod;
-use crate::objects::subscription::{Item, Status, Subscription};
+use crate::objects::subscription::{Status, Subscription};
 use crate::risk::Risk;
 use crate::settings::{MrrSettings, Settings};
 use crate::time::Timestamp;
-use crate::totals::{Purchase, Totals};
+use crate::totals::Totals;
+use method::on_file;
+use plan::{lifetime_plan, primary};
 
 /// The most subscriptions that are listed as waiting for a fetch.
 const MAX_REFETCH: usize = 50;
-
-/// The billing status, the most severe first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BillingStatus {
-    /// Retries are over.
-    Unpaid,
-    /// A payment is missing.
-    PastDue,
-    /// Running and paid.
-    Active,
-    /// In a trial.
-    Trialing,
-    /// Paused, or active with collection paused.
-    Paused,
-    /// The first payment is missing.
-    Incomplete,
-    /// Ended.
-    Canceled,
-    /// The first payment never came.
-    IncompleteExpired,
-    /// No subscription.
-    #[default]
-    None,
-}
-
-impl BillingStatus {
-    /// The word of the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unpaid => "unpaid",
-            Self::PastDue => "past_due",
-            Self::Active => "active",
-            Self::Trialing => "trialing",
-            Self::Paused => "paused",
-            Self::Incomplete => "incomplete",
-            Self::Canceled => "canceled",
-            Self::IncompleteExpired => "incomplete_expired",
-            Self::None => "none",
-        }
-    }
-
-    fn of(subscription: &Subscription) -> Self {
-        if subscription.is_paused() {
-            return Self::Paused;
-        }
-        match subscription.status {
-            Status::Unpaid => Self::Unpaid,
-            Status::PastDue => Self::PastDue,
-            Status::Active => Self::Active,
-            Status::Trialing => Self::Trialing,
-            Status::Paused => Self::Paused,
-            Status::Incomplete => Self::Incomplete,
-            Status::Canceled => Self::Canceled,
-            Status::IncompleteExpired => Self::IncompleteExpired,
-            Status::Other(_) => Self::None,
-        }
-    }
-}
-
-/// An order over what subscriptions are worth: per month in millionths of the minor unit, then the
-/// same as if active and undiscounted, then the newest.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Weight {
-    mrr: i64,
-    nominal: i64,
-    created: Timestamp,
-    subscription: StripeId,
-}
-
-/// The plan: the item that is worth most among live subscriptions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// How it compares to those of other Stripe customers.
-    pub weight: Option<Weight>,
-    /// The price's id.
-    pub price: StripeId,
-    /// The product, whose name goes first.
-    pub product: Option<StripeId>,
-    /// A name: the product's, else the price's nickname, lookup key or id.
-    pub name: String,
-    /// The tier.
-    pub tier: String,
-}
-
-/// The subscription that dates are taken from: the live one worth most, else the newest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Primary {
-    /// Live ones go before ended ones.
-    pub live: bool,
-    /// How it compares to those of other Stripe customers.
-    pub weight: Weight,
-    /// When it began.
-    pub start_date: Timestamp,
-    /// The end of the running period.
-    pub period_end: Option<Timestamp>,
-    /// A scheduled end.
-    pub cancel_at: Option<Timestamp>,
-    /// The end of its trial.
-    pub trial_end: Option<Timestamp>,
-}
-
-/// The payment method on file, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct OnFile {
-    /// Whether there is one.
-    pub on_file: bool,
-    /// `card`, …
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    /// `visa`, …
-    pub brand: Option<String>,
-    /// The last four digits.
-    pub last4: Option<String>,
-    /// The month that a card is valid through.
-    pub exp_month: Option<u8>,
-    /// The year that a card is valid through.
-    pub exp_year: Option<u16>,
-}
 
 /// What a Stripe customer comes to.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -190,6 +80,12 @@ pub struct Rollup {
     /// Subscriptions about which only an API call could tell all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs_refetch: BTreeSet<StripeId>,
+    /// Entries of the catalog without which it cannot tell all: it is computed again when they come.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub awaits: BTreeSet<CatalogKey>,
+    /// Objects of any kind whose newest state no event could tell: what is kept of them is a guess.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub undecided: BTreeSet<String>,
 }
 
 impl Rollup {
@@ -217,6 +113,8 @@ impl Rollup {
             stale_at,
             totals,
             needs_refetch,
+            awaits,
+            undecided,
         } = self;
         (seen, created, name, email, company, deleted)
             == (
@@ -244,7 +142,13 @@ impl Rollup {
                     &other.trial_end,
                     &other.stale_at,
                 )
-            && (totals, needs_refetch) == (&other.totals, &other.needs_refetch)
+            && (totals, needs_refetch, awaits, undecided)
+                == (
+                    &other.totals,
+                    &other.needs_refetch,
+                    &other.awaits,
+                    &other.undecided,
+                )
     }
 
     /// Takes a subscription for the primary one if it goes before the one held.
@@ -302,6 +206,7 @@ pub fn rollup(account: &Account, totals: Totals, context: Context<'_>) -> Rollup
         deleted: customer.is_some_and(|customer| customer.deleted),
         payment_method: on_file(account),
         risk: Risk::of(account, &totals, context),
+        undecided: undecided::undecided(account, &totals),
         stale_at: stale_at(account, context.now),
         lifetime: totals
             .lifetime()
@@ -309,9 +214,10 @@ pub fn rollup(account: &Account, totals: Totals, context: Context<'_>) -> Rollup
         totals,
         ..Rollup::default()
     };
+    let mut incomplete = false;
     for stored in account.subscriptions.values() {
         let undecided = stored.value.subscription.is_undecided();
-        add_subscription(
+        incomplete |= add_subscription(
             &mut rollup,
             account,
             stored.value.subscription.get(),
@@ -319,20 +225,24 @@ pub fn rollup(account: &Account, totals: Totals, context: Context<'_>) -> Rollup
             context,
         );
     }
+    if incomplete {
+        rollup.awaits = keys::awaited(account, &rollup.totals, context.catalog);
+    }
     rollup
 }
 
+/// Adds a subscription. Tells whether what it is worth depends on something that is not known.
 fn add_subscription(
     rollup: &mut Rollup,
     account: &Account,
     subscription: &Subscription,
     undecided: bool,
     context: Context<'_>,
-) {
+) -> bool {
     rollup.status = rollup.status.min(BillingStatus::of(subscription));
     if subscription.status.is_final() {
         add_ended(rollup, subscription, undecided);
-        return;
+        return false;
     }
     let value = context.value(account, subscription);
     let live = subscription.status.is_live();
@@ -350,7 +260,7 @@ fn add_subscription(
     let candidate = primary(subscription, weight(&value.items));
     rollup.offer(candidate);
     if !live {
-        return;
+        return value.incomplete;
     }
     for (item, worth) in subscription.items.iter().zip(&value.items) {
         let weight = Some(weight(std::slice::from_ref(worth)));
@@ -371,6 +281,7 @@ fn add_subscription(
     }
     let next = next_invoice(subscription);
     rollup.next_invoice = [rollup.next_invoice, next].into_iter().flatten().min();
+    value.incomplete
 }
 
 /// An ended subscription is worth nothing, and may still be the newest.
@@ -393,33 +304,6 @@ fn millionths<'a>(amounts: impl Iterator<Item = &'a Exact>) -> i64 {
     sum.map_or(0, |sum| floor_multiple(&sum, 1_000_000))
 }
 
-fn primary(subscription: &Subscription, weight: Weight) -> Primary {
-    Primary {
-        live: subscription.status.is_live(),
-        weight,
-        start_date: subscription.start_date,
-        period_end: subscription.period.get().map(|period| period.end),
-        cancel_at: subscription.scheduled_end(),
-        trial_end: *subscription.trial_end.get(),
-    }
-}
-
-impl Primary {
-    /// Whether this one goes before the other: live before ended; of live ones the one worth
-    /// most, of ended ones the newest.
-    #[must_use]
-    pub fn beats(&self, other: &Self) -> bool {
-        if self.live != other.live {
-            return self.live;
-        }
-        if self.live {
-            return self.weight > other.weight;
-        }
-        let newest = |p: &Self| (p.weight.created, p.weight.subscription.clone());
-        newest(self) > newest(other)
-    }
-}
-
 fn next_invoice(subscription: &Subscription) -> Option<Timestamp> {
     if !subscription.status.is_live() || subscription.status == Status::Paused {
         return None;
@@ -429,39 +313,6 @@ fn next_invoice(subscription: &Subscription) -> Option<Timestamp> {
         .scheduled_end()
         .is_none_or(|end| end > next)
         .then_some(next)
-}
-
-/// The name of a price as people know it.
-#[must_use]
-pub fn plan_name(price: &Price, catalog: &Catalog) -> String {
-    let product = price
-        .product
-        .as_ref()
-        .and_then(|product| catalog.products.get(product));
-    product
-        .and_then(|product| product.name.as_ref())
-        .or(price.product_name.as_ref())
-        .or(price.nickname.as_ref())
-        .or(price.lookup_key.as_ref())
-        .cloned()
-        .unwrap_or_else(|| price.id.to_string())
-}
-
-fn lifetime_plan(purchase: &Purchase, context: Context<'_>) -> Option<Plan> {
-    let product = purchase.product.as_ref();
-    let of = context
-        .settings
-        .tier_of(&purchase.price, product)
-        .filter(|of| of.lifetime)?;
-    let known = product.and_then(|product| context.catalog.products.get(product));
-    let name = known.and_then(|product| product.name.clone());
-    Some(Plan {
-        weight: None,
-        price: purchase.price.clone(),
-        product: purchase.product.clone(),
-        name: name.unwrap_or_else(|| purchase.price.to_string()),
-        tier: of.tier.clone(),
-    })
 }
 
 /// The next instant at which time alone changes what the account is worth.
@@ -484,106 +335,6 @@ fn stale_at(account: &Account, now: Timestamp) -> Option<Timestamp> {
     let known = account.discounts.values().map(|stored| stored.value.get());
     let ends = known.chain(customer).filter_map(|discount| discount.end);
     of_subscriptions.chain(ends).filter(|end| *end > now).min()
-}
-
-/// The customer's default payment method, else any attached one.
-fn on_file(account: &Account) -> OnFile {
-    let customer = account.customer.as_ref().map(|stored| stored.value.get());
-    let default = customer
-        .filter(|customer| !customer.deleted)
-        .and_then(|customer| customer.default_payment_method.get().as_ref());
-    let method = |id| {
-        account
-            .payment_methods
-            .get(id)
-            .map(|stored| stored.value.get())
-    };
-    match default.map(method) {
-        Some(Some(default)) if default.attached => return describe(default),
-        // Stripe says that it is the default, and nothing says that it was detached.
-        Some(None) => {
-            return OnFile {
-                on_file: true,
-                ..OnFile::default()
-            };
-        }
-        Some(Some(_)) | None => {}
-    }
-    account
-        .payment_methods
-        .values()
-        .filter(|stored| stored.value.get().attached)
-        .max_by_key(|stored| (stored.value.watermark(), &stored.value.get().id))
-        .map_or_else(OnFile::default, |stored| describe(stored.value.get()))
-}
-
-fn describe(method: &PaymentMethod) -> OnFile {
-    OnFile {
-        on_file: true,
-        kind: Some(method.kind.clone()),
-        brand: method.brand.clone(),
-        last4: method.last4.clone(),
-        exp_month: method.exp_month,
-        exp_year: method.exp_year,
-    }
-}
-
-/// The catalog entries that an account's roll-up reads: names, tiers and coupons it does not hold.
-#[must_use]
-pub fn catalog_keys(account: &Account, totals: &Totals) -> BTreeSet<CatalogKey> {
-    let subscriptions = account.subscriptions.values();
-    let mut keys: BTreeSet<_> = subscriptions
-        .flat_map(|stored| subscription_keys(stored.value.subscription.get()))
-        .collect();
-    let customer = account
-        .customer
-        .as_ref()
-        .and_then(|c| c.value.get().discount.get().as_ref());
-    let discounts = account.discounts.values().map(|stored| stored.value.get());
-    for discount in discounts.chain(customer) {
-        if let CouponRef::Id(id) = &discount.coupon {
-            keys.insert(CatalogKey::Coupon(id.clone()));
-        }
-    }
-    let bought = totals
-        .purchases
-        .values()
-        .filter_map(|purchase| purchase.product.clone());
-    keys.extend(bought.map(CatalogKey::Product));
-    keys
-}
-
-/// The catalog entries that valuing a live subscription reads.
-#[must_use]
-pub fn subscription_keys(subscription: &Subscription) -> BTreeSet<CatalogKey> {
-    let mut keys = BTreeSet::new();
-    if !subscription.status.is_live() {
-        return keys;
-    }
-    for item in &subscription.items {
-        item_keys(item, &mut keys);
-    }
-    let on_items = subscription.items.iter().flat_map(|item| &item.discounts);
-    for reference in subscription.discounts.iter().chain(on_items) {
-        if let DiscountRef::Inline(discount) = reference
-            && let CouponRef::Id(id) = &discount.coupon
-        {
-            keys.insert(CatalogKey::Coupon(id.clone()));
-        }
-    }
-    keys
-}
-
-fn item_keys(item: &Item, keys: &mut BTreeSet<CatalogKey>) {
-    if let Some(product) = &item.price.product {
-        keys.insert(CatalogKey::Product(product.clone()));
-    }
-    if matches!(
-        item.price.scheme,
-        Scheme::Tiered(_, None) | Scheme::PerUnit(None)
-    ) {
-        keys.insert(CatalogKey::Price(item.price.id.clone()));
-    }
 }
 
 /// Minor units of one currency, as events tell them.

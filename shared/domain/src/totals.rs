@@ -1,6 +1,6 @@
 //! Sums over a Stripe customer's objects that are too many to load, kept by adding differences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ const MAX_PURCHASES: usize = 20;
 const MAX_DECLINES: usize = 8;
 /// The most invoices that are kept as not collected.
 const MAX_FAILING: usize = 20;
+/// The most objects that are kept as undecided.
+const MAX_UNDECIDED: usize = 20;
 /// How far apart Stripe may tell of a charge and of the invoice that it was for.
 const SAME_ATTEMPT_SECONDS: i64 = 120;
 
@@ -113,6 +115,9 @@ pub struct Totals {
     /// Invoices that could not be collected and are still open.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failing: BTreeMap<StripeId, Failing>,
+    /// Invoices, charges and checkout sessions whose newest state no event could tell.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub undecided: BTreeSet<StripeId>,
     /// A link that was made once, by hand or by a name that fitted, and stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked: Option<Linked>,
@@ -150,6 +155,15 @@ impl Totals {
                 break;
             };
             self.failing.remove(&newest);
+        }
+    }
+
+    /// Notes whether the newest state of an object that is not loaded is a guess.
+    pub fn note_undecided(&mut self, id: &StripeId, undecided: bool) {
+        if undecided && self.undecided.len() < MAX_UNDECIDED {
+            self.undecided.insert(id.clone());
+        } else if !undecided {
+            self.undecided.remove(id);
         }
     }
 

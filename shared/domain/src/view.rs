@@ -48,6 +48,8 @@ pub struct CustomerView {
     pub workspaces: BTreeSet<String>,
     /// What the tenant told beside the name.
     pub traits: BTreeMap<String, serde_json::Value>,
+    /// Objects of Stripe's whose newest state no event could tell: what is shown of them is a guess.
+    pub undecided: BTreeSet<String>,
     /// The newest instant that this includes.
     #[serde(serialize_with = "rfc3339")]
     pub as_of: Timestamp,
@@ -135,6 +137,11 @@ pub fn customer(
         users: profile.map(|p| p.users.clone()).unwrap_or_default(),
         workspaces: profile.map(|p| p.workspaces.clone()).unwrap_or_default(),
         traits: contact.traits().clone(),
+        undecided: contact
+            .accounts
+            .values()
+            .flat_map(|rollup| rollup.undecided.iter().cloned())
+            .collect(),
         as_of: contact.evaluated_at,
     }
 }

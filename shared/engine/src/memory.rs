@@ -2,9 +2,12 @@
 //!
 //! It can tear its reads on purpose, as concurrent transactions tear a Query.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod inner;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use inner::Inner;
 use paygraph_domain::account::{
     Account, Catalog, CatalogEntry, CatalogKey, Object, ObjectKey, Stored,
 };
@@ -35,43 +38,8 @@ pub struct MemoryStore {
 /// A Stripe customer with its working set and what is beside it.
 pub type Holding = (StripeCustomerId, Account, Vec<Object>);
 
-#[derive(Debug, Default)]
-struct Inner {
-    contacts: BTreeMap<(TenantId, CustomerId), Contact>,
-    accounts: HashMap<(TenantId, StripeCustomerId), Objects>,
-    stripe_links: HashMap<(TenantId, StripeCustomerId), CustomerId>,
-    links: BTreeMap<(TenantId, Link), StripeCustomerId>,
-    names: BTreeSet<(TenantId, Name, CustomerId)>,
-    reviews: BTreeMap<(TenantId, StripeCustomerId), Review>,
-    catalog: BTreeMap<(TenantId, String), Stored<CatalogEntry>>,
-    ledger: HashMap<(TenantId, Cause), (LedgerEntry, bool)>,
-    audit: Vec<(TenantId, AuditEntry)>,
-    parked: BTreeMap<(TenantId, String, Cause), Parked>,
-    /// Who is due when, as the table's index has it.
-    due: BTreeSet<Due>,
-    commits: usize,
-    /// How many contacts and due entries were read.
-    reads: usize,
-}
-
 fn shard_of(contact: &CustomerId) -> u64 {
     contact.as_str().bytes().map(u64::from).sum::<u64>() % DUE_SHARDS
-}
-
-#[derive(Debug, Default)]
-struct Objects {
-    working_set: Account,
-    beside: BTreeMap<ObjectKey, (u64, Object)>,
-}
-
-impl Objects {
-    fn rev(&self, key: &ObjectKey) -> u64 {
-        if key.is_working_set() {
-            self.working_set.rev(key)
-        } else {
-            self.beside.get(key).map_or(0, |(rev, _)| *rev)
-        }
-    }
 }
 
 impl MemoryStore {
@@ -188,119 +156,6 @@ impl MemoryStore {
     async fn let_others_in(&self) {
         if self.torn {
             tokio::task::yield_now().await;
-        }
-    }
-}
-
-impl Inner {
-    fn check(&self, commit: &Commit) -> Result<(), CommitError> {
-        let tenant = &commit.tenant;
-        if let Some(entry) = &commit.ledger
-            && self
-                .ledger
-                .contains_key(&(tenant.clone(), entry.cause.clone()))
-        {
-            return Err(CommitError::Duplicate);
-        }
-        let contacts = commit.contacts.iter().all(|write| {
-            let key = (tenant.clone(), write.contact.id.clone());
-            self.contacts.get(&key).map_or(0, |contact| contact.version) == write.expected
-        });
-        let objects = commit.objects.iter().all(|write| {
-            let key = (tenant.clone(), write.customer.clone());
-            let rev = self
-                .accounts
-                .get(&key)
-                .map_or(0, |objects| objects.rev(&write.key));
-            rev + 1 == write.rev
-        });
-        let link = commit.stripe_links.iter().all(|write| {
-            let key = (tenant.clone(), write.customer.clone());
-            self.stripe_links.get(&key) == write.from.as_ref()
-        });
-        let catalog = commit.catalog.as_ref().is_none_or(|(key, entry)| {
-            let stored = self.catalog.get(&(tenant.clone(), key.sort_key()));
-            stored.map_or(0, |stored| stored.rev) + 1 == entry.rev
-        });
-        if contacts && objects && link && catalog {
-            Ok(())
-        } else {
-            Err(CommitError::Conflict)
-        }
-    }
-
-    fn write(&mut self, commit: &Commit) {
-        let tenant = &commit.tenant;
-        self.commits += 1;
-        if let Some(entry) = &commit.ledger {
-            let key = (tenant.clone(), entry.cause.clone());
-            self.ledger
-                .insert(key, (entry.clone(), entry.outbox.is_empty()));
-        }
-        for write in &commit.contacts {
-            let key = (tenant.clone(), write.contact.id.clone());
-            let due = |contact: &Contact| {
-                contact.due().map(|at| Due {
-                    at,
-                    tenant: tenant.clone(),
-                    contact: contact.id.clone(),
-                })
-            };
-            let before = self.contacts.get(&key).and_then(due);
-            let after = Some(&write.contact).filter(|_| !write.remove).and_then(due);
-            if before != after {
-                before.iter().for_each(|due| {
-                    self.due.remove(due);
-                });
-                self.due.extend(after);
-            }
-            if write.remove {
-                self.contacts.remove(&key);
-            } else {
-                self.contacts.insert(key, write.contact.clone());
-            }
-        }
-        for write in &commit.objects {
-            let objects = self
-                .accounts
-                .entry((tenant.clone(), write.customer.clone()))
-                .or_default();
-            if write.key.is_working_set() {
-                objects
-                    .working_set
-                    .insert(write.key.clone(), write.rev, write.object.clone());
-            } else {
-                objects
-                    .beside
-                    .insert(write.key.clone(), (write.rev, write.object.clone()));
-            }
-        }
-        for write in &commit.stripe_links {
-            self.stripe_links
-                .insert((tenant.clone(), write.customer.clone()), write.to.clone());
-        }
-        for (name, contact, new) in &commit.names {
-            let row = (tenant.clone(), name.clone(), contact.clone());
-            if *new {
-                self.names.insert(row);
-            } else {
-                self.names.remove(&row);
-            }
-        }
-        for (customer, review) in &commit.reviews {
-            let key = (tenant.clone(), customer.clone());
-            match review {
-                Some(review) => self.reviews.insert(key, review.clone()),
-                None => self.reviews.remove(&key),
-            };
-        }
-        for (link, customer) in &commit.links {
-            self.links
-                .insert((tenant.clone(), link.clone()), customer.clone());
-        }
-        if let Some((key, entry)) = &commit.catalog {
-            self.catalog
-                .insert((tenant.clone(), key.sort_key()), entry.clone());
         }
     }
 }
@@ -425,6 +280,17 @@ impl Store for MemoryStore {
             .cloned())
     }
 
+    async fn awaiting(
+        &self,
+        tenant: &TenantId,
+        key: &CatalogKey,
+    ) -> Result<Vec<StripeCustomerId>, StoreError> {
+        let inner = self.lock();
+        let notes = inner.awaits.iter();
+        let notes = notes.filter(|(owner, wanted, _)| owner == tenant && wanted == key);
+        Ok(notes.map(|(.., customer)| customer.clone()).collect())
+    }
+
     async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
         self.let_others_in().await;
         let mut inner = self.lock();
@@ -503,11 +369,7 @@ impl Store for MemoryStore {
     }
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
-        let key = (
-            parked.tenant.clone(),
-            parked.reason.place(),
-            parked.cause.clone(),
-        );
+        let key = place_of(parked);
         self.lock().parked.insert(key, parked.clone());
         Ok(())
     }
@@ -522,14 +384,16 @@ impl Store for MemoryStore {
     }
 
     async fn unpark(&self, parked: &Parked) -> Result<(), StoreError> {
-        let key = (
-            parked.tenant.clone(),
-            parked.reason.place(),
-            parked.cause.clone(),
-        );
+        let key = place_of(parked);
         self.lock().parked.remove(&key);
         Ok(())
     }
+}
+
+/// Where a message waits.
+fn place_of(parked: &Parked) -> (TenantId, String, Cause) {
+    let place = parked.reason.place();
+    (parked.tenant.clone(), place, parked.cause.clone())
 }
 
 /// A bus in memory: it keeps what was published.

@@ -164,6 +164,9 @@ pub const MAX_CANDIDATES: usize = 10;
 /// How many shards the due contacts are spread over.
 pub const DUE_SHARDS: u64 = 16;
 
+/// The most notes of one commit about who waits for what: a transaction has a hundred writes.
+const MAX_NOTES: usize = 50;
+
 /// Everything that one cause changes, written together or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
@@ -183,6 +186,8 @@ pub struct Commit {
     pub reviews: Vec<(StripeCustomerId, Option<Review>)>,
     /// Names under which the Stripe customer can be found.
     pub links: Vec<(Link, StripeCustomerId)>,
+    /// Entries of the catalog that a Stripe customer waits for from now on (true) or no longer.
+    pub awaits: Vec<(CatalogKey, StripeCustomerId, bool)>,
     /// An entry of the catalog.
     pub catalog: Option<(CatalogKey, Stored<CatalogEntry>)>,
     /// The audit entry, when something changed.
@@ -202,9 +207,26 @@ impl Commit {
             names: Vec::new(),
             reviews: Vec::new(),
             links: Vec::new(),
+            awaits: Vec::new(),
             catalog: None,
             audit: None,
         }
+    }
+
+    /// Notes what a Stripe customer waits for now, and what no longer.
+    pub fn note_awaited(
+        &mut self,
+        customer: &StripeCustomerId,
+        before: &BTreeSet<CatalogKey>,
+        after: &BTreeSet<CatalogKey>,
+    ) {
+        let new = after.difference(before).map(|key| (key, true));
+        let gone = before.difference(after).map(|key| (key, false));
+        let notes = new
+            .chain(gone)
+            .take(MAX_NOTES.saturating_sub(self.awaits.len()));
+        self.awaits
+            .extend(notes.map(|(key, new)| (key.clone(), customer.clone(), new)));
     }
 }
 
@@ -316,6 +338,13 @@ pub trait Store: Sync {
         tenant: &TenantId,
         key: &CatalogKey,
     ) -> impl Future<Output = Answer<Option<Stored<CatalogEntry>>>> + Send;
+
+    /// The Stripe customers that wait for a catalog entry.
+    fn awaiting(
+        &self,
+        tenant: &TenantId,
+        key: &CatalogKey,
+    ) -> impl Future<Output = Answer<Vec<StripeCustomerId>>> + Send;
 
     /// Writes everything or nothing.
     fn commit(&self, commit: &Commit) -> impl Future<Output = Result<(), CommitError>> + Send;

@@ -1,9 +1,13 @@
 //! One message through the engine: resolve, load, apply, commit.
 
 mod account;
+mod awaited;
 
 pub(crate) use account::move_account;
 
+use std::collections::BTreeSet;
+
+use paygraph_domain::account::CatalogKey;
 use paygraph_domain::apply::{apply_catalog, catalog_key};
 use paygraph_domain::fact::{Fact, Link, Source};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
@@ -111,6 +115,15 @@ pub struct Engine<S, C, F = NoFetch> {
     pub fetch: F,
 }
 
+/// What one message told about a Stripe customer.
+struct Told {
+    done: Done,
+    /// Names under which it can be found now.
+    named: Vec<Link>,
+    /// What it may have begun to wait for.
+    awaited: BTreeSet<CatalogKey>,
+}
+
 /// A message on its way: the event with what is passed on of it.
 struct Message<'a> {
     tenant: &'a TenantId,
@@ -149,11 +162,10 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         };
         match fact {
             None => self.pass_on(&message).await.map(Processed::alone),
-            Some(fact) if catalog_key(&fact.body).is_some() => self
-                .process_catalog(&message, &fact)
-                .await
-                .map(Processed::alone),
-            Some(fact) => self.process_fact(&message, fact).await,
+            Some(fact) => match catalog_key(&fact.body) {
+                Some(key) => self.process_catalog(&message, &fact, &key).await,
+                None => self.process_fact(&message, fact).await,
+            },
         }
     }
 
@@ -212,13 +224,22 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             customer: Some(customer.clone()),
             ..fact
         };
-        let (done, named) = self.process_account(message, &customer, &fact).await?;
+        let Told {
+            done,
+            named,
+            awaited,
+        } = self.process_account(message, &customer, &fact).await?;
         for lead in &leads {
             self.take_out(message, lead).await?;
         }
         let mut released = Vec::new();
         for link in &named {
             released.extend(self.release(message, link).await?);
+        }
+        // What it waits for may have come between the look and the commit. Whoever writes to the
+        // catalog looks for notes afterwards, so one of the two sees the other.
+        for key in &awaited {
+            released.extend(self.compute_awaiting(message, key).await?);
         }
         Ok(Processed { done, released })
     }
@@ -277,17 +298,27 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         &self,
         message: &Message<'_>,
         fact: &Fact,
+        key: &CatalogKey,
+    ) -> Result<Processed, ProcessError> {
+        let done = self.commit_catalog(message, fact, key).await?;
+        let released = self.compute_awaiting(message, key).await?;
+        Ok(Processed { done, released })
+    }
+
+    async fn commit_catalog(
+        &self,
+        message: &Message<'_>,
+        fact: &Fact,
+        key: &CatalogKey,
     ) -> Result<Done, ProcessError> {
         let mut attempt = 0;
         loop {
             let mut commit = Commit::new(message.tenant.clone());
             let mut disposition = Disposition::Stale;
-            if let Some(key) = catalog_key(&fact.body) {
-                let stored = self.store.catalog_entry(message.tenant, &key).await?;
-                if let Some(entry) = apply_catalog(stored, fact) {
-                    disposition = Disposition::Applied;
-                    commit.catalog = Some((key, entry));
-                }
+            let stored = self.store.catalog_entry(message.tenant, key).await?;
+            if let Some(entry) = apply_catalog(stored, fact) {
+                disposition = Disposition::Applied;
+                commit.catalog = Some((key.clone(), entry));
             }
             let outbox = message.seal(None, None, Vec::new());
             commit.ledger = Some(self.entry(message, disposition, outbox));

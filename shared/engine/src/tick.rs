@@ -45,6 +45,8 @@ pub enum Reason {
     Due(Timestamp),
     /// Settings, segments or names have changed: the run that looks at all contacts.
     Run(String),
+    /// A catalog entry has come that it waited for, found by this cause on this path.
+    Known(Cause, Source),
 }
 
 impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
@@ -116,6 +118,9 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                 return Ok(None);
             }
             if let Some(commit) = self.again(tenant, contact, now, reason, &settings).await? {
+                if commit.contacts.is_empty() {
+                    return Ok(None);
+                }
                 match self.store.commit(&commit).await {
                     Ok(()) => return Ok(commit.ledger),
                     Err(CommitError::Duplicate) => return Ok(None),
@@ -135,7 +140,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         }
     }
 
-    /// The commit of one contact; none when a concurrent commit tore the reads.
+    /// The commit of one contact, without it when nothing changes; none when a concurrent commit tore the reads.
     async fn again(
         &self,
         tenant: &TenantId,
@@ -146,6 +151,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     ) -> Result<Option<Commit>, StoreError> {
         let now = contact.evaluated_at.max(now);
         let (expected, segments) = (contact.version, contact.told.segments.clone());
+        let before = contact.clone();
+        let mut commit = Commit::new(tenant.clone());
         let mut rolled = BTreeMap::new();
         for (customer, held) in &contact.accounts {
             let stale = held.stale_at.is_some_and(|at| at <= now);
@@ -163,28 +170,30 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                 catalog: &catalog,
                 now,
             };
-            rolled.insert(
-                customer.clone(),
-                rollup(&account, held.totals.clone(), context),
-            );
+            let rollup = rollup(&account, held.totals.clone(), context);
+            commit.note_awaited(customer, &held.awaits, &rollup.awaits);
+            rolled.insert(customer.clone(), rollup);
         }
         let cause = cause(&contact.id, reason)?;
+        let (kind, source) = match reason {
+            Reason::Due(_) | Reason::Run(_) => ("tick", Source::Tick),
+            Reason::Known(_, source) => ("catalog", *source),
+        };
         let outcome = contact.recompute(rolled, settings, now);
         let subject = Subject {
             tenant,
             contact: Some(&contact.id),
             customer: None,
             at: now,
-            source: Source::Tick,
+            source,
             cause: &cause,
         };
         let outbox = seal(subject, outcome.events.into_iter().map(named).collect());
-        let mut commit = Commit::new(tenant.clone());
         if !outbox.is_empty() || !outcome.changes.is_empty() {
             commit.ledger = Some(LedgerEntry {
                 tenant: tenant.clone(),
                 cause: cause.clone(),
-                event_type: "tick".to_owned(),
+                event_type: kind.to_owned(),
                 at: now,
                 processed_at: self.clock.now(),
                 disposition: "applied".to_owned(),
@@ -193,13 +202,20 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             commit.audit = (!outcome.changes.is_empty()).then(|| AuditEntry {
                 owner: AuditOwner::Contact(contact.id.clone()),
                 at: now,
-                source: Source::Tick,
+                source,
                 cause,
                 changes: outcome.changes,
             });
         }
-        let write = ContactWrite::new(contact, expected, &segments, false);
-        commit.contacts.push(write);
+        let same = Contact {
+            version: before.version,
+            evaluated_at: before.evaluated_at,
+            ..contact.clone()
+        };
+        if same != before {
+            let write = ContactWrite::new(contact, expected, &segments, false);
+            commit.contacts.push(write);
+        }
         Ok(Some(commit))
     }
 }
@@ -209,6 +225,7 @@ fn cause(contact: &CustomerId, reason: &Reason) -> Result<Cause, StoreError> {
     let name = |id: &str| match reason {
         Reason::Due(at) => format!("tick:{id}:{}", at.unix()),
         Reason::Run(run) => format!("{run}:{id}"),
+        Reason::Known(cause, _) => format!("{cause}:{id}"),
     };
     let short = || {
         let mut hasher = DefaultHasher::new();

@@ -4,10 +4,12 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use paygraph_domain::account::Catalog;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::{Cause, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
+use paygraph_domain::view::customer;
 use paygraph_engine::Deadline;
 use paygraph_engine::fetch::{Fetch, Fetched, NoFetch, Wanted};
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
@@ -68,9 +70,19 @@ async fn feed<F: Fetch>(
     t: i64,
     object: &Value,
 ) {
+    let id = format!("evt_{n}");
+    tell(engine, &id, "customer.subscription.updated", t, object).await;
+}
+
+async fn tell<F: Fetch>(
+    engine: &Engine<MemoryStore, StoppedClock, F>,
+    id: &str,
+    kind: &str,
+    t: i64,
+    object: &Value,
+) {
     let event = json!({
-        "id": format!("evt_{n}"), "type": "customer.subscription.updated", "created": t,
-        "livemode": false, "data": { "object": object },
+        "id": id, "type": kind, "created": t, "livemode": false, "data": { "object": object },
     });
     let tenant = TenantId::parse("default").unwrap();
     let deadline = Deadline::after(Duration::from_secs(60));
@@ -147,6 +159,45 @@ async fn d8_an_answer_that_agrees_with_an_event_settles_it() {
     feed(&engine, 2, START + 10, &subscription(5)).await;
     assert_eq!(quantity(&engine), (3, false));
     assert_eq!(stripe.asked.lock().unwrap().len(), 1);
+}
+
+/// D8: an invoice, a customer and a card that no event can tell are named too, until an event does.
+#[tokio::test]
+async fn d8_what_is_undecided_is_named_whatever_it_is() {
+    let undecided = |engine: &Engine<MemoryStore, StoppedClock>| {
+        let contact = engine.store.contacts().remove(0);
+        let settings = Settings::example().unwrap();
+        let now = Timestamp::from_unix(START).unwrap();
+        let shown = customer(&contact, &settings, &Catalog::default(), now);
+        shown.undecided.into_iter().collect::<Vec<_>>()
+    };
+    let engine = engine(NoFetch);
+    for (kind, id, field) in [
+        ("customer.updated", "cus_1", "email"),
+        ("invoice.updated", "in_1", "due_date"),
+        ("payment_method.updated", "pm_1", "type"),
+    ] {
+        let object = |n: i64| {
+            let value = if field == "due_date" {
+                json!(n)
+            } else {
+                json!(format!("{n}@example.com"))
+            };
+            let mut object = json!({
+                "id": id, "customer": "cus_1", "currency": "usd", "created": START, "type": "card",
+                "status": "open", "metadata": {}, "lines": { "data": [] },
+            });
+            let fields = object.as_object_mut().unwrap();
+            fields.insert(field.to_owned(), value);
+            object
+        };
+        for (n, t) in [(1, START + 10), (2, START + 10)] {
+            tell(&engine, &format!("{id}{n}"), kind, t, &object(n)).await;
+        }
+        assert_eq!(undecided(&engine), [id], "{kind}");
+        tell(&engine, &format!("{id}3"), kind, START + 20, &object(3)).await;
+        assert_eq!(undecided(&engine), [""; 0], "{kind}");
+    }
 }
 
 /// L14: a list that Stripe cut is completed before the MRR is told.

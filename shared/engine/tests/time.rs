@@ -63,6 +63,13 @@ fn subscription(n: usize, status: &str, trial_end: Option<i64>) -> Value {
     })
 }
 
+/// The first customer subscribes.
+async fn subscribed(engine: &TestEngine, bus: &MemoryBus) {
+    let active = subscription(1, "active", None);
+    let kind = "customer.subscription.created";
+    feed(engine, bus, "evt_1", kind, START, active).await;
+}
+
 /// What was told since the last look, without what is passed on: (name, contact, data).
 fn told(bus: &MemoryBus, from: usize) -> Vec<(String, String, Value)> {
     let published = bus.published().split_off(from);
@@ -138,15 +145,7 @@ async fn l6_l7_grace_ends_once_and_is_never_extended() {
         "collection_method": "charge_automatically", "subscription": "sub_1",
         "next_payment_attempt": START + 3 * DAY, "lines": { "data": [] },
     });
-    feed(
-        &engine,
-        &bus,
-        "evt_1",
-        "customer.subscription.created",
-        START,
-        subscription(1, "active", None),
-    )
-    .await;
+    subscribed(&engine, &bus).await;
     feed(
         &engine,
         &bus,
@@ -286,15 +285,7 @@ async fn a_card_that_runs_out_is_told_once() {
             "card": { "brand": "visa", "last4": "4242", "exp_month": month, "exp_year": year },
         })
     };
-    feed(
-        &engine,
-        &bus,
-        "evt_1",
-        "customer.subscription.created",
-        START,
-        subscription(1, "active", None),
-    )
-    .await;
+    subscribed(&engine, &bus).await;
     feed(
         &engine,
         &bus,

@@ -72,6 +72,14 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
         item.insert("customer".to_owned(), text(customer.as_str()));
         puts.push(Put::builder().table_name(table).set_item(Some(item)));
     }
+    for (awaited, customer, new) in &commit.awaits {
+        let item = keyed(key::awaiting(tenant, awaited), customer.as_str());
+        if *new {
+            puts.push(Put::builder().table_name(table).set_item(Some(item)));
+        } else {
+            deletes.push(Delete::builder().table_name(table).set_key(Some(item)));
+        }
+    }
     if let Some((entry_key, entry)) = &commit.catalog {
         let item = with_doc(
             keyed(key::catalog(tenant), entry_key.sort_key()),

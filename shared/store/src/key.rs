@@ -1,5 +1,6 @@
 //! The table's keys. Every one begins with the tenant.
 
+use paygraph_domain::account::CatalogKey;
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
@@ -56,6 +57,12 @@ pub fn link(tenant: &TenantId, link: &Link) -> String {
 #[must_use]
 pub fn catalog(tenant: &TenantId) -> String {
     format!("T#{tenant}#CATALOG")
+}
+
+/// Where the Stripe customers stand that wait for a catalog entry.
+#[must_use]
+pub fn awaiting(tenant: &TenantId, key: &CatalogKey) -> String {
+    format!("T#{tenant}#AWAITS#{}", key.sort_key())
 }
 
 /// Where the ledger entry of a cause stands.
@@ -199,6 +206,10 @@ mod tests {
             stripe(&a, &customer),
             stripe_link(&a, &customer),
             catalog(&a),
+            awaiting(
+                &a,
+                &CatalogKey::Coupon(paygraph_domain::id::StripeId::parse("TENTH").unwrap()),
+            ),
             ledger(&a, &cause),
             parked(&a, "too_large"),
             parked_listing(&a),

@@ -79,19 +79,8 @@ impl DynamoStore {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<CustomerId>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let after = after.and_then(|after| after.place(List::Members.word()));
-        let condition = match after {
-            Some(_) => "segment_pk = :list AND segment_sk > :after",
-            None => "segment_pk = :list",
-        };
-        let mut query = self
-            .listing("segment", condition, key::segment(tenant, segment))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        if let Some(after) = after {
-            query = query.expression_attribute_values(":after", text(after));
-        }
-        let answer = query
+        let answer = self
+            .page(List::Members, key::segment(tenant, segment), after, limit)
             .send()
             .await
             .map_err(|error| call_failed("listing a segment", error))?;
@@ -146,20 +135,9 @@ impl DynamoStore {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<Listed>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let after = after.and_then(|after| after.place(List::Customers.word()));
-        let condition = match after {
-            Some(_) => "tenant_pk = :list AND tenant_sk < :after",
-            None => "tenant_pk = :list",
-        };
-        let mut query = self
-            .listing("tenant", condition, key::contact_listing(tenant))
+        let answer = self
+            .page(List::Customers, key::contact_listing(tenant), after, limit)
             .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        if let Some(after) = after {
-            query = query.expression_attribute_values(":after", text(after));
-        }
-        let answer = query
             .send()
             .await
             .map_err(|error| call_failed("listing customers", error))?;
@@ -252,6 +230,37 @@ impl DynamoStore {
         item.insert("done_to".to_owned(), text(done_to.as_str()));
         item.insert("expires_at".to_owned(), number(expires));
         self.put(item).await
+    }
+
+    /// The query of one page of a list.
+    fn page(
+        &self,
+        list: List,
+        pk: String,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> QueryFluentBuilder {
+        let (index, all, left) = match list {
+            List::Members => (
+                "segment",
+                "segment_pk = :list",
+                "segment_pk = :list AND segment_sk > :after",
+            ),
+            List::Customers => (
+                "tenant",
+                "tenant_pk = :list",
+                "tenant_pk = :list AND tenant_sk < :after",
+            ),
+        };
+        let limit = limit.clamp(1, MAX_PAGE);
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        match after.and_then(|after| after.place(list.word())) {
+            Some(after) => self
+                .listing(index, left, pk)
+                .expression_attribute_values(":after", text(after)),
+            None => self.listing(index, all, pk),
+        }
+        .limit(limit)
     }
 
     fn listing(&self, index: &str, condition: &str, list: String) -> QueryFluentBuilder {

@@ -1,29 +1,21 @@
-//! The engine's store over DynamoDB.
+//! One table of DynamoDB, and the calls that everything here is made of.
 
-use std::collections::{BTreeSet, HashMap};
+mod port;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use paygraph_domain::account::{
-    Account, Catalog, CatalogEntry, CatalogKey, Object, ObjectKey, Stored,
-};
-use paygraph_domain::contact::Contact;
-use paygraph_domain::fact::Link;
-use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, StripeId, TenantId};
-use paygraph_domain::identity::Name;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use paygraph_domain::account::{CatalogEntry, CatalogKey};
+use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
-use paygraph_domain::time::Timestamp;
-use paygraph_engine::ports::{
-    Commit, CommitError, Due, LedgerEntry, MAX_CANDIDATES, Parked, Store, StoreError,
-};
+use paygraph_engine::ports::{CommitError, StoreError};
 
 use crate::cache::Cache;
-use crate::commit::{is_busy, refused, writes};
-use crate::item::{Item, doc, get_number, get_text, keyed, text, with_doc};
-use crate::key;
+use crate::commit::is_busy;
+use crate::item::{Item, keyed, text};
 
 /// How old settings and catalog entries may be.
 const KEEP: Duration = Duration::from_secs(60);
@@ -189,18 +181,9 @@ impl DynamoStore {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        self.batch(keys, true, context).await
-    }
-
-    async fn batch(
-        &self,
-        keys: Vec<Item>,
-        consistent: bool,
-        context: &str,
-    ) -> Result<Vec<Item>, StoreError> {
         let mut request = KeysAndAttributes::builder()
             .set_keys(Some(keys))
-            .consistent_read(consistent)
+            .consistent_read(true)
             .build()
             .map_err(|error| failed(context, false, error))?;
         let mut items = Vec::new();
@@ -228,309 +211,4 @@ impl DynamoStore {
             source: None,
         })
     }
-}
-
-/// The object that a sort key of the working set names.
-fn object_key(sort: &str) -> Option<ObjectKey> {
-    let name = sort.strip_prefix(key::STATE)?;
-    let Some((kind, id)) = name.split_once('#') else {
-        return (name == "CUSTOMER").then_some(ObjectKey::Customer);
-    };
-    let id = StripeId::parse(id).ok()?;
-    match kind {
-        "SUB" => Some(ObjectKey::Subscription(id)),
-        "PM" => Some(ObjectKey::PaymentMethod(id)),
-        "DP" => Some(ObjectKey::Dispute(id)),
-        "DI" => Some(ObjectKey::Discount(id)),
-        "SS" => Some(ObjectKey::Schedule(id)),
-        _ => None,
-    }
-}
-
-impl Store for DynamoStore {
-    async fn settings(&self, tenant: &TenantId) -> Result<Arc<Settings>, StoreError> {
-        if let Some(settings) = self.settings.get(tenant) {
-            return Ok(settings);
-        }
-        let settings = match self.get(key::tenant(tenant), key::SETTINGS).await? {
-            Some(item) => Arc::new(doc(&item)?),
-            None => Arc::clone(&self.default_settings),
-        };
-        self.settings.put(tenant.clone(), Arc::clone(&settings));
-        Ok(settings)
-    }
-
-    async fn contact_of(
-        &self,
-        tenant: &TenantId,
-        customer: &StripeCustomerId,
-    ) -> Result<Option<CustomerId>, StoreError> {
-        let item = self
-            .get(key::stripe_link(tenant, customer), key::LINK)
-            .await?;
-        let contact = item.as_ref().and_then(|item| get_text(item, "contact"));
-        Ok(contact.and_then(|id| CustomerId::parse(id).ok()))
-    }
-
-    async fn customer_by(
-        &self,
-        tenant: &TenantId,
-        link: &Link,
-    ) -> Result<Option<StripeCustomerId>, StoreError> {
-        let item = self.get(key::link(tenant, link), key::LINK).await?;
-        let customer = item.as_ref().and_then(|item| get_text(item, "customer"));
-        Ok(customer.and_then(|id| StripeCustomerId::parse(id).ok()))
-    }
-
-    async fn named(&self, tenant: &TenantId, name: &Name) -> Result<Vec<CustomerId>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(key::name(tenant, name)))
-            .limit(i32::try_from(MAX_CANDIDATES).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|error| call_failed("looking for a name", error))?;
-        let contact = |item: &Item| {
-            let (_, id) = get_text(item, "sk")?.split_once('#')?;
-            CustomerId::parse(id).ok()
-        };
-        Ok(answer.items().iter().filter_map(contact).collect())
-    }
-
-    async fn contact(
-        &self,
-        tenant: &TenantId,
-        id: &CustomerId,
-    ) -> Result<Option<Contact>, StoreError> {
-        let item = self.get(key::contact(tenant, id), key::CONTACT).await?;
-        item.as_ref().map(doc).transpose()
-    }
-
-    async fn account(
-        &self,
-        tenant: &TenantId,
-        customer: &StripeCustomerId,
-        beside: Option<&ObjectKey>,
-    ) -> Result<Account, StoreError> {
-        let pk = key::stripe(tenant, customer);
-        let mut account = Account::default();
-        for item in self.query(pk.clone(), key::STATE).await? {
-            if let Some(object_key) = get_text(&item, "sk").and_then(object_key) {
-                account.insert(object_key, get_number(&item, "rev"), doc::<Object>(&item)?);
-            }
-        }
-        if let Some(beside) = beside
-            && let Some(item) = self.get(pk, beside.sort_key()).await?
-        {
-            account.insert(beside.clone(), get_number(&item, "rev"), doc(&item)?);
-        }
-        Ok(account)
-    }
-
-    async fn catalog(
-        &self,
-        tenant: &TenantId,
-        keys: &BTreeSet<CatalogKey>,
-    ) -> Result<Catalog, StoreError> {
-        let mut catalog = Catalog::default();
-        let mut missing = Vec::new();
-        for wanted in keys {
-            match self.entries.get(&(tenant.clone(), wanted.clone())) {
-                Some(entry) => catalog.insert(&entry),
-                None => missing.push(wanted),
-            }
-        }
-        for some in missing.chunks(BATCH) {
-            let by_sort: HashMap<_, _> = some.iter().map(|k| (k.sort_key(), *k)).collect();
-            let keys = some
-                .iter()
-                .map(|k| keyed(key::catalog(tenant), k.sort_key()))
-                .collect();
-            for item in self.batch(keys, false, "reading the catalog").await? {
-                let entry: CatalogEntry = doc(&item)?;
-                catalog.insert(&entry);
-                if let Some(found) = get_text(&item, "sk").and_then(|sort| by_sort.get(sort)) {
-                    self.entries.put((tenant.clone(), (*found).clone()), entry);
-                }
-            }
-        }
-        Ok(catalog)
-    }
-
-    async fn catalog_entry(
-        &self,
-        tenant: &TenantId,
-        entry: &CatalogKey,
-    ) -> Result<Option<Stored<CatalogEntry>>, StoreError> {
-        let item = self.get(key::catalog(tenant), entry.sort_key()).await?;
-        let read = |item: &Item| {
-            Ok(Stored {
-                rev: get_number(item, "rev"),
-                value: doc(item)?,
-            })
-        };
-        item.as_ref().map(read).transpose()
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
-        let mut writes = writes(&self.table, commit)?;
-        let done = if writes.len() == 1 && commit.ledger.is_some() {
-            let put = writes.pop().and_then(|write| write.put);
-            self.commit_ledger(put.map(|put| put.item).unwrap_or_default())
-                .await
-        } else {
-            let transaction = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(writes));
-            let sent = transaction.send().await;
-            sent.map(|_| ())
-                .map_err(|error| refused(error, commit.ledger.is_some()))
-        };
-        if let Some((entry, _)) = &commit.catalog {
-            self.entries.forget(&(commit.tenant.clone(), entry.clone()));
-        }
-        done
-    }
-
-    async fn ledger(
-        &self,
-        tenant: &TenantId,
-        cause: &Cause,
-    ) -> Result<Option<LedgerEntry>, StoreError> {
-        let item = self.get(key::ledger(tenant, cause), key::EVENT).await?;
-        item.as_ref().map(ledger_entry).transpose()
-    }
-
-    async fn published(&self, tenant: &TenantId, cause: &Cause) -> Result<(), StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keyed(key::ledger(tenant, cause), key::EVENT)))
-            .update_expression("REMOVE pending_pk, pending_sk")
-            .condition_expression("attribute_exists(pk)");
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                // The entry has lived its time: there is nothing left to note.
-                Some(service) if service.is_conditional_check_failed_exception() => Ok(()),
-                Some(_) | None => Err(call_failed("noting a publication", error)),
-            },
-        }
-    }
-
-    async fn pending(
-        &self,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<LedgerEntry>, StoreError> {
-        let shards = (0..key::SHARDS).map(|shard| self.pending_in(shard, before));
-        let mut entries = Vec::new();
-        for shard in shards {
-            entries.extend(shard.await?);
-            if entries.len() >= limit {
-                entries.truncate(limit);
-                break;
-            }
-        }
-        Ok(entries)
-    }
-
-    async fn due(
-        &self,
-        shard: u64,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Due>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("due")
-            .key_condition_expression("due_pk = :shard AND due_sk < :until")
-            .expression_attribute_values(":shard", text(key::due(shard)))
-            .expression_attribute_values(":until", text(key::instant(until.plus(1))))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|error| call_failed("looking for what is due", error))?;
-        let read = |item: &Item| {
-            let mut parts = get_text(item, "due_sk")?.splitn(3, '#');
-            Some(Due {
-                at: Timestamp::from_unix(parts.next()?.parse().ok()?).ok()?,
-                tenant: TenantId::parse(parts.next()?).ok()?,
-                contact: CustomerId::parse(parts.next()?).ok()?,
-            })
-        };
-        Ok(answer.items().iter().filter_map(read).collect())
-    }
-
-    async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
-        let keys = keyed(
-            key::parked(&parked.tenant, &parked.reason.place()),
-            parked.cause.as_str(),
-        );
-        let mut item = with_doc(keys, parked)?;
-        let listing = key::parked_listing(&parked.tenant);
-        item.insert("tenant_pk".to_owned(), text(listing));
-        let sort = format!("{}#{}", key::instant(parked.parked_at), parked.cause);
-        item.insert("tenant_sk".to_owned(), text(sort));
-        self.put(item).await
-    }
-
-    async fn parked(&self, tenant: &TenantId, place: &str) -> Result<Vec<Parked>, StoreError> {
-        let items = self.query(key::parked(tenant, place), "").await?;
-        items.iter().map(doc).collect()
-    }
-
-    async fn unpark(&self, parked: &Parked) -> Result<(), StoreError> {
-        let place = key::parked(&parked.tenant, &parked.reason.place());
-        let keys: HashMap<String, AttributeValue> = keyed(place, parked.cause.as_str());
-        let delete = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(keys));
-        delete
-            .send()
-            .await
-            .map_err(|error| call_failed("releasing a message", error))?;
-        Ok(())
-    }
-}
-
-impl DynamoStore {
-    async fn pending_in(
-        &self,
-        shard: u64,
-        before: Timestamp,
-    ) -> Result<Vec<LedgerEntry>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("pending")
-            .key_condition_expression("pending_pk = :shard AND pending_sk < :before")
-            .expression_attribute_values(":shard", text(key::pending(shard)))
-            .expression_attribute_values(":before", text(key::instant(before)))
-            .limit(100)
-            .send()
-            .await
-            .map_err(|error| call_failed("looking for what waits", error))?;
-        answer.items().iter().map(ledger_entry).collect()
-    }
-}
-
-/// A ledger entry; its outbox is empty once it has left the `pending` index.
-fn ledger_entry(item: &Item) -> Result<LedgerEntry, StoreError> {
-    let mut entry: LedgerEntry = doc(item)?;
-    if get_text(item, "pending_pk").is_none() {
-        entry.outbox.clear();
-    }
-    Ok(entry)
 }

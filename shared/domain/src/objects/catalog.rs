@@ -64,6 +64,17 @@ pub enum Scheme {
     Tiered(TierMode, Option<Vec<Tier>>),
 }
 
+impl Scheme {
+    /// Whether it tells what a quantity costs.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        match self {
+            Self::PerUnit(unit) => unit.is_some(),
+            Self::Tiered(_, tiers) => tiers.is_some(),
+        }
+    }
+}
+
 /// Packages: the quantity divided before it is priced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transform {

@@ -4,7 +4,7 @@ use paygraph_domain::account::{Account, Catalog, ObjectKey};
 use paygraph_domain::apply::{Applied, apply};
 use paygraph_domain::audit::Change;
 use paygraph_domain::contact::{Contact, Outcome, contact_of};
-use paygraph_domain::fact::{Body, Fact, Link};
+use paygraph_domain::fact::{Body, Fact};
 use paygraph_domain::id::{CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{By, Linked, Review, chain};
 use paygraph_domain::order::Disposition;
@@ -14,7 +14,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_domain::totals::Totals;
 use paygraph_stripe::decode::fetched as fetched_fact;
 
-use super::{Done, Engine, MAX_ACCOUNTS, Message, ProcessError, finish};
+use super::{Done, Engine, MAX_ACCOUNTS, Message, ProcessError, Told, finish};
 use crate::backoff::pause;
 use crate::envelope::named;
 use crate::fetch::{Fetch, Fetched, Wanted, wanted};
@@ -34,7 +34,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         message: &Message<'_>,
         customer: &StripeCustomerId,
         fact: &Fact,
-    ) -> Result<(Done, Vec<Link>), ProcessError> {
+    ) -> Result<Told, ProcessError> {
         let settings = self.store.settings(message.tenant).await?;
         let mut attempt = 0;
         loop {
@@ -43,11 +43,25 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     .plan(message, customer, fact, &settings, loaded)
                     .await?;
                 let named = plan.links.iter().map(|(link, _)| link.clone()).collect();
+                let awaited = plan.awaits.iter().filter(|(.., new)| *new);
+                let awaited = awaited.map(|(key, ..)| key.clone()).collect();
                 match self.commit(message, plan).await {
                     Err(CommitError::Conflict) => {}
-                    // If the first delivery died before it looked for parked messages, this one does.
-                    Ok(done @ Done::Duplicate(_)) => return Ok((done, fact.body.names())),
-                    done => return finish(done).map(|done| (done, named)),
+                    // If the first delivery died before it looked for what waits, this one does.
+                    Ok(done @ Done::Duplicate(_)) => {
+                        return Ok(Told {
+                            done,
+                            named: fact.body.names(),
+                            awaited: fact.body.catalog_keys(),
+                        });
+                    }
+                    done => {
+                        return finish(done).map(|done| Told {
+                            done,
+                            named,
+                            awaited,
+                        });
+                    }
                 }
             }
             if !message.deadline.has_time() {
@@ -146,6 +160,11 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         }
         let wanted = contact_of(customer, &account, &totals);
         let rollup = rollup(&account, totals, context);
+        let held = contact
+            .as_ref()
+            .and_then(|held| held.accounts.get(customer));
+        let awaited = held.map(|held| held.awaits.clone()).unwrap_or_default();
+        commit.note_awaited(customer, &awaited, &rollup.awaits);
         commit.objects = writes(customer, account, applied.changed);
         commit.links = applied
             .links

@@ -1,0 +1,168 @@
+//! What the store in memory holds, and its commits: all conditions first, then all writes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use paygraph_domain::account::{Account, CatalogEntry, CatalogKey, Object, ObjectKey, Stored};
+use paygraph_domain::contact::Contact;
+use paygraph_domain::fact::Link;
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::identity::{Name, Review};
+
+use crate::ports::{AuditEntry, Commit, CommitError, Due, LedgerEntry, Parked};
+
+#[derive(Debug, Default)]
+pub(super) struct Inner {
+    pub(super) contacts: BTreeMap<(TenantId, CustomerId), Contact>,
+    pub(super) accounts: HashMap<(TenantId, StripeCustomerId), Objects>,
+    pub(super) stripe_links: HashMap<(TenantId, StripeCustomerId), CustomerId>,
+    pub(super) links: BTreeMap<(TenantId, Link), StripeCustomerId>,
+    pub(super) names: BTreeSet<(TenantId, Name, CustomerId)>,
+    pub(super) reviews: BTreeMap<(TenantId, StripeCustomerId), Review>,
+    pub(super) catalog: BTreeMap<(TenantId, String), Stored<CatalogEntry>>,
+    pub(super) awaits: BTreeSet<(TenantId, CatalogKey, StripeCustomerId)>,
+    pub(super) ledger: HashMap<(TenantId, Cause), (LedgerEntry, bool)>,
+    pub(super) audit: Vec<(TenantId, AuditEntry)>,
+    pub(super) parked: BTreeMap<(TenantId, String, Cause), Parked>,
+    /// Who is due when, as the table's index has it.
+    pub(super) due: BTreeSet<Due>,
+    pub(super) commits: usize,
+    /// How many contacts and due entries were read.
+    pub(super) reads: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    pub(super) working_set: Account,
+    pub(super) beside: BTreeMap<ObjectKey, (u64, Object)>,
+}
+
+impl Objects {
+    fn rev(&self, key: &ObjectKey) -> u64 {
+        if key.is_working_set() {
+            self.working_set.rev(key)
+        } else {
+            self.beside.get(key).map_or(0, |(rev, _)| *rev)
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn check(&self, commit: &Commit) -> Result<(), CommitError> {
+        let tenant = &commit.tenant;
+        if let Some(entry) = &commit.ledger
+            && self
+                .ledger
+                .contains_key(&(tenant.clone(), entry.cause.clone()))
+        {
+            return Err(CommitError::Duplicate);
+        }
+        let contacts = commit.contacts.iter().all(|write| {
+            let key = (tenant.clone(), write.contact.id.clone());
+            self.contacts.get(&key).map_or(0, |contact| contact.version) == write.expected
+        });
+        let objects = commit.objects.iter().all(|write| {
+            let key = (tenant.clone(), write.customer.clone());
+            let rev = self
+                .accounts
+                .get(&key)
+                .map_or(0, |objects| objects.rev(&write.key));
+            rev + 1 == write.rev
+        });
+        let link = commit.stripe_links.iter().all(|write| {
+            let key = (tenant.clone(), write.customer.clone());
+            self.stripe_links.get(&key) == write.from.as_ref()
+        });
+        let catalog = commit.catalog.as_ref().is_none_or(|(key, entry)| {
+            let stored = self.catalog.get(&(tenant.clone(), key.sort_key()));
+            stored.map_or(0, |stored| stored.rev) + 1 == entry.rev
+        });
+        if contacts && objects && link && catalog {
+            Ok(())
+        } else {
+            Err(CommitError::Conflict)
+        }
+    }
+
+    pub(super) fn write(&mut self, commit: &Commit) {
+        let tenant = &commit.tenant;
+        self.commits += 1;
+        if let Some(entry) = &commit.ledger {
+            let key = (tenant.clone(), entry.cause.clone());
+            self.ledger
+                .insert(key, (entry.clone(), entry.outbox.is_empty()));
+        }
+        for write in &commit.contacts {
+            let key = (tenant.clone(), write.contact.id.clone());
+            let due = |contact: &Contact| {
+                contact.due().map(|at| Due {
+                    at,
+                    tenant: tenant.clone(),
+                    contact: contact.id.clone(),
+                })
+            };
+            let before = self.contacts.get(&key).and_then(due);
+            let after = Some(&write.contact).filter(|_| !write.remove).and_then(due);
+            if before != after {
+                before.iter().for_each(|due| {
+                    self.due.remove(due);
+                });
+                self.due.extend(after);
+            }
+            if write.remove {
+                self.contacts.remove(&key);
+            } else {
+                self.contacts.insert(key, write.contact.clone());
+            }
+        }
+        for write in &commit.objects {
+            let objects = self
+                .accounts
+                .entry((tenant.clone(), write.customer.clone()))
+                .or_default();
+            if write.key.is_working_set() {
+                objects
+                    .working_set
+                    .insert(write.key.clone(), write.rev, write.object.clone());
+            } else {
+                objects
+                    .beside
+                    .insert(write.key.clone(), (write.rev, write.object.clone()));
+            }
+        }
+        for write in &commit.stripe_links {
+            self.stripe_links
+                .insert((tenant.clone(), write.customer.clone()), write.to.clone());
+        }
+        for (name, contact, new) in &commit.names {
+            let row = (tenant.clone(), name.clone(), contact.clone());
+            if *new {
+                self.names.insert(row);
+            } else {
+                self.names.remove(&row);
+            }
+        }
+        for (customer, review) in &commit.reviews {
+            let key = (tenant.clone(), customer.clone());
+            match review {
+                Some(review) => self.reviews.insert(key, review.clone()),
+                None => self.reviews.remove(&key),
+            };
+        }
+        for (link, customer) in &commit.links {
+            self.links
+                .insert((tenant.clone(), link.clone()), customer.clone());
+        }
+        for (key, customer, new) in &commit.awaits {
+            let note = (tenant.clone(), key.clone(), customer.clone());
+            if *new {
+                self.awaits.insert(note);
+            } else {
+                self.awaits.remove(&note);
+            }
+        }
+        if let Some((key, entry)) = &commit.catalog {
+            self.catalog
+                .insert((tenant.clone(), key.sort_key()), entry.clone());
+        }
+    }
+}
