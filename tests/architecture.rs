@@ -22,7 +22,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "paygraph-tick",
         &["domain", "engine", "store", "bus", "runtime"],
     ),
-    ("paygraph-api", &["domain", "engine", "store", "runtime"]),
+    (
+        "paygraph-api",
+        &["domain", "engine", "store", "bus", "runtime"],
+    ),
     (
         "paygraph-greenlight",
         &["domain", "engine", "store", "bus", "runtime"],
