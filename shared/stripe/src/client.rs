@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use paygraph_domain::id::StripeId;
 use paygraph_domain::time::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use stripe::CustomizedStripeRequest;
@@ -90,6 +90,12 @@ impl Client {
             budget,
             patience: PATIENCE,
         })
+    }
+
+    /// Whether it asks with this key for this account.
+    pub(crate) fn is_for(&self, access: &Access) -> bool {
+        let same_key = self.access.key.expose_secret() == access.key.expose_secret();
+        same_key && self.access.account == access.account
     }
 
     /// The same, giving up after this long.

@@ -14,6 +14,8 @@ use super::{Access, Budget, Client, InvalidUrl, Limits};
 
 /// How long an answer is waited for while a message waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The secret with the platform's own key.
+const PLATFORM: &str = "stripe/platform";
 
 /// Every tenant's client. The secret `stripe/{tenant}` has the tenant's restricted key; where it
 /// has none, the platform's key from `stripe/platform` and the tenant's account are used.
@@ -22,14 +24,7 @@ pub struct Connections<S> {
     secrets: SecretCache<S>,
     url: String,
     limits: Limits,
-    clients: Mutex<BTreeMap<TenantId, Connected>>,
-}
-
-#[derive(Debug)]
-struct Connected {
-    /// What the client was made from: another text makes another client.
-    secret: Arc<SecretString>,
-    client: Client,
+    clients: Mutex<BTreeMap<TenantId, Client>>,
 }
 
 /// What a tenant's secret says.
@@ -64,48 +59,40 @@ impl<S: SecretSource> Connections<S> {
         }
     }
 
-    /// The tenant's client; none when the tenant is not connected.
+    /// The tenant's client; none when the tenant is not connected. A key that was changed makes
+    /// another client.
     ///
     /// # Errors
     /// [`ConnectionError`].
     pub async fn client(&self, tenant: &TenantId) -> Result<Option<Client>, ConnectionError> {
-        let now = SystemClock.now();
-        let name = format!("stripe/{tenant}");
-        let Some(secret) = self.secrets.get(&name, now).await? else {
+        let Some(access) = self.access(tenant).await? else {
             return Ok(None);
         };
-        if let Some(client) = self.known(tenant, &secret) {
-            return Ok(Some(client));
-        }
-        let Connection { key, account } = read(&name, &secret)?;
-        let key = match key {
-            Some(key) => key,
-            None => match self.secrets.get("stripe/platform", now).await? {
-                Some(platform) => {
-                    let platform: Connection = read("stripe/platform", &platform)?;
-                    let unreadable = || ConnectionError::Unreadable("stripe/platform".to_owned());
-                    platform.key.ok_or_else(unreadable)?
-                }
-                None => return Ok(None),
-            },
-        };
-        let budget = Arc::new(Budget::new(self.limits));
-        let access = Access { key, account };
-        let client = Client::new(&self.url, access, budget)?.patient_for(PATIENCE);
-        let connected = Connected {
-            secret,
-            client: client.clone(),
-        };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.insert(tenant.clone(), connected);
+        if let Some(known) = clients.get(tenant).filter(|known| known.is_for(&access)) {
+            return Ok(Some(known.clone()));
+        }
+        let budget = Arc::new(Budget::new(self.limits));
+        let client = Client::new(&self.url, access, budget)?.patient_for(PATIENCE);
+        clients.insert(tenant.clone(), client.clone());
         Ok(Some(client))
     }
 
-    fn known(&self, tenant: &TenantId, secret: &SecretString) -> Option<Client> {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = clients.get(tenant)?;
-        let same = known.secret.expose_secret() == secret.expose_secret();
-        same.then(|| known.client.clone())
+    async fn access(&self, tenant: &TenantId) -> Result<Option<Access>, ConnectionError> {
+        let Some(own) = self.connection(&format!("stripe/{tenant}")).await? else {
+            return Ok(None);
+        };
+        let key = match own.key {
+            Some(key) => Some(key),
+            None => self.connection(PLATFORM).await?.and_then(|of| of.key),
+        };
+        let account = own.account;
+        Ok(key.map(|key| Access { key, account }))
+    }
+
+    async fn connection(&self, name: &str) -> Result<Option<Connection>, ConnectionError> {
+        let secret = self.secrets.get(name, SystemClock.now()).await?;
+        secret.map(|secret| read(name, &secret)).transpose()
     }
 }
 
