@@ -49,12 +49,11 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
     }
     let links = commit.stripe_links.iter();
     puts.extend(links.map(|write| stripe_link(table, tenant, write)));
-    for (name, contact, new) in &commit.names {
-        let item = keyed(key::name(tenant, name), key::named(contact));
-        if *new {
-            puts.push(Put::builder().table_name(table).set_item(Some(item)));
+    for (row, new) in rows(commit) {
+        if new {
+            puts.push(Put::builder().table_name(table).set_item(Some(row)));
         } else {
-            deletes.push(Delete::builder().table_name(table).set_key(Some(item)));
+            deletes.push(Delete::builder().table_name(table).set_key(Some(row)));
         }
     }
     for (customer, review) in &commit.reviews {
@@ -71,14 +70,6 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
         let mut item = keyed(key::link(tenant, link), key::LINK);
         item.insert("customer".to_owned(), text(customer.as_str()));
         puts.push(Put::builder().table_name(table).set_item(Some(item)));
-    }
-    for (awaited, customer, new) in &commit.awaits {
-        let item = keyed(key::awaiting(tenant, awaited), customer.as_str());
-        if *new {
-            puts.push(Put::builder().table_name(table).set_item(Some(item)));
-        } else {
-            deletes.push(Delete::builder().table_name(table).set_key(Some(item)));
-        }
     }
     if let Some((entry_key, entry)) = &commit.catalog {
         let item = with_doc(
@@ -104,6 +95,22 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
         writes.push(TransactWriteItem::builder().delete(delete).build());
     }
     Ok(writes)
+}
+
+/// Rows that say all by their key, which are to be there (true) or not.
+fn rows(commit: &Commit) -> impl Iterator<Item = (Item, bool)> {
+    let tenant = &commit.tenant;
+    let names = commit.names.iter();
+    let names = names.map(|(name, contact, new)| {
+        let row = keyed(key::name(tenant, name), key::named(contact));
+        (row, *new)
+    });
+    let awaits = commit.awaits.iter();
+    let awaits = awaits.map(|(awaited, customer, new)| {
+        let row = keyed(key::awaiting(tenant, awaited), customer.as_str());
+        (row, *new)
+    });
+    names.chain(awaits)
 }
 
 fn ledger(table: &str, entry: &LedgerEntry) -> Result<PutBuilder, StoreError> {
