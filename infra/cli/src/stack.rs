@@ -64,9 +64,10 @@ impl Stack {
     /// The engine, and the bus on which what it tells is published.
     pub fn engine(self) -> (StackEngine, EventBridge) {
         let bus = EventBridge::new(self.bus, &self.event_bus);
+        let clock: fn() -> i64 = || SystemClock.now();
         let engine = Engine {
             store: self.store,
-            clock: (|| SystemClock.now()) as fn() -> i64,
+            clock,
             livemode: false,
             fetch: NoFetch,
         };
