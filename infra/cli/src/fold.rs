@@ -222,7 +222,7 @@ impl Part {
                     }
                     Err(error) => part.rejected.push(Rejected {
                         line: *line,
-                        error: chain(&error),
+                        error: format!("{:#}", anyhow::Error::new(error)),
                     }),
                 }
             }
@@ -231,17 +231,6 @@ impl Part {
         bus.write(&events)?;
         Ok(part)
     }
-}
-
-/// An error with what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Looks at the store as the read API would at `now`, with all that the catalog knows by then.

@@ -6,11 +6,9 @@
     reason = "a failed test says where"
 )]
 
-mod common;
-
 use std::time::Duration;
 
-use common::{TestEngine, engine, run, shuffled, torn_engine};
+use crate::common::{TestEngine, engine, run, shuffled, torn_engine};
 use paygraph_domain::account::CatalogKey;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::{StripeId, TenantId};
@@ -224,7 +222,7 @@ fn d2_d7_in_any_order_by_workers_at_once_it_comes_to_the_same() {
                 let (engine, bus) = (&engine, &bus);
                 async move {
                     for event in own {
-                        common::feed(engine, bus, event).await;
+                        crate::common::feed(engine, bus, event).await;
                     }
                 }
             });

@@ -5,12 +5,10 @@
     reason = "a failed test says where"
 )]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::{differences, engine, feed, run, shuffled, state, torn_engine};
+use crate::common::{differences, engine, feed, run, shuffled, state, torn_engine};
 use paygraph_engine::memory::MemoryBus;
 use paygraph_engine::process::Done;
 use paygraph_testkit::world::World;

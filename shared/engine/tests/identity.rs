@@ -1,4 +1,4 @@
-//! Who is who: I3, I4, I11, I12 over the store.
+//! Who is who: I3–I6, I11, I12 over the store.
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 use std::collections::BTreeSet;
@@ -57,9 +57,12 @@ async fn feed(engine: &TestEngine, name: &str, kind: &str, object: Value) {
         "id": format!("evt_{name}"), "type": kind, "created": START, "livemode": false,
         "data": { "object": object },
     });
-    let text = event.to_string();
+    deliver(engine, &event.to_string()).await;
+}
+
+async fn deliver(engine: &TestEngine, event: &str) {
     engine
-        .process(&tenant(), &text, Source::Webhook, soon())
+        .process(&tenant(), event, Source::Webhook, soon())
         .await
         .unwrap();
 }
@@ -371,4 +374,45 @@ async fn users_and_workspaces_are_many_to_many() {
     let of = async |name: Name| engine.store.named(&tenant(), &name).await.unwrap();
     assert_eq!(of(Name::User("u2".to_owned())).await, [id("a"), id("b")]);
     assert_eq!(of(Name::Workspace("w-b".to_owned())).await, [id("b")]);
+}
+
+/// A payment method that is taken away names no customer: the one that it had is what was replaced.
+#[tokio::test]
+async fn i5_a_detached_payment_method_was_its_customers() {
+    let engine = engine();
+    let on_file = || {
+        let settings = Settings::example().unwrap();
+        let billing = contact(&engine, "cus_example").unwrap().billing(&settings);
+        billing.payment_method.on_file
+    };
+    for (event, expected) in [
+        (
+            include_str!("../../../events/stripe/payment_method.attached.json"),
+            true,
+        ),
+        (
+            include_str!("../../../events/stripe/payment_method.detached.json"),
+            false,
+        ),
+    ] {
+        deliver(&engine, event).await;
+        assert_eq!(on_file(), expected);
+    }
+    assert_eq!(engine.store.contacts().len(), 1);
+}
+
+/// An invoice that is to come has no id yet: the bus hears of each, and nothing is kept under it.
+#[tokio::test]
+async fn i6_an_invoice_to_come_is_no_invoice() {
+    let engine = engine();
+    let event = include_str!("../../../events/stripe/invoice.upcoming.json");
+    let next = event.replace("evt_example_021", "evt_example_next");
+    for text in [event, &next, &next] {
+        deliver(&engine, text).await;
+    }
+    assert_eq!(engine.store.accounts().len(), 0);
+    assert_eq!(engine.store.contacts().len(), 0);
+    let told = engine.store.outboxes();
+    let told: Vec<_> = told.iter().map(|told| told.detail_type.as_str()).collect();
+    assert_eq!(told, ["stripe.invoice.upcoming"; 2]);
 }

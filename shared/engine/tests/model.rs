@@ -11,15 +11,13 @@
     reason = "a failed test says where"
 )]
 
-mod common;
-#[path = "model/truth.rs"]
 mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{TestEngine, differences, engine, feed, shuffled, state, torn_engine};
+use crate::common::{TestEngine, differences, engine, feed, shuffled, state, torn_engine};
 use paygraph_engine::memory::MemoryBus;
 use paygraph_testkit::world::{History, World};
 use serde_json::Value;

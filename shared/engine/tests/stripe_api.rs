@@ -55,10 +55,15 @@ fn default() -> TenantId {
     TenantId::parse("default").unwrap()
 }
 
-async fn feed(engine: &TestEngine, tenant: &TenantId, n: usize, kind: &str, object: &Value) {
+/// Delivers the n-th event: a subscription changed.
+async fn feed(engine: &TestEngine, n: usize, subscription: &Value) {
+    feed_to(engine, &default(), n, subscription).await;
+}
+
+async fn feed_to(engine: &TestEngine, tenant: &TenantId, n: usize, subscription: &Value) {
     let event = json!({
-        "id": format!("evt_{n}"), "type": kind, "created": START + 10, "livemode": false,
-        "data": { "object": object },
+        "id": format!("evt_{n}"), "type": "customer.subscription.updated", "created": START + 10,
+        "livemode": false, "data": { "object": subscription },
     });
     let deadline = Deadline::after(Duration::from_secs(60));
     let text = event.to_string();
@@ -94,14 +99,7 @@ async fn i1_a_customer_never_seen_is_asked_for() {
     let stripe = stripe().await;
     stripe.put(customer());
     let engine = engine(&stripe);
-    feed(
-        &engine,
-        &default(),
-        1,
-        "customer.subscription.updated",
-        &subscription(2),
-    )
-    .await;
+    feed(&engine, 1, &subscription(2)).await;
     let contact = only(&engine);
     assert_eq!(
         (contact.id.as_str(), contact.name()),
@@ -109,14 +107,7 @@ async fn i1_a_customer_never_seen_is_asked_for() {
     );
     assert_eq!((engine.store.commits(), stripe.stats().requests), (1, 1));
     // Now it is known.
-    feed(
-        &engine,
-        &default(),
-        2,
-        "customer.subscription.updated",
-        &subscription(2),
-    )
-    .await;
+    feed(&engine, 2, &subscription(2)).await;
     assert_eq!(stripe.stats().requests, 1);
 }
 
@@ -130,14 +121,7 @@ async fn i2_a_customer_that_is_gone_is_no_error() {
             stripe.remove("cus_1");
         }
         let engine = engine(&stripe);
-        feed(
-            &engine,
-            &default(),
-            1,
-            "customer.subscription.updated",
-            &subscription(2),
-        )
-        .await;
+        feed(&engine, 1, &subscription(2)).await;
         assert_eq!(only(&engine).is_deleted(), deleted);
     }
 }
@@ -150,22 +134,8 @@ async fn d8_what_events_cannot_tell_is_fetched() {
         stripe.put(customer());
         stripe.put(subscription(truth));
         let engine = engine(&stripe);
-        feed(
-            &engine,
-            &default(),
-            1,
-            "customer.subscription.updated",
-            &subscription(3),
-        )
-        .await;
-        feed(
-            &engine,
-            &default(),
-            2,
-            "customer.subscription.updated",
-            &subscription(5),
-        )
-        .await;
+        feed(&engine, 1, &subscription(3)).await;
+        feed(&engine, 2, &subscription(5)).await;
         let rollup = only(&engine).accounts.into_values().next().unwrap();
         assert!(rollup.needs_refetch.is_empty());
         let (_, account, _) = engine.store.accounts().remove(0);
@@ -195,14 +165,7 @@ async fn l14_the_items_that_an_event_lacks_are_fetched() {
     cut["items"]["data"].as_array_mut().unwrap().truncate(10);
     cut["items"]["has_more"] = json!(true);
     let engine = engine(&stripe);
-    feed(
-        &engine,
-        &default(),
-        1,
-        "customer.subscription.updated",
-        &cut,
-    )
-    .await;
+    feed(&engine, 1, &cut).await;
     let (_, account, _) = engine.store.accounts().remove(0);
     let state = account.subscriptions.into_values().next().unwrap();
     assert_eq!(state.value.subscription.get().items.len(), 12);
@@ -215,23 +178,9 @@ async fn n8_an_event_does_not_wait_for_the_api() {
     let stripe = stripe().await;
     stripe.put(customer());
     let engine = engine(&stripe);
-    feed(
-        &engine,
-        &default(),
-        1,
-        "customer.subscription.updated",
-        &subscription(3),
-    )
-    .await;
+    feed(&engine, 1, &subscription(3)).await;
     stripe.faults([Fault::share(100, "/v1", FaultKind::Revoked)]);
-    feed(
-        &engine,
-        &default(),
-        2,
-        "customer.subscription.updated",
-        &subscription(5),
-    )
-    .await;
+    feed(&engine, 2, &subscription(5)).await;
     let rollup = only(&engine).accounts.into_values().next().unwrap();
     assert_eq!(rollup.needs_refetch.len(), 1);
 }
@@ -243,14 +192,7 @@ async fn who_is_not_connected_is_not_asked_for() {
     stripe.put(customer());
     let engine = engine(&stripe);
     let other = TenantId::parse("other").unwrap();
-    feed(
-        &engine,
-        &other,
-        1,
-        "customer.subscription.updated",
-        &subscription(3),
-    )
-    .await;
+    feed_to(&engine, &other, 1, &subscription(3)).await;
     assert_eq!(only(&engine).id.as_str(), "cus_1");
     assert_eq!(stripe.stats().requests, 0);
 }

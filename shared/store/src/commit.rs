@@ -79,7 +79,7 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
         puts.push(revised(table, item, entry.rev));
     }
     if let Some(entry) = &commit.audit {
-        puts.push(audit(table, tenant, entry)?);
+        puts.push(audit(table, commit, entry)?);
     }
     let mut writes = Vec::with_capacity(puts.len() + deletes.len());
     for put in puts {
@@ -205,9 +205,16 @@ fn stripe_link(table: &str, tenant: &TenantId, write: &StripeLinkWrite) -> PutBu
     }
 }
 
-fn audit(table: &str, tenant: &TenantId, entry: &AuditEntry) -> Result<PutBuilder, StoreError> {
-    let sort = format!("{}{}#{}", key::AUDIT, key::instant(entry.at), entry.cause);
-    let item = with_doc(keyed(key::audit_owner(tenant, &entry.owner), sort), entry)?;
+/// Entries of one second stand in the order in which the contact took them in.
+fn audit(table: &str, commit: &Commit, entry: &AuditEntry) -> Result<PutBuilder, StoreError> {
+    let versions = commit.contacts.iter().map(|write| write.contact.version);
+    let version = versions.max().unwrap_or(0);
+    let at = key::instant(entry.at);
+    let sort = format!("{}{at}#{version:010}#{}", key::AUDIT, entry.cause);
+    let item = with_doc(
+        keyed(key::audit_owner(&commit.tenant, &entry.owner), sort),
+        entry,
+    )?;
     Ok(Put::builder().table_name(table).set_item(Some(item)))
 }
 

@@ -3,7 +3,7 @@
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
 
-use crate::story::{
+use super::story::{
     DAY, MONTH, SHAPES, START, Shape, Story, invoice, item, items_of, paid, rfc, set, subscription,
 };
 

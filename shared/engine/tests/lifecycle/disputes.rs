@@ -3,7 +3,7 @@
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
 
-use crate::story::{DAY, START, Story, charge, item, rfc, subscription};
+use super::story::{DAY, START, Story, charge, item, rfc, subscription};
 
 fn dispute(id: &str, status: &str, created: i64) -> Value {
     json!({

@@ -3,7 +3,7 @@
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
 
-use crate::story::{DAY, SHAPES, START, Story, invoice, item, items_of, paid, set, subscription};
+use super::story::{DAY, SHAPES, START, Story, invoice, item, items_of, paid, set, subscription};
 
 /// A price in another currency.
 fn euros(amount: i64) -> Value {
@@ -76,7 +76,7 @@ fn l12_every_currency_has_its_own_sum() {
     story.pass(DAY);
     set(
         &mut held,
-        crate::story::ended(story.now(), "cancellation_requested"),
+        super::story::ended(story.now(), "cancellation_requested"),
     );
     story.send("customer.subscription.deleted", &held);
     assert_eq!(

@@ -4,7 +4,7 @@ use paygraph_domain::fact::Source;
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
 
-use crate::story::{
+use super::story::{
     DAY, SHAPES, START, Story, ended, invoice, item, items_of, paid, set, subscription,
 };
 
@@ -212,7 +212,7 @@ fn d13_the_end_of_an_old_subscription_leaves_the_new_one() {
         assert!(!story.is_in("churned"));
         assert_eq!(
             story.billing()["subscription_start_date"],
-            crate::story::rfc(START + DAY)
+            super::story::rfc(START + DAY)
         );
         story.ends_the_same();
     }

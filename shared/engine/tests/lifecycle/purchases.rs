@@ -3,7 +3,7 @@
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
 
-use crate::story::{
+use super::story::{
     DAY, SHAPES, START, Shape, Story, charge, ended, invoice, item, set, subscription,
 };
 

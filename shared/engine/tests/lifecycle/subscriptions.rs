@@ -3,7 +3,7 @@
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
 
-use crate::story::{DAY, MONTH, SHAPES, START, Story, ended, item, rfc, set, subscription};
+use super::story::{DAY, MONTH, SHAPES, START, Story, ended, item, rfc, set, subscription};
 
 /// L1: all subscriptions and items count; the first item is not the plan.
 #[test]

@@ -1,5 +1,6 @@
 //! HTTP: kept connections, a time-out for each attempt, and the headers that matter.
 
+use paygraph_runtime::telemetry::Chain;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -99,10 +100,12 @@ impl Transport {
                 .pool
                 .request(request)
                 .await
-                .map_err(|error| told(&error))?;
+                .map_err(|error| Chain(&error).to_string())?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, MAX_BYTES).collect().await;
-            let body = body.map_err(|error| told(error.as_ref()))?.to_bytes();
+            let body = body
+                .map_err(|error| Chain(error.as_ref()).to_string())?
+                .to_bytes();
             Ok::<_, String>((head.status, head.headers, body))
         };
         let answer = tokio::time::timeout(time, answer).await;
@@ -164,15 +167,4 @@ fn put(map: &mut HeaderMap, headers: &Headers<'_>, method: &Method) -> Result<()
         map.insert("idempotency-key", value(&headers.idempotency.to_string())?);
     }
     Ok(())
-}
-
-/// An error with what caused it.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

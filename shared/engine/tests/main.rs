@@ -1,0 +1,15 @@
+//! The engine over a store in memory: one program, since each more of them costs half a minute to build.
+
+mod awaited;
+mod bounds;
+mod common;
+mod fetching;
+mod histories;
+mod identity;
+mod lifecycle;
+mod model;
+mod reevaluate;
+mod schemas;
+#[cfg(feature = "stripe-api")]
+mod stripe_api;
+mod time;
