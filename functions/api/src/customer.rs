@@ -117,7 +117,7 @@ impl Ask<'_> {
         let settings = self.settings().await?;
         let mut shown = Vec::new();
         for (customer, rollup) in &contact.accounts {
-            let account: Account = self.store.account(self.tenant, customer, None).await?;
+            let account: Account = self.store.account(self.tenant, customer).await?;
             let keys = catalog_keys(&account, &rollup.totals);
             let catalog = self.store.catalog(self.tenant, &keys).await?;
             let now = contact.evaluated_at;

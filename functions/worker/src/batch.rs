@@ -284,5 +284,7 @@ fn told(processed: &Processed) {
             code = "test_event",
             "A test event came to a live deployment and was ignored"
         ),
+        // What came by a webhook is always noted.
+        Done::Unchanged => {}
     }
 }

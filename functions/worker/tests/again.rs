@@ -17,7 +17,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{
-    Commit, CommitError, Due, LedgerEntry, ParkReason, Parked, Store, StoreError,
+    Beside, Commit, CommitError, Due, LedgerEntry, ParkReason, Parked, Store, StoreError,
 };
 use paygraph_engine::process::Engine;
 use paygraph_worker::batch::{Pulse, Worker};
@@ -70,13 +70,16 @@ impl Store for Faulty {
     async fn contact(&self, tenant: &TenantId, id: &CustomerId) -> Answer<Option<Contact>> {
         self.store.contact(tenant, id).await
     }
-    async fn account(
+    async fn account(&self, tenant: &TenantId, customer: &StripeCustomerId) -> Answer<Account> {
+        self.store.account(tenant, customer).await
+    }
+    async fn beside(
         &self,
         tenant: &TenantId,
         customer: &StripeCustomerId,
-        beside: Option<&ObjectKey>,
-    ) -> Answer<Account> {
-        self.store.account(tenant, customer, beside).await
+        keys: &BTreeSet<ObjectKey>,
+    ) -> Answer<Beside> {
+        self.store.beside(tenant, customer, keys).await
     }
     async fn catalog(&self, tenant: &TenantId, keys: &BTreeSet<CatalogKey>) -> Answer<Catalog> {
         self.store.catalog(tenant, keys).await

@@ -209,7 +209,7 @@ impl Part {
                     Ok(processed) => {
                         let at = match &processed.done {
                             Done::Committed(entry) | Done::Duplicate(entry) => Some(entry.at),
-                            Done::Parked(_) | Done::Ignored => {
+                            Done::Parked(_) | Done::Ignored | Done::Unchanged => {
                                 let event = StripeEvent::parse(text).ok();
                                 event.map(|event| event.created)
                             }

@@ -135,6 +135,9 @@ impl<T: Snapshot> Tracked<T> {
 
     /// Takes a snapshot in. The result is the same for every order of the same snapshots.
     pub fn observe(&mut self, incoming: Version<T>) -> Disposition {
+        if incoming.since.is_some() && self.is_confirmed_by(&incoming.object) {
+            return Disposition::Known;
+        }
         if let Some(disposition) = self.observe_beside_fetched(&incoming) {
             return disposition;
         }
@@ -167,6 +170,13 @@ impl<T: Snapshot> Tracked<T> {
             }
             std::cmp::Ordering::Equal => self.observe_rival(incoming),
         }
+    }
+
+    /// Whether a fetched snapshot says only what is known: then nothing is written for it.
+    fn is_confirmed_by(&self, object: &T) -> bool {
+        let mut object = object.clone();
+        object.inherit(&self.head.object);
+        !self.undecided && object == self.head.object
     }
 
     /// A fetched snapshot covers some seconds. An event from within them is the same, or nobody can

@@ -52,6 +52,9 @@ pub struct Outgoing {
     pub detail: Arc<Envelope>,
 }
 
+/// An event's name and data, and its contact where that is not the one of its commit.
+pub type Told = (String, Value, Option<CustomerId>);
+
 /// Whom the events of one commit are about.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
@@ -71,7 +74,7 @@ pub struct Subject<'a> {
 
 /// Numbers events and puts them in their envelopes.
 #[must_use]
-pub fn seal(about: Subject<'_>, events: Vec<(String, Value, Option<CustomerId>)>) -> Vec<Outgoing> {
+pub fn seal(about: Subject<'_>, events: Vec<Told>) -> Vec<Outgoing> {
     let numbered = events.into_iter().enumerate();
     numbered
         .map(|(n, (detail_type, data, contact))| Outgoing {
@@ -93,13 +96,13 @@ pub fn seal(about: Subject<'_>, events: Vec<(String, Value, Option<CustomerId>)>
 
 /// A domain event, ready to be sealed.
 #[must_use]
-pub fn named(event: Event) -> (String, Value, Option<CustomerId>) {
+pub fn named(event: Event) -> Told {
     (event.name.to_owned(), event.data, event.contact)
 }
 
 /// Stripe's own event, passed on: ids and names, never the object.
 #[must_use]
-pub fn passed_on(event: &StripeEvent<'_>, about: &About) -> (String, Value, Option<CustomerId>) {
+pub fn passed_on(event: &StripeEvent<'_>, about: &About) -> Told {
     let replaced: Vec<_> = about.replaced.iter().take(MAX_REPLACED).collect();
     let data = json!({
         "id": event.id,

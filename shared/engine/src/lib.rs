@@ -13,6 +13,7 @@ pub mod ports;
 pub mod process;
 pub mod publish;
 pub mod reevaluate;
+pub mod run;
 pub mod tick;
 
 pub use backoff::Deadline;

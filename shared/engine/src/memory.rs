@@ -3,6 +3,7 @@
 //! It can tear its reads on purpose, as concurrent transactions tear a Query.
 
 mod inner;
+mod runs;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +21,8 @@ use paygraph_domain::time::Timestamp;
 
 use crate::envelope::Outgoing;
 use crate::ports::{
-    AuditEntry, Clock, Commit, CommitError, DUE_SHARDS, Due, LedgerEntry, MAX_CANDIDATES, Parked,
-    Publisher, Store, StoreError,
+    AuditEntry, Beside, Clock, Commit, CommitError, DUE_SHARDS, Due, LedgerEntry, MAX_CANDIDATES,
+    Parked, Publisher, Store, StoreError,
 };
 
 /// The store.
@@ -131,6 +132,13 @@ impl MemoryStore {
         self.lock().parked.values().cloned().collect()
     }
 
+    /// Ends every lease, as time would.
+    pub fn end_leases(&self) {
+        for (until, _) in self.lock().leases.values_mut() {
+            *until = Timestamp::default();
+        }
+    }
+
     /// The review list.
     #[must_use]
     pub fn reviews(&self) -> Vec<(StripeCustomerId, Review)> {
@@ -214,7 +222,6 @@ impl Store for MemoryStore {
         &self,
         tenant: &TenantId,
         customer: &StripeCustomerId,
-        beside: Option<&ObjectKey>,
     ) -> Result<Account, StoreError> {
         let key = (tenant.clone(), customer.clone());
         let mut account = self
@@ -239,18 +246,22 @@ impl Store for MemoryStore {
                 }
             }
         }
-        if let Some(beside) = beside {
-            self.let_others_in().await;
-            let inner = self.lock();
-            let found = inner
-                .accounts
-                .get(&key)
-                .and_then(|objects| objects.beside.get(beside));
-            if let Some((rev, object)) = found {
-                account.insert(beside.clone(), *rev, object.clone());
-            }
-        }
         Ok(account)
+    }
+
+    async fn beside(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+        keys: &BTreeSet<ObjectKey>,
+    ) -> Result<Beside, StoreError> {
+        self.let_others_in().await;
+        let inner = self.lock();
+        let Some(objects) = inner.accounts.get(&(tenant.clone(), customer.clone())) else {
+            return Ok(Beside::new());
+        };
+        let found = |key: &ObjectKey| Some((key.clone(), objects.beside.get(key)?.clone()));
+        Ok(keys.iter().filter_map(found).collect())
     }
 
     async fn catalog(

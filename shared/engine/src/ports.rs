@@ -1,6 +1,6 @@
 //! What the engine needs of the outside: a store with conditional commits, and a publisher.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Outgoing;
+use crate::run::{Drift, Look, Run};
 
 /// Trouble with the store.
 #[derive(Debug, thiserror::Error)]
@@ -213,6 +214,12 @@ impl Commit {
         }
     }
 
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::new(self.tenant.clone())
+    }
+
     /// Notes what a Stripe customer waits for now, and what no longer.
     pub fn note_awaited(
         &mut self,
@@ -281,6 +288,9 @@ pub struct Parked {
     pub event: String,
 }
 
+/// Objects that are not of the working set, with their revs.
+pub type Beside = BTreeMap<ObjectKey, (u64, Object)>;
+
 type Answer<T> = Result<T, StoreError>;
 
 /// Where everything is kept. Every read is consistent unless it says otherwise.
@@ -316,14 +326,21 @@ pub trait Store: Sync {
         id: &CustomerId,
     ) -> impl Future<Output = Answer<Option<Contact>>> + Send;
 
-    /// A Stripe customer's working set, and one object beside it. The reads of several objects are
-    /// not one snapshot: compare [`Account::digest`].
+    /// A Stripe customer's working set. The reads of several objects are not one snapshot: compare
+    /// [`Account::digest`].
     fn account(
         &self,
         tenant: &TenantId,
         customer: &StripeCustomerId,
-        beside: Option<&ObjectKey>,
     ) -> impl Future<Output = Answer<Account>> + Send;
+
+    /// Objects beside it, with their revs; those that are not there are left out.
+    fn beside(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+        keys: &BTreeSet<ObjectKey>,
+    ) -> impl Future<Output = Answer<Beside>> + Send;
 
     /// Catalog entries, for reading. May be some seconds old.
     fn catalog(
@@ -390,6 +407,51 @@ pub trait Store: Sync {
 
     /// Takes a message out of its place.
     fn unpark(&self, parked: &Parked) -> impl Future<Output = Answer<()>> + Send;
+}
+
+/// Where runs over all of Stripe's objects are kept.
+pub trait Runs: Sync {
+    /// Takes the tenant's lease for a run until an instant. Gives its token, which no earlier
+    /// holder has; none while another run, or another holder of this one, has it.
+    fn lease(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Answer<Option<u64>>> + Send;
+
+    /// Gives the lease back, if it is still ours.
+    fn release(&self, tenant: &TenantId, token: u64) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Notes what a run has done, and keeps the lease until an instant; a conflict when somebody
+    /// else has the lease by now.
+    fn note(
+        &self,
+        run: &Run,
+        token: u64,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// A run.
+    fn run(&self, tenant: &TenantId, id: &str) -> impl Future<Output = Answer<Option<Run>>> + Send;
+
+    /// Notes what has to be looked at again. Noting it again changes nothing.
+    fn note_looks(&self, run: &Run, looks: &[Look]) -> impl Future<Output = Answer<()>> + Send;
+
+    /// What is still to be looked at again.
+    fn looks(&self, run: &Run) -> impl Future<Output = Answer<Vec<Look>>> + Send;
+
+    /// Notes what a second look found. Noting it again changes nothing.
+    fn note_drift(&self, run: &Run, drift: &[Drift]) -> impl Future<Output = Answer<()>> + Send;
+
+    /// What the second looks found, the gravest first.
+    fn drift(&self, run: &Run) -> impl Future<Output = Answer<Vec<Drift>>> + Send;
+
+    /// Takes out what was looked at again.
+    fn looked(&self, run: &Run, looks: &[Look]) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Every contact's id, in order. Eventually consistent.
+    fn everyone(&self, tenant: &TenantId) -> impl Future<Output = Answer<Vec<CustomerId>>> + Send;
 }
 
 /// Where events go.

@@ -12,11 +12,12 @@ use paygraph_domain::apply::{apply_catalog, catalog_key};
 use paygraph_domain::fact::{Fact, Link, Source};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::order::Disposition;
-use paygraph_stripe::decode::{About, about, decode};
+use paygraph_domain::time::Timestamp;
+use paygraph_stripe::decode::{about, decode};
 use paygraph_stripe::event::{DecodeError, StripeEvent};
 
 use crate::backoff::{Deadline, pause};
-use crate::envelope::{Outgoing, Subject, passed_on, seal};
+use crate::envelope::{Outgoing, Subject, Told, passed_on, seal};
 use crate::fetch::{Fetch, NoFetch};
 use crate::ports::{
     Clock, Commit, CommitError, LedgerEntry, ParkReason, Parked, Store, StoreError,
@@ -42,6 +43,8 @@ pub enum Done {
     Parked(ParkReason),
     /// A test event on a live deployment.
     Ignored,
+    /// Everything was as it said; nothing was written.
+    Unchanged,
 }
 
 /// A processed message, with those that had waited for it.
@@ -67,7 +70,7 @@ impl Processed {
         let mut entries = self.released;
         match self.done {
             Done::Committed(entry) | Done::Duplicate(entry) => entries.push(*entry),
-            Done::Parked(_) | Done::Ignored => {}
+            Done::Parked(_) | Done::Ignored | Done::Unchanged => {}
         }
         entries
     }
@@ -115,8 +118,8 @@ pub struct Engine<S, C, F = NoFetch> {
     pub fetch: F,
 }
 
-/// What one message told about a Stripe customer.
-struct Told {
+/// What facts came to about a Stripe customer.
+pub(crate) struct Taken {
     done: Done,
     /// Names under which it can be found now.
     named: Vec<Link>,
@@ -124,14 +127,28 @@ struct Told {
     awaited: BTreeSet<CatalogKey>,
 }
 
-/// A message on its way: the event with what is passed on of it.
+/// What facts are committed as: whose they are, under which cause, by which path.
+pub(crate) struct Origin<'a> {
+    pub tenant: &'a TenantId,
+    pub cause: Cause,
+    /// Stripe's event type, or the name of the run.
+    pub event_type: String,
+    /// Stripe's second.
+    pub at: Timestamp,
+    pub source: Source,
+    /// Whether it is noted whatever it does, and whoever it names is asked for.
+    pub is_message: bool,
+    /// What the bus hears beside what the facts come to: Stripe's own event, or what a run found.
+    pub told: Vec<Told>,
+    pub deadline: Deadline,
+}
+
+/// A message on its way.
 struct Message<'a> {
-    tenant: &'a TenantId,
-    event: StripeEvent<'a>,
-    about: About,
-    source: Source,
+    origin: Origin<'a>,
+    /// The Stripe customer that the event names.
+    customer: Option<StripeCustomerId>,
     text: &'a str,
-    deadline: Deadline,
 }
 
 impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
@@ -152,18 +169,25 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         }
         let fact = decode(&event)?.map(|fact| Fact { source, ..fact });
         let about = about(&event);
-        let message = Message {
+        let origin = Origin {
             tenant,
-            event,
-            about,
+            is_message: true,
+            told: vec![passed_on(&event, &about)],
+            event_type: event.event_type.to_string(),
+            at: event.created,
+            cause: event.id,
             source,
-            text,
             deadline,
+        };
+        let message = Message {
+            origin,
+            customer: about.customer,
+            text,
         };
         match fact {
             None => self.pass_on(&message).await.map(Processed::alone),
             Some(fact) => match catalog_key(&fact.body) {
-                Some(key) => self.process_catalog(&message, &fact, &key).await,
+                Some(key) => self.process_catalog(&message.origin, &fact, &key).await,
                 None => self.process_fact(&message, fact).await,
             },
         }
@@ -202,19 +226,19 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         let leads = fact.body.leads();
         let customer = match &fact.customer {
             Some(customer) => Some(customer.clone()),
-            None => self.follow(message.tenant, &leads).await?,
+            None => self.follow(message.origin.tenant, &leads).await?,
         };
         let customer = match (customer, leads.first()) {
             (Some(customer), _) => customer,
             (None, None) => return self.pass_on(message).await.map(Processed::alone),
             (None, Some(lead)) => {
-                let cause = message.event.id.clone();
+                let Origin { tenant, cause, .. } = &message.origin;
                 let parked = self
-                    .park(message.tenant, cause, lead.into(), message.text)
+                    .park(tenant, cause.clone(), lead.into(), message.text)
                     .await?;
                 // The charge may have come between the look and the parking. Whoever makes a link
                 // looks for parked messages afterwards, so one of the two sees the other.
-                match self.follow(message.tenant, &leads).await? {
+                match self.follow(tenant, &leads).await? {
                     Some(customer) => customer,
                     None => return Ok(Processed::alone(parked)),
                 }
@@ -224,27 +248,38 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             customer: Some(customer.clone()),
             ..fact
         };
-        let Told {
-            done,
-            named,
-            awaited,
-        } = self.process_account(message, &customer, &fact).await?;
+        let facts = std::slice::from_ref(&fact);
+        let taken = self
+            .process_account(&message.origin, &customer, facts)
+            .await?;
         for lead in &leads {
-            self.take_out(message, lead).await?;
+            self.take_out(&message.origin, lead).await?;
         }
+        self.release_all(&message.origin, taken).await
+    }
+
+    /// Processes what waited for what was just committed.
+    pub(crate) async fn release_all(
+        &self,
+        origin: &Origin<'_>,
+        taken: Taken,
+    ) -> Result<Processed, ProcessError> {
         let mut released = Vec::new();
-        for link in &named {
-            released.extend(self.release(message, link).await?);
+        for link in &taken.named {
+            released.extend(self.release(origin, link).await?);
         }
         // What it waits for may have come between the look and the commit. Whoever writes to the
         // catalog looks for notes afterwards, so one of the two sees the other.
-        for key in &awaited {
-            released.extend(self.compute_awaiting(message, key).await?);
+        for key in &taken.awaited {
+            released.extend(self.compute_awaiting(origin, key).await?);
         }
-        Ok(Processed { done, released })
+        Ok(Processed {
+            done: taken.done,
+            released,
+        })
     }
 
-    async fn follow(
+    pub(crate) async fn follow(
         &self,
         tenant: &TenantId,
         leads: &[Link],
@@ -258,10 +293,10 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     }
 
     /// Takes a message, which has been processed, out of the place in which it may have waited.
-    async fn take_out(&self, message: &Message<'_>, lead: &Link) -> Result<(), StoreError> {
+    async fn take_out(&self, origin: &Origin<'_>, lead: &Link) -> Result<(), StoreError> {
         let place = ParkReason::from(lead).place();
-        for parked in self.store.parked(message.tenant, &place).await? {
-            if parked.cause == message.event.id {
+        for parked in self.store.parked(origin.tenant, &place).await? {
+            if parked.cause == origin.cause {
                 self.store.unpark(&parked).await?;
             }
         }
@@ -271,17 +306,18 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     /// Processes the messages that waited for a link.
     async fn release(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         link: &Link,
     ) -> Result<Vec<LedgerEntry>, ProcessError> {
         let place = ParkReason::from(link).place();
         let mut entries = Vec::new();
-        for parked in self.store.parked(message.tenant, &place).await? {
+        for parked in self.store.parked(origin.tenant, &place).await? {
+            // Only webhooks wait.
             let again = self.process(
-                message.tenant,
+                origin.tenant,
                 &parked.event,
-                message.source,
-                message.deadline,
+                Source::Webhook,
+                origin.deadline,
             );
             let again = Box::pin(again).await?;
             // A link that a stale event names may not be there: then it goes on waiting.
@@ -294,36 +330,38 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         Ok(entries)
     }
 
-    async fn process_catalog(
+    pub(crate) async fn process_catalog(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         fact: &Fact,
         key: &CatalogKey,
     ) -> Result<Processed, ProcessError> {
-        let done = self.commit_catalog(message, fact, key).await?;
-        let released = self.compute_awaiting(message, key).await?;
+        let done = self.commit_catalog(origin, fact, key).await?;
+        let released = self.compute_awaiting(origin, key).await?;
         Ok(Processed { done, released })
     }
 
     async fn commit_catalog(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         fact: &Fact,
         key: &CatalogKey,
     ) -> Result<Done, ProcessError> {
         let mut attempt = 0;
         loop {
-            let mut commit = Commit::new(message.tenant.clone());
+            let mut commit = Commit::new(origin.tenant.clone());
             let mut disposition = Disposition::Stale;
-            let stored = self.store.catalog_entry(message.tenant, key).await?;
+            let stored = self.store.catalog_entry(origin.tenant, key).await?;
             if let Some(entry) = apply_catalog(stored, fact) {
                 disposition = Disposition::Applied;
                 commit.catalog = Some((key.clone(), entry));
             }
-            let outbox = message.seal(None, None, Vec::new());
-            commit.ledger = Some(self.entry(message, disposition, outbox));
-            match self.commit(message, commit).await {
-                Err(CommitError::Conflict) if message.deadline.has_time() => {
+            if origin.is_message || commit.catalog.is_some() {
+                let outbox = origin.seal(None, None, Vec::new());
+                commit.ledger = Some(self.entry(origin, disposition, outbox));
+            }
+            match self.commit(origin, commit).await {
+                Err(CommitError::Conflict) if origin.deadline.has_time() => {
                     attempt += 1;
                     pause(attempt).await;
                 }
@@ -334,20 +372,20 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
 
     /// Passes an event on that tells nothing about what is kept.
     async fn pass_on(&self, message: &Message<'_>) -> Result<Done, ProcessError> {
-        let customer = message.about.customer.as_ref();
+        let (origin, customer) = (&message.origin, message.customer.as_ref());
         let contact = match customer {
-            Some(customer) => self.store.contact_of(message.tenant, customer).await?,
+            Some(customer) => self.store.contact_of(origin.tenant, customer).await?,
             None => None,
         };
-        let outbox = message.seal(contact.as_ref(), customer, Vec::new());
-        let mut commit = Commit::new(message.tenant.clone());
-        let mut entry = self.entry(message, Disposition::Known, outbox);
+        let outbox = origin.seal(contact.as_ref(), customer, Vec::new());
+        let mut commit = Commit::new(origin.tenant.clone());
+        let mut entry = self.entry(origin, Disposition::Known, outbox);
         "passed_on".clone_into(&mut entry.disposition);
         commit.ledger = Some(entry);
         let mut attempt = 0;
         loop {
-            match self.commit(message, commit.clone()).await {
-                Err(CommitError::Conflict) if message.deadline.has_time() => {
+            match self.commit(origin, commit.clone()).await {
+                Err(CommitError::Conflict) if origin.deadline.has_time() => {
                     attempt += 1;
                     pause(attempt).await;
                 }
@@ -356,9 +394,9 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         }
     }
 
-    fn entry(
+    pub(crate) fn entry(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         disposition: Disposition,
         outbox: Vec<Outgoing>,
     ) -> LedgerEntry {
@@ -368,24 +406,31 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             Disposition::Known => "known",
         };
         LedgerEntry {
-            tenant: message.tenant.clone(),
-            cause: message.event.id.clone(),
-            event_type: message.event.event_type.to_string(),
-            at: message.event.created,
+            tenant: origin.tenant.clone(),
+            cause: origin.cause.clone(),
+            event_type: origin.event_type.clone(),
+            at: origin.at,
             processed_at: self.clock.now(),
             disposition: disposition.to_owned(),
             outbox,
         }
     }
 
-    async fn commit(&self, message: &Message<'_>, commit: Commit) -> Result<Done, CommitError> {
+    pub(crate) async fn commit(
+        &self,
+        origin: &Origin<'_>,
+        commit: Commit,
+    ) -> Result<Done, CommitError> {
+        if commit.is_empty() {
+            return Ok(Done::Unchanged);
+        }
         match self.store.commit(&commit).await {
             Ok(()) => commit
                 .ledger
                 .map(|entry| Done::Committed(Box::new(entry)))
                 .ok_or(CommitError::Conflict),
             Err(CommitError::Duplicate) => {
-                let entry = self.store.ledger(message.tenant, &message.event.id).await?;
+                let entry = self.store.ledger(origin.tenant, &origin.cause).await?;
                 let mut entry = entry.ok_or(CommitError::Conflict)?;
                 if self.clock.now() < entry.processed_at.plus(RESUME_AFTER_SECONDS) {
                     // Whoever committed it may be publishing it right now.
@@ -398,24 +443,28 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     }
 }
 
-impl Message<'_> {
+impl Origin<'_> {
+    /// Whether the bus hears nothing of it: what is imported is past.
+    pub fn is_quiet(&self) -> bool {
+        self.source == Source::Backfill
+    }
+
     /// Puts Stripe's own event and what it led to in their envelopes.
-    fn seal(
+    pub fn seal(
         &self,
         contact: Option<&CustomerId>,
         customer: Option<&StripeCustomerId>,
-        events: Vec<(String, serde_json::Value, Option<CustomerId>)>,
+        events: Vec<Told>,
     ) -> Vec<Outgoing> {
         let subject = Subject {
             tenant: self.tenant,
             contact,
             customer,
-            at: self.event.created,
+            at: self.at,
             source: self.source,
-            cause: &self.event.id,
+            cause: &self.cause,
         };
-        let passed_on = passed_on(&self.event, &self.about);
-        seal(subject, std::iter::once(passed_on).chain(events).collect())
+        seal(subject, self.told.iter().cloned().chain(events).collect())
     }
 }
 

@@ -159,7 +159,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             if !stale && matches!(reason, Reason::Due(_)) {
                 continue;
             }
-            let account = self.store.account(tenant, customer, None).await?;
+            let account = self.store.account(tenant, customer).await?;
             if account.digest() != held.digest {
                 return Ok(None);
             }

@@ -9,6 +9,8 @@ mod identity;
 mod lifecycle;
 mod model;
 mod reevaluate;
+#[cfg(feature = "stripe-api")]
+mod runs;
 mod schemas;
 #[cfg(feature = "stripe-api")]
 mod stripe_api;

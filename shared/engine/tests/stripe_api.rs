@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 const START: i64 = 1_790_000_000;
 
 /// Only the tenant `default` is connected.
-struct OneTenant;
+pub struct OneTenant;
 
 impl SecretSource for OneTenant {
     async fn fetch(&self, name: &str) -> Result<Option<SecretString>, SecretsError> {
@@ -38,20 +38,24 @@ async fn stripe() -> FakeStripe {
         .unwrap()
 }
 
-fn engine(stripe: &FakeStripe) -> TestEngine {
+pub fn connections(stripe: &FakeStripe) -> Connections<OneTenant> {
     let limits = Limits {
         share: 10_000,
         ..Limits::default()
     };
+    Connections::new(OneTenant, stripe.url(), limits)
+}
+
+fn engine(stripe: &FakeStripe) -> TestEngine {
     Engine {
         store: MemoryStore::new(Settings::example().unwrap()).keeping_history(),
         clock: StoppedClock::default(),
         livemode: false,
-        fetch: Connections::new(OneTenant, stripe.url(), limits),
+        fetch: connections(stripe),
     }
 }
 
-fn default() -> TenantId {
+pub fn default() -> TenantId {
     TenantId::parse("default").unwrap()
 }
 

@@ -108,6 +108,12 @@ pub fn reviews(tenant: &TenantId) -> String {
     format!("T#{tenant}#REVIEW")
 }
 
+/// The tenant's runs, and the lease of the one that works.
+#[must_use]
+pub fn runs(tenant: &TenantId) -> String {
+    format!("T#{tenant}#RUNS")
+}
+
 /// Where the progress of a run over all contacts is noted.
 #[must_use]
 pub fn run(tenant: &TenantId, run: &str) -> String {

@@ -9,6 +9,7 @@ mod item;
 pub mod key;
 pub mod listing;
 pub mod read;
+mod runs;
 pub mod settings;
 mod store;
 pub mod token;

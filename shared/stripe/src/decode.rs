@@ -17,7 +17,7 @@ mod subscription;
 pub use subscription::decode as subscription;
 
 use paygraph_domain::fact::{Body, Fact, Source};
-use paygraph_domain::id::StripeCustomerId;
+use paygraph_domain::id::{Cause, StripeCustomerId};
 use paygraph_domain::order::Step;
 use paygraph_domain::time::Timestamp;
 use serde::Deserialize;
@@ -134,8 +134,7 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
     }))
 }
 
-/// Reads an object that was fetched because of a fact, as a fact of its own: `interval` are the
-/// first and the last second that it may be from, and `prefix` says what it is, as an event's type.
+/// Reads an object that was fetched because of a fact, as a fact of its own.
 ///
 /// # Errors
 /// [`ObjectError`] when it is not such an object.
@@ -145,10 +144,29 @@ pub fn fetched(
     because: &Fact,
     interval: (Timestamp, Timestamp),
 ) -> Result<Option<Fact>, ObjectError> {
+    let object: &RawValue = serde_json::from_str(object)?;
+    let fact = listed(prefix, object, &because.cause, because.source, interval)?;
+    Ok(fact.map(|fact| Fact {
+        customer: fact.customer.or_else(|| because.customer.clone()),
+        ..fact
+    }))
+}
+
+/// Reads an object that Stripe's API gave: `interval` are the first and the last second that it may
+/// be from, and `prefix` says what it is, as an event's type.
+///
+/// # Errors
+/// [`ObjectError`] when it is not such an object.
+pub fn listed(
+    prefix: &str,
+    object: &RawValue,
+    cause: &Cause,
+    source: Source,
+    interval: (Timestamp, Timestamp),
+) -> Result<Option<Fact>, ObjectError> {
     let Some(decoder) = decoder(prefix) else {
         return Ok(None);
     };
-    let object: &RawValue = serde_json::from_str(object)?;
     let (since, at) = interval;
     let hint = Hint {
         at,
@@ -160,12 +178,12 @@ pub fn fetched(
     };
     let leaves = fingerprint::leaves(object)?;
     Ok(Some(Fact {
-        cause: because.cause.clone(),
+        cause: cause.clone(),
         at,
         since: Some(since),
-        source: because.source,
+        source,
         event_type: String::new(),
-        customer: decoded.customer.or_else(|| because.customer.clone()),
+        customer: decoded.customer,
         content: fingerprint::content(&leaves),
         step: Step {
             event: 0,

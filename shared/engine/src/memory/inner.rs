@@ -9,6 +9,8 @@ use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{Name, Review};
 
 use crate::ports::{AuditEntry, Commit, CommitError, Due, LedgerEntry, Parked};
+use crate::run::{Drift, Look, Run};
+use paygraph_domain::time::Timestamp;
 
 #[derive(Debug, Default)]
 pub(super) struct Inner {
@@ -25,6 +27,11 @@ pub(super) struct Inner {
     pub(super) parked: BTreeMap<(TenantId, String, Cause), Parked>,
     /// Who is due when, as the table's index has it.
     pub(super) due: BTreeSet<Due>,
+    /// Until when each tenant's lease lasts, and its token.
+    pub(super) leases: HashMap<TenantId, (Timestamp, u64)>,
+    pub(super) runs: BTreeMap<(TenantId, String), Run>,
+    pub(super) looks: BTreeSet<(TenantId, String, Look)>,
+    pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,
     pub(super) commits: usize,
     /// How many contacts and due entries were read.
     pub(super) reads: usize,

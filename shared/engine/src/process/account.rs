@@ -1,5 +1,7 @@
 //! One Stripe customer's part: load its objects, apply, complete, find its contact, commit.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use paygraph_domain::account::{Account, Catalog, ObjectKey};
 use paygraph_domain::apply::{Applied, apply};
 use paygraph_domain::audit::Change;
@@ -14,12 +16,12 @@ use paygraph_domain::time::Timestamp;
 use paygraph_domain::totals::Totals;
 use paygraph_stripe::decode::fetched as fetched_fact;
 
-use super::{Done, Engine, MAX_ACCOUNTS, Message, ProcessError, Told, finish};
+use super::{Done, Engine, MAX_ACCOUNTS, Origin, ProcessError, Taken, finish};
 use crate::backoff::pause;
-use crate::envelope::named;
+use crate::envelope::{Told, named};
 use crate::fetch::{Fetch, Fetched, Wanted, wanted};
 use crate::ports::{
-    AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, ObjectWrite, Store,
+    AuditEntry, AuditOwner, Beside, Clock, Commit, CommitError, ContactWrite, ObjectWrite, Store,
     StoreError, StripeLinkWrite,
 };
 
@@ -29,34 +31,37 @@ const FETCHES: usize = 3;
 const BETWEEN_FETCHES: std::time::Duration = std::time::Duration::from_millis(1_200);
 
 impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
-    pub(super) async fn process_account(
+    /// Commits facts about one Stripe customer together.
+    pub(crate) async fn process_account(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         customer: &StripeCustomerId,
-        fact: &Fact,
-    ) -> Result<Told, ProcessError> {
-        let settings = self.store.settings(message.tenant).await?;
+        facts: &[Fact],
+    ) -> Result<Taken, ProcessError> {
+        let settings = self.store.settings(origin.tenant).await?;
         let mut attempt = 0;
         loop {
-            if let Some(loaded) = self.load(message.tenant, customer, fact).await? {
+            if let Some(loaded) = self.load(origin.tenant, customer, facts).await? {
                 let plan = self
-                    .plan(message, customer, fact, &settings, loaded)
+                    .plan(origin, customer, facts, &settings, loaded)
                     .await?;
-                let named = plan.links.iter().map(|(link, _)| link.clone()).collect();
-                let awaited = plan.awaits.iter().filter(|(.., new)| *new);
+                let commit = plan.commit;
+                let named = commit.links.iter().map(|(link, _)| link.clone()).collect();
+                let awaited = commit.awaits.iter().filter(|(.., new)| *new);
                 let awaited = awaited.map(|(key, ..)| key.clone()).collect();
-                match self.commit(message, plan).await {
+                match self.commit(origin, commit).await {
                     Err(CommitError::Conflict) => {}
                     // If the first delivery died before it looked for what waits, this one does.
                     Ok(done @ Done::Duplicate(_)) => {
-                        return Ok(Told {
+                        let bodies = || facts.iter().map(|fact| &fact.body);
+                        return Ok(Taken {
                             done,
-                            named: fact.body.names(),
-                            awaited: fact.body.catalog_keys(),
+                            named: bodies().flat_map(Body::names).collect(),
+                            awaited: bodies().flat_map(Body::catalog_keys).collect(),
                         });
                     }
                     done => {
-                        return finish(done).map(|done| Told {
+                        return finish(done).map(|done| Taken {
                             done,
                             named,
                             awaited,
@@ -64,7 +69,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     }
                 }
             }
-            if !message.deadline.has_time() {
+            if !origin.deadline.has_time() {
                 return Err(ProcessError::Busy);
             }
             attempt += 1;
@@ -72,12 +77,12 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         }
     }
 
-    /// Loads what a fact is applied to. None when a concurrent commit tore the reads.
-    async fn load(
+    /// Loads what facts are applied to. None when a concurrent commit tore the reads.
+    pub(crate) async fn load(
         &self,
         tenant: &TenantId,
         customer: &StripeCustomerId,
-        fact: &Fact,
+        facts: &[Fact],
     ) -> Result<Option<Loaded>, StoreError> {
         let linked = self.store.contact_of(tenant, customer).await?;
         let contact = match &linked {
@@ -87,11 +92,16 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             },
             None => None,
         };
-        let beside = ObjectKey::beside(&fact.body);
-        let account = self
-            .store
-            .account(tenant, customer, beside.as_ref())
-            .await?;
+        let account = self.store.account(tenant, customer).await?;
+        let keys = facts
+            .iter()
+            .filter_map(|fact| ObjectKey::beside(&fact.body));
+        let keys: BTreeSet<_> = keys.collect();
+        let beside = if keys.is_empty() {
+            Beside::new()
+        } else {
+            self.store.beside(tenant, customer, &keys).await?
+        };
         let rollup = contact
             .as_ref()
             .and_then(|contact| contact.accounts.get(customer));
@@ -105,56 +115,68 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         Ok((digest == account.digest()).then_some(Loaded {
             contact,
             account,
+            beside,
             totals,
         }))
     }
 
     /// Decides what to write.
-    async fn plan(
+    pub(crate) async fn plan(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         customer: &StripeCustomerId,
-        fact: &Fact,
+        facts: &[Fact],
         settings: &Settings,
         loaded: Loaded,
-    ) -> Result<Commit, StoreError> {
+    ) -> Result<Plan, StoreError> {
         let Loaded {
             contact,
             mut account,
+            beside,
             mut totals,
         } = loaded;
         let evaluated_at = contact.as_ref().map(|contact| contact.evaluated_at);
-        let now = evaluated_at.map_or(fact.at, |at| at.max(fact.at));
+        let now = evaluated_at.map_or(origin.at, |at| at.max(origin.at));
         let catalog = self
-            .catalog(message.tenant, &account, &totals, fact)
+            .catalog(origin.tenant, &account, &totals, facts)
             .await?;
         let context = Context {
             settings,
             catalog: &catalog,
             now,
         };
-        let mut applied = apply(&mut account, &mut totals, fact, context);
-        self.complete(
-            message,
-            fact,
-            &mut account,
-            &mut totals,
-            &mut applied,
-            context,
-        )
-        .await?;
-        let mut commit = Commit::new(message.tenant.clone());
+        let mut table = Table::new(beside);
+        for fact in facts {
+            table.lay(&mut account, fact);
+            table.apply(&mut account, &mut totals, fact, context);
+            self.complete(origin, fact, &mut account, &mut totals, &mut table, context)
+                .await?;
+            table.clear(&mut account, fact);
+        }
+        let applied = table.applied.unwrap_or_else(Applied::nothing);
+        let beside = table.beside;
+        let mut plan = Plan {
+            commit: Commit::new(origin.tenant.clone()),
+            changes: applied.changes.clone(),
+            events: applied.events.iter().map(|event| event.name).collect(),
+        };
+        let commit = &mut plan.commit;
         if applied.disposition != Disposition::Applied {
-            let id = contact.as_ref().map(|contact| &contact.id);
-            let outbox = message.seal(id, Some(customer), Vec::new());
-            commit.ledger = Some(self.entry(message, applied.disposition, outbox));
-            return Ok(commit);
+            if origin.is_message || !origin.told.is_empty() {
+                let id = contact.as_ref().map(|contact| &contact.id);
+                let outbox = origin.seal(id, Some(customer), Vec::new());
+                commit.ledger = Some(self.entry(origin, applied.disposition, outbox));
+            }
+            return Ok(plan);
         }
         let from = contact.as_ref().map(|contact| contact.id.clone());
-        let first = from.is_none() || matches!(fact.body, Body::Customer(_));
+        let shown = facts
+            .iter()
+            .any(|fact| matches!(fact.body, Body::Customer(_)));
+        let first = from.is_none() || shown;
         if first && contact_of(customer, &account, &totals).as_str() == customer.as_str() {
-            let found = self.find(message.tenant, customer, &account).await?;
-            let review = review(customer, &found, fact, settings);
+            let found = self.find(origin.tenant, customer, &account).await?;
+            let review = review(customer, &found, origin.at, settings);
             commit.reviews.extend(review);
             totals.linked = found.linked().or(totals.linked);
         }
@@ -165,7 +187,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             .and_then(|held| held.accounts.get(customer));
         let awaited = held.map(|held| held.awaits.clone()).unwrap_or_default();
         commit.note_awaited(customer, &awaited, &rollup.awaits);
-        commit.objects = writes(customer, account, applied.changed);
+        commit.objects = writes(customer, account, beside, applied.changed);
         commit.links = applied
             .links
             .iter()
@@ -174,61 +196,54 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         // `from` is as it was when the account was loaded: a link made since then must fail the
         // commit.
         let (target, left) = self
-            .target(message.tenant, customer, contact, wanted)
+            .target(origin.tenant, customer, contact, wanted)
             .await?;
         let id = target.id.clone();
-        let moved = move_account(
-            &mut commit,
-            customer,
-            target,
-            left,
-            from,
-            rollup,
-            settings,
-            now,
-        );
-        let events = applied
-            .events
-            .into_iter()
-            .chain(moved.events)
-            .map(named)
-            .collect();
-        let outbox = message.seal(Some(&id), Some(customer), events);
-        commit.ledger = Some(self.entry(message, applied.disposition, outbox));
+        let moved = move_account(commit, customer, target, left, from, rollup, settings, now);
+        let events = applied.events.into_iter().chain(moved.events).map(named);
+        let events = if origin.is_quiet() {
+            synced(shown)
+        } else {
+            events.collect()
+        };
+        let outbox = origin.seal(Some(&id), Some(customer), events);
+        commit.ledger = Some(self.entry(origin, applied.disposition, outbox));
         let changes = applied.changes.into_iter().chain(moved.changes).collect();
-        commit.audit = audit(customer, fact, changes);
-        Ok(commit)
+        commit.audit = audit(customer, origin, changes);
+        Ok(plan)
     }
 
     /// Asks Stripe who a customer is that no event has shown yet: by its address and metadata its
     /// contact is found.
     async fn first_sight(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         fact: &Fact,
     ) -> Result<Option<Fact>, StoreError> {
         let Some(customer) = &fact.customer else {
             return Ok(None);
         };
         let wanted = Wanted::Customer(customer.clone());
-        let fetched = self.fetch.fetch(message.tenant, &wanted).await?;
+        let fetched = self.fetch.fetch(origin.tenant, &wanted).await?;
         Ok(fetched.and_then(|fetched| readable(&wanted, &fetched, fact)))
     }
 
     /// Asks Stripe for what no event can tell, and applies the answer.
     async fn complete(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         fact: &Fact,
         account: &mut Account,
         totals: &mut Totals,
-        applied: &mut Applied,
+        table: &mut Table,
         context: Context<'_>,
     ) -> Result<(), StoreError> {
+        // Who reads lists of everything meets the customer itself, too.
         if account.customer.is_none()
-            && let Some(seen) = self.first_sight(message, fact).await?
+            && origin.is_message
+            && let Some(seen) = self.first_sight(origin, fact).await?
         {
-            applied.extend(apply(account, totals, &seen, context));
+            table.apply(account, totals, &seen, context);
         }
         for attempt in 0..FETCHES {
             let Some(wanted) = wanted(account, fact, context) else {
@@ -238,18 +253,12 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                 // The answer was from the second of an event: a later one tells.
                 tokio::time::sleep(BETWEEN_FETCHES).await;
             }
-            let Some(fetched) = self.fetch.fetch(message.tenant, &wanted).await? else {
+            let Some(fetched) = self.fetch.fetch(origin.tenant, &wanted).await? else {
                 return Ok(());
             };
             match readable(&wanted, &fetched, fact) {
                 Some(asked) if asked.body.id() == fact.body.id() => {
-                    let written = applied.changed.iter().cloned();
-                    let written: Vec<_> = written.map(|key| (account.rev(&key), key)).collect();
-                    applied.extend(apply(account, totals, &asked, context));
-                    // What both changed is still written once.
-                    for (rev, key) in written {
-                        account.set_rev(&key, rev);
-                    }
+                    table.apply(account, totals, &asked, context);
                 }
                 Some(_) | None => return Ok(()),
             }
@@ -316,10 +325,10 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         tenant: &TenantId,
         account: &Account,
         totals: &Totals,
-        fact: &Fact,
+        facts: &[Fact],
     ) -> Result<Catalog, StoreError> {
         let mut keys = catalog_keys(account, totals);
-        keys.extend(fact.body.catalog_keys());
+        keys.extend(facts.iter().flat_map(|fact| fact.body.catalog_keys()));
         if keys.is_empty() {
             return Ok(Catalog::default());
         }
@@ -364,13 +373,13 @@ impl Found {
 fn review(
     customer: &StripeCustomerId,
     found: &Found,
-    fact: &Fact,
+    since: Timestamp,
     settings: &Settings,
 ) -> Option<(StripeCustomerId, Option<Review>)> {
     let review = |by, candidates| Review {
         by,
         candidates,
-        since: fact.at,
+        since,
     };
     match found {
         Found::Several(by, candidates) => Some(review(Some(*by), candidates.clone())),
@@ -380,11 +389,85 @@ fn review(
     .map(|review| (customer.clone(), Some(review)))
 }
 
-/// What a fact is applied to.
-struct Loaded {
+/// What facts are applied to.
+pub(crate) struct Loaded {
     contact: Option<Contact>,
-    account: Account,
+    pub account: Account,
+    beside: Beside,
     totals: Totals,
+}
+
+/// What facts come to, to be written.
+pub(crate) struct Plan {
+    /// What to write.
+    pub commit: Commit,
+    /// What changes in the objects.
+    pub changes: Vec<Change>,
+    /// What that would tell.
+    pub events: Vec<&'static str>,
+}
+
+/// Where facts are applied one after the other, and what they do together.
+struct Table {
+    applied: Option<Applied>,
+    /// What is beside the working set, and not laid out now.
+    beside: Beside,
+    /// The revs of what was changed: each is written once, whatever changes it.
+    revs: BTreeMap<ObjectKey, u64>,
+}
+
+impl Table {
+    fn new(beside: Beside) -> Self {
+        Self {
+            applied: None,
+            beside,
+            revs: BTreeMap::new(),
+        }
+    }
+
+    /// Puts what a fact is about in its place in the account.
+    fn lay(&mut self, account: &mut Account, fact: &Fact) {
+        let key = ObjectKey::beside(&fact.body);
+        if let Some((key, (rev, object))) = key.and_then(|key| self.beside.remove_entry(&key)) {
+            account.insert(key, rev, object);
+        }
+    }
+
+    fn apply(
+        &mut self,
+        account: &mut Account,
+        totals: &mut Totals,
+        fact: &Fact,
+        context: Context<'_>,
+    ) {
+        let applied = apply(account, totals, fact, context);
+        for key in &applied.changed {
+            match self.revs.get(key) {
+                Some(rev) => account.set_rev(key, *rev),
+                None => {
+                    self.revs.insert(key.clone(), account.rev(key));
+                }
+            }
+        }
+        match &mut self.applied {
+            Some(all) => all.extend(applied),
+            None => self.applied = Some(applied),
+        }
+    }
+
+    /// Takes it out again.
+    fn clear(&mut self, account: &mut Account, fact: &Fact) {
+        let key = ObjectKey::beside(&fact.body);
+        if let Some((key, object)) = key.and_then(|key| Some((key.clone(), account.take(&key)?))) {
+            self.beside.insert(key, object);
+        }
+    }
+}
+
+/// What is told of a customer that was imported.
+fn synced(shown: bool) -> Vec<Told> {
+    let told = ("customer_synced".to_owned(), serde_json::json!({}), None);
+    shown.then_some(told).into_iter().collect()
 }
 
 /// Puts a Stripe customer's new roll-up into its contact, and out of the one that it leaves.
@@ -438,10 +521,11 @@ pub(crate) fn move_account(
 fn writes(
     customer: &StripeCustomerId,
     mut account: Account,
+    mut beside: Beside,
     keys: Vec<ObjectKey>,
 ) -> Vec<ObjectWrite> {
     let write = |key: ObjectKey| {
-        let (rev, object) = account.take(&key)?;
+        let (rev, object) = beside.remove(&key).or_else(|| account.take(&key))?;
         Some(ObjectWrite {
             customer: customer.clone(),
             key,
@@ -452,12 +536,16 @@ fn writes(
     keys.into_iter().filter_map(write).collect()
 }
 
-fn audit(customer: &StripeCustomerId, fact: &Fact, changes: Vec<Change>) -> Option<AuditEntry> {
+fn audit(
+    customer: &StripeCustomerId,
+    origin: &Origin<'_>,
+    changes: Vec<Change>,
+) -> Option<AuditEntry> {
     (!changes.is_empty()).then(|| AuditEntry {
         owner: AuditOwner::Stripe(customer.clone()),
-        at: fact.at,
-        source: fact.source,
-        cause: fact.cause.clone(),
+        at: origin.at,
+        source: origin.source,
+        cause: origin.cause.clone(),
         changes,
     })
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use paygraph_domain::account::{Catalog, CatalogKey};
 
-use super::{Engine, Message, ProcessError};
+use super::{Engine, Origin, ProcessError};
 use crate::fetch::Fetch;
 use crate::ports::{Clock, LedgerEntry, Store};
 use crate::tick::Reason;
@@ -20,15 +20,15 @@ const MAX_COMPUTED: usize = 1_000;
 
 impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     /// Computes every contact again that waits for a catalog entry, if that tells all by now.
-    pub(super) async fn compute_awaiting(
+    pub(crate) async fn compute_awaiting(
         &self,
-        message: &Message<'_>,
+        origin: &Origin<'_>,
         key: &CatalogKey,
     ) -> Result<Vec<LedgerEntry>, ProcessError> {
         if matches!(key, CatalogKey::Product(_)) {
             return Ok(Vec::new());
         }
-        let tenant = message.tenant;
+        let tenant = origin.tenant;
         let mut known = Catalog::default();
         if let Some(entry) = self.store.catalog_entry(tenant, key).await? {
             known.insert(&entry.value);
@@ -43,8 +43,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             contacts.extend(self.store.contact_of(tenant, customer).await?);
         }
         let contacts: Vec<_> = contacts.into_iter().collect();
-        let reason = Reason::Known(message.event.id.clone(), message.source);
-        let (now, deadline) = (message.event.created, message.deadline);
+        let reason = Reason::Known(origin.cause.clone(), origin.source);
+        let (now, deadline) = (origin.at, origin.deadline);
         let mut entries = Vec::new();
         for some in contacts.chunks(AT_ONCE) {
             if !deadline.has_time() {

@@ -1,6 +1,6 @@
 //! The engine's store over the table.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,7 +14,7 @@ use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{
-    Commit, CommitError, Due, LedgerEntry, MAX_CANDIDATES, Parked, Store, StoreError,
+    Beside, Commit, CommitError, Due, LedgerEntry, MAX_CANDIDATES, Parked, Store, StoreError,
 };
 
 use super::{BATCH, DynamoStore, call_failed};
@@ -106,21 +106,45 @@ impl Store for DynamoStore {
         &self,
         tenant: &TenantId,
         customer: &StripeCustomerId,
-        beside: Option<&ObjectKey>,
     ) -> Result<Account, StoreError> {
-        let pk = key::stripe(tenant, customer);
         let mut account = Account::default();
-        for item in self.query(pk.clone(), key::STATE).await? {
+        let items = self
+            .query(key::stripe(tenant, customer), key::STATE)
+            .await?;
+        for item in items {
             if let Some(object_key) = get_text(&item, "sk").and_then(object_key) {
                 account.insert(object_key, get_number(&item, "rev"), doc::<Object>(&item)?);
             }
         }
-        if let Some(beside) = beside
-            && let Some(item) = self.get(pk, beside.sort_key()).await?
-        {
-            account.insert(beside.clone(), get_number(&item, "rev"), doc(&item)?);
-        }
         Ok(account)
+    }
+
+    async fn beside(
+        &self,
+        tenant: &TenantId,
+        customer: &StripeCustomerId,
+        keys: &BTreeSet<ObjectKey>,
+    ) -> Result<Beside, StoreError> {
+        let pk = key::stripe(tenant, customer);
+        let by_sort: BTreeMap<_, _> = keys.iter().map(|key| (key.sort_key(), key)).collect();
+        let items = match by_sort.keys().collect::<Vec<_>>().as_slice() {
+            [only] => self.get(pk, only.as_str()).await?.into_iter().collect(),
+            several => {
+                let mut items = Vec::new();
+                for some in several.chunks(BATCH) {
+                    let keys = some.iter().map(|sort| keyed(pk.clone(), sort.as_str()));
+                    items.extend(self.batch_get(keys.collect(), "reading objects").await?);
+                }
+                items
+            }
+        };
+        let mut beside = Beside::new();
+        for item in items {
+            if let Some(key) = get_text(&item, "sk").and_then(|sort| by_sort.get(sort)) {
+                beside.insert((*key).clone(), (get_number(&item, "rev"), doc(&item)?));
+            }
+        }
+        Ok(beside)
     }
 
     async fn catalog(

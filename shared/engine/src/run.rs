@@ -1,0 +1,19 @@
+//! Runs over everything that Stripe has: the import of history, and the comparison.
+//!
+//! Lists are read in ranges of time, side by side; a page is noted as done when all that it told is
+//! committed, so that whoever takes a run up reads at most one page of each range again. What is
+//! read takes the way of a webhook: the same decoding, the same order, the same commit.
+
+pub mod drift;
+pub mod kind;
+#[cfg(feature = "stripe-api")]
+mod read;
+#[cfg(feature = "stripe-api")]
+mod runner;
+pub mod state;
+
+pub use drift::{Class, Drift, Outcome, Severity};
+pub use kind::{Kind, Stage};
+#[cfg(feature = "stripe-api")]
+pub use runner::{Left, RunError, Runner};
+pub use state::{Counts, Job, Look, Range, Run, Scope};

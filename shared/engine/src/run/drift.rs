@@ -1,0 +1,288 @@
+//! A difference between what is kept here and what Stripe has: its class, and what is at stake.
+
+use std::collections::BTreeMap;
+
+use paygraph_domain::account::Account;
+use paygraph_domain::audit::Change;
+use paygraph_domain::fact::{Body, Fact};
+use paygraph_domain::id::StripeCustomerId;
+use paygraph_domain::objects::invoice::{Invoice, Status};
+use paygraph_domain::objects::subscription::Subscription;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::envelope::Told;
+
+/// What kind of difference it is, the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Stripe has it; we do not.
+    MissingLocal,
+    /// It is live here; Stripe does not have it.
+    MissingInStripe,
+    /// It is in another status there: active here, canceled there.
+    StatusMismatch,
+    /// Something else is bought there.
+    PlanMismatch,
+    /// The higher plan is in use while the invoice for it is not paid.
+    UnpaidUpgrade,
+    /// Every retry of a payment has failed, and nobody heard of it.
+    SilentDunning,
+    /// Another amount or quantity.
+    AmountMismatch,
+    /// Anything else that is older here.
+    Stale,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Revenue or access is wrong.
+    Critical,
+    /// Revenue or access is about to be wrong.
+    High,
+    /// A sum is wrong.
+    Medium,
+    /// Nobody would notice.
+    Low,
+}
+
+/// What is done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Our state is Stripe's now.
+    Healed,
+    /// A person has to look.
+    Review,
+    /// Nothing, since nothing was to be changed.
+    DryRun,
+}
+
+/// A difference that still stood at the second look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// What kind of difference it is.
+    pub class: Class,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whose it is.
+    pub customer: StripeCustomerId,
+    /// The Stripe object.
+    pub object: String,
+    /// The field that differs most; null when the whole object does.
+    pub field: Option<String>,
+    /// Our value.
+    pub local: Value,
+    /// Stripe's value.
+    pub stripe: Value,
+    /// Minor units per month by currency.
+    pub money_per_month: BTreeMap<String, i64>,
+    /// What was done about it.
+    pub outcome: Outcome,
+}
+
+impl Class {
+    /// As it stands in reports and on the bus.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingLocal => "missing_local",
+            Self::MissingInStripe => "missing_in_stripe",
+            Self::StatusMismatch => "status_mismatch",
+            Self::PlanMismatch => "plan_mismatch",
+            Self::UnpaidUpgrade => "unpaid_upgrade",
+            Self::SilentDunning => "silent_dunning",
+            Self::AmountMismatch => "amount_mismatch",
+            Self::Stale => "stale",
+        }
+    }
+
+    fn severity(self) -> Severity {
+        match self {
+            Self::MissingLocal | Self::StatusMismatch | Self::PlanMismatch => Severity::Critical,
+            Self::MissingInStripe | Self::UnpaidUpgrade | Self::SilentDunning => Severity::High,
+            Self::AmountMismatch => Severity::Medium,
+            Self::Stale => Severity::Low,
+        }
+    }
+
+    /// Whether taking Stripe's state over is all that it needs.
+    #[must_use]
+    pub fn is_healed(self) -> bool {
+        !matches!(self, Self::MissingInStripe | Self::UnpaidUpgrade)
+    }
+
+    fn of_field(field: &str) -> Self {
+        match field {
+            "status" | "deleted" => Self::StatusMismatch,
+            "plan" => Self::PlanMismatch,
+            "quantity" | "mrr" => Self::AmountMismatch,
+            amount if amount.starts_with("amount") => Self::AmountMismatch,
+            _ => Self::Stale,
+        }
+    }
+}
+
+/// Sorts what applying Stripe's state would change by object, and says of each what it is.
+#[must_use]
+pub fn classify(
+    customer: &StripeCustomerId,
+    changes: &[Change],
+    exhausted: &BTreeMap<String, BTreeMap<String, i64>>,
+) -> Vec<Drift> {
+    let mut objects: BTreeMap<String, Vec<(&str, &Change)>> = BTreeMap::new();
+    for change in changes {
+        let (object, field) = split(customer, &change.field);
+        objects.entry(object).or_default().push((field, change));
+    }
+    let told = |(object, changes): (String, Vec<(&str, &Change)>)| {
+        let new = changes.iter().all(|(_, change)| change.before.is_null());
+        let gravest = changes
+            .iter()
+            .min_by_key(|(field, _)| Class::of_field(field))?;
+        let (field, change) = *gravest;
+        let class = match Class::of_field(field) {
+            _ if exhausted.contains_key(&object) => Class::SilentDunning,
+            Class::StatusMismatch if new => Class::MissingLocal,
+            class => class,
+        };
+        Some(Drift {
+            money_per_month: exhausted
+                .get(&object)
+                .filter(|_| class == Class::SilentDunning)
+                .cloned()
+                .unwrap_or_else(|| at_stake(&changes)),
+            field: (class != Class::MissingLocal).then(|| field.to_owned()),
+            local: change.before.clone(),
+            stripe: change.after.clone(),
+            ..Drift::new(class, customer, &object)
+        })
+    };
+    let mut drift: Vec<_> = objects.into_iter().filter_map(told).collect();
+    drift.sort_by(|a, b| (a.class, &a.object).cmp(&(b.class, &b.object)));
+    drift
+}
+
+/// `subscriptions.sub_1.status` is `status` of `sub_1`; `customer.email` is the customer's.
+fn split<'a>(customer: &StripeCustomerId, field: &'a str) -> (String, &'a str) {
+    let mut parts = field.splitn(3, '.');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(object), Some(field)) => (object.to_owned(), field),
+        (Some(_), Some(field), None) => (customer.to_string(), field),
+        _ => (customer.to_string(), field),
+    }
+}
+
+/// What the change of MRR comes to, whichever way it goes; else what an invoice asks for.
+fn at_stake(changes: &[(&str, &Change)]) -> BTreeMap<String, i64> {
+    let find = |name: &str| changes.iter().find(|(field, _)| *field == name);
+    let mut money = BTreeMap::new();
+    let sums = |value: &Value| {
+        let sums = value.as_object().into_iter().flatten();
+        let sums = sums.filter_map(|(currency, sum)| Some((currency.clone(), sum.as_i64()?)));
+        sums.collect::<BTreeMap<_, _>>()
+    };
+    if let Some((_, change)) = find("mrr").or_else(|| find("amount_due")) {
+        let (before, after) = (sums(&change.before), sums(&change.after));
+        for currency in before.keys().chain(after.keys()) {
+            let sum = |of: &BTreeMap<String, i64>| of.get(currency).copied().unwrap_or(0);
+            let difference = (sum(&after) - sum(&before)).abs();
+            if difference > 0 {
+                money.insert(currency.clone(), difference);
+            }
+        }
+    }
+    money
+}
+
+/// Invoices for which Stripe makes no other attempt, with what is to be paid.
+#[must_use]
+pub fn exhausted(facts: &[Fact]) -> BTreeMap<String, BTreeMap<String, i64>> {
+    let invoices = facts.iter().filter_map(|fact| match &fact.body {
+        Body::Invoice(invoice) if invoice.is_exhausted() => {
+            Some((invoice.id.to_string(), unpaid(invoice)))
+        }
+        _ => None,
+    });
+    invoices.collect()
+}
+
+fn unpaid(invoice: &Invoice) -> BTreeMap<String, i64> {
+    let due = invoice.amount_due - invoice.amount_paid;
+    BTreeMap::from([(invoice.currency.to_string(), due)])
+}
+
+/// Live subscriptions on which an upgrade's invoice was tried, and is not paid.
+#[must_use]
+pub fn unpaid_upgrades(
+    customer: &StripeCustomerId,
+    account: &Account,
+    facts: &[Fact],
+) -> Vec<Drift> {
+    let upgrades = facts.iter().filter_map(|fact| match &fact.body {
+        Body::Invoice(invoice)
+            if invoice.billing_reason.as_deref() == Some("subscription_update")
+                && matches!(invoice.status, Status::Open | Status::Uncollectible)
+                && invoice.attempt_count > 0
+                && invoice.amount_due > invoice.amount_paid =>
+        {
+            Some(invoice)
+        }
+        _ => None,
+    });
+    let told = |invoice: &Box<Invoice>| {
+        let id = invoice.subscription.get().as_ref()?;
+        let held = account.subscriptions.get(id)?.value.subscription.get();
+        let item = held.items.first()?;
+        held.status.is_live().then(|| Drift {
+            field: Some("latest_invoice".to_owned()),
+            local: json!(item.price.id),
+            stripe: json!(invoice.id),
+            money_per_month: unpaid(invoice),
+            ..Drift::new(Class::UnpaidUpgrade, customer, invoice.id.as_str())
+        })
+    };
+    upgrades.filter_map(told).collect()
+}
+
+impl Drift {
+    fn new(class: Class, customer: &StripeCustomerId, object: &str) -> Self {
+        Self {
+            class,
+            severity: class.severity(),
+            customer: customer.clone(),
+            object: object.to_owned(),
+            field: None,
+            local: Value::Null,
+            stripe: Value::Null,
+            money_per_month: BTreeMap::new(),
+            outcome: Outcome::DryRun,
+        }
+    }
+
+    /// A subscription that is live here, and that Stripe does not have.
+    #[must_use]
+    pub fn missing(customer: &StripeCustomerId, subscription: &Subscription) -> Self {
+        Self {
+            local: json!(subscription.status),
+            ..Self::new(Class::MissingInStripe, customer, subscription.id.as_str())
+        }
+    }
+
+    /// What the bus hears of it.
+    pub(super) fn told(&self, run: &str) -> Vec<Told> {
+        let data = json!({
+            "run": run, "class": self.class, "object": self.object, "field": self.field,
+            "local": self.local, "stripe": self.stripe, "severity": self.severity,
+            "money_per_month": self.money_per_month,
+        });
+        let detected = ("drift_detected".to_owned(), data.clone(), None);
+        if self.outcome != Outcome::Healed {
+            return vec![detected];
+        }
+        vec![detected, ("drift_healed".to_owned(), data, None)]
+    }
+}

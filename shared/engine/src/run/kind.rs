@@ -1,0 +1,274 @@
+//! What is read of Stripe's lists: a line per kind of object.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of object that Stripe lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Products.
+    Products,
+    /// Prices, with their tiers.
+    Prices,
+    /// Coupons.
+    Coupons,
+    /// Customers, with their default payment methods.
+    Customers,
+    /// Subscriptions, with the coupons of their discounts.
+    Subscriptions,
+    /// Invoices.
+    Invoices,
+    /// Charges.
+    Charges,
+    /// Checkout sessions.
+    CheckoutSessions,
+    /// Subscription schedules.
+    Schedules,
+    /// Refunds, with their charges.
+    Refunds,
+    /// Disputes, with their charges.
+    Disputes,
+}
+
+/// When a kind is read: what others need comes before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// What names and values everything else.
+    Catalog,
+    /// What belongs to a customer.
+    Objects,
+    /// What leads to its customer by a charge.
+    Followers,
+    /// Live here, and not returned by Stripe's lists.
+    Unreturned,
+    /// What differed is looked at again.
+    SecondLook,
+    /// Nothing is left.
+    Finished,
+}
+
+impl Stage {
+    /// The stage after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Catalog => Self::Objects,
+            Self::Objects => Self::Followers,
+            Self::Followers => Self::Unreturned,
+            Self::Unreturned => Self::SecondLook,
+            Self::SecondLook | Self::Finished => Self::Finished,
+        }
+    }
+}
+
+/// How a kind is asked for.
+pub(super) struct Row {
+    pub kind: Kind,
+    pub name: &'static str,
+    pub stage: Stage,
+    pub path: &'static str,
+    /// What an event about such an object is called: by it the object is read.
+    pub event: &'static str,
+    /// The fields that are objects and not ids, as a list names them.
+    pub expand: &'static [&'static str],
+    /// Objects inside it that are facts of their own, by their places and what they are called.
+    pub inside: &'static [(&'static str, &'static str)],
+    /// What the ids of such objects begin with.
+    pub prefix: &'static str,
+}
+
+const METHOD: &str = "payment_method.updated";
+const CHARGE: &str = "charge.updated";
+
+pub(super) static ROWS: [Row; 11] = [
+    row(
+        Kind::Products,
+        "products",
+        Stage::Catalog,
+        "/products",
+        "product.updated",
+        "prod_",
+    ),
+    Row {
+        expand: &["data.tiers"],
+        ..row(
+            Kind::Prices,
+            "prices",
+            Stage::Catalog,
+            "/prices",
+            "price.updated",
+            "price_",
+        )
+    },
+    row(
+        Kind::Coupons,
+        "coupons",
+        Stage::Catalog,
+        "/coupons",
+        "coupon.updated",
+        "coupon_",
+    ),
+    Row {
+        expand: &["data.invoice_settings.default_payment_method"],
+        inside: &[("/invoice_settings/default_payment_method", METHOD)],
+        ..row(
+            Kind::Customers,
+            "customers",
+            Stage::Objects,
+            "/customers",
+            "customer.updated",
+            "cus_",
+        )
+    },
+    Row {
+        expand: &[
+            "data.discounts.source.coupon",
+            "data.default_payment_method",
+        ],
+        inside: &[("/default_payment_method", METHOD)],
+        ..row(
+            Kind::Subscriptions,
+            "subscriptions",
+            Stage::Objects,
+            "/subscriptions",
+            "customer.subscription.updated",
+            "sub_",
+        )
+    },
+    row(
+        Kind::Invoices,
+        "invoices",
+        Stage::Objects,
+        "/invoices",
+        "invoice.updated",
+        "in_",
+    ),
+    row(
+        Kind::Charges,
+        "charges",
+        Stage::Objects,
+        "/charges",
+        CHARGE,
+        "ch_",
+    ),
+    row(
+        Kind::CheckoutSessions,
+        "checkout_sessions",
+        Stage::Objects,
+        "/checkout/sessions",
+        "checkout.session.updated",
+        "cs_",
+    ),
+    row(
+        Kind::Schedules,
+        "schedules",
+        Stage::Objects,
+        "/subscription_schedules",
+        "subscription_schedule.updated",
+        "sub_sched_",
+    ),
+    Row {
+        expand: &["data.charge"],
+        inside: &[("/charge", CHARGE)],
+        ..row(
+            Kind::Refunds,
+            "refunds",
+            Stage::Followers,
+            "/refunds",
+            "refund.updated",
+            "re_",
+        )
+    },
+    Row {
+        expand: &["data.charge"],
+        inside: &[("/charge", CHARGE)],
+        ..row(
+            Kind::Disputes,
+            "disputes",
+            Stage::Followers,
+            "/disputes",
+            "charge.dispute.updated",
+            "dp_",
+        )
+    },
+];
+
+const fn row(
+    kind: Kind,
+    name: &'static str,
+    stage: Stage,
+    path: &'static str,
+    event: &'static str,
+    prefix: &'static str,
+) -> Row {
+    Row {
+        kind,
+        name,
+        stage,
+        path,
+        event,
+        expand: &[],
+        inside: &[],
+        prefix,
+    }
+}
+
+impl Kind {
+    /// Every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ROWS.iter().map(|row| row.kind)
+    }
+
+    /// What people call it: `subscriptions`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The kind that people call so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        ROWS.iter().find(|row| row.name == name).map(|row| row.kind)
+    }
+
+    /// The kind of an object by its id: `sub_…`.
+    #[must_use]
+    pub fn of(id: &str) -> Option<Self> {
+        let fits = ROWS.iter().filter(|row| id.starts_with(row.prefix));
+        fits.max_by_key(|row| row.prefix.len()).map(|row| row.kind)
+    }
+
+    pub(super) fn row(self) -> &'static Row {
+        let row = ROWS.iter().find(|row| row.kind == self);
+        // Every kind has a line, which a test holds.
+        row.unwrap_or(&ROWS[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_line() {
+        for (name, id) in [
+            ("products", "prod_1"),
+            ("prices", "price_1"),
+            ("coupons", "coupon_1"),
+            ("customers", "cus_1"),
+            ("subscriptions", "sub_1"),
+            ("invoices", "in_1"),
+            ("charges", "ch_1"),
+            ("checkout_sessions", "cs_test_1"),
+            ("schedules", "sub_sched_1"),
+            ("refunds", "re_1"),
+            ("disputes", "dp_1"),
+        ] {
+            let kind = Kind::named(name).unwrap();
+            assert_eq!((kind.name(), Kind::of(id)), (name, Some(kind)));
+        }
+        assert_eq!(Kind::all().count(), 11);
+        assert_eq!(Kind::of("evt_1"), None);
+    }
+}

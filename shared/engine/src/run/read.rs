@@ -1,0 +1,180 @@
+//! Pages of Stripe's lists, and single objects, as facts.
+
+use std::collections::BTreeMap;
+
+use paygraph_domain::account::CatalogKey;
+use paygraph_domain::apply::catalog_key;
+use paygraph_domain::fact::{Body, Fact, Source};
+use paygraph_domain::id::{Cause, StripeCustomerId};
+use paygraph_domain::time::Timestamp;
+use paygraph_stripe::client::{Client, ClientError, Created, List, Page, Received};
+use paygraph_stripe::decode::listed;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::kind::Kind;
+use super::state::Range;
+
+/// How many objects a page has.
+const PAGE: u8 = 100;
+
+/// What some objects tell: about the catalog, and about each Stripe customer.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub catalog: Vec<(CatalogKey, Fact)>,
+    pub customers: BTreeMap<StripeCustomerId, Vec<Fact>>,
+    /// What leads to its customer by a charge.
+    pub leading: Vec<Fact>,
+    /// Objects that could not be read, by their ids.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// What a page says of itself.
+#[derive(Debug, Default, Deserialize)]
+struct Named {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    created: i64,
+}
+
+/// The last object of a page: its id, and when it was made.
+pub(super) fn last(page: &Page) -> Option<(String, Timestamp)> {
+    let last = page.data.last()?;
+    let named: Named = serde_json::from_str(last.get()).ok()?;
+    Some((named.id, Timestamp::from_unix(named.created).ok()?))
+}
+
+/// Reads the next page of a range.
+pub(super) async fn page(client: &Client, range: &Range) -> Result<Received<Page>, ClientError> {
+    let row = range.kind.row();
+    let list = List {
+        limit: PAGE,
+        starting_after: range.after.as_deref(),
+        created: Some(Created::between(range.from, range.before)),
+        status: range.status.as_deref(),
+        expand: row.expand,
+        ..List::default()
+    };
+    client.page(row.path, &list).await
+}
+
+/// One object by its id, whole.
+pub(super) async fn object(
+    client: &Client,
+    kind: Kind,
+    id: &str,
+) -> Result<Received<String>, ClientError> {
+    let row = kind.row();
+    let expand = row.expand.iter();
+    let expand: Vec<&str> = expand
+        .filter_map(|field| field.strip_prefix("data."))
+        .collect();
+    client.whole(&format!("{}/{id}", row.path), &expand).await
+}
+
+impl Facts {
+    /// Adds what a page tells.
+    pub fn add_page(&mut self, kind: Kind, page: &Received<Page>, cause: &Cause, source: Source) {
+        for object in &page.value.data {
+            self.add(kind, object, (page.since, page.until), cause, source);
+        }
+    }
+
+    /// Adds what an object tells, and what is inside it.
+    pub fn add(
+        &mut self,
+        kind: Kind,
+        object: &RawValue,
+        interval: (Timestamp, Timestamp),
+        cause: &Cause,
+        source: Source,
+    ) {
+        let row = kind.row();
+        let mut facts = Vec::new();
+        let mut read =
+            |event: &str, object: &RawValue| match listed(event, object, cause, source, interval) {
+                Ok(fact) => facts.extend(fact),
+                Err(error) => {
+                    let named: Named = serde_json::from_str(object.get()).unwrap_or_default();
+                    self.unreadable.push((named.id, error.to_string()));
+                }
+            };
+        for (place, event) in row.inside {
+            if let Some(inside) = inside(object, place) {
+                read(event, &inside);
+            }
+        }
+        read(row.event, object);
+        let owner = facts.iter().find_map(|fact| fact.customer.clone());
+        for fact in facts {
+            match (
+                catalog_key(&fact.body),
+                fact.customer.clone().or_else(|| owner.clone()),
+            ) {
+                (Some(key), _) => self.catalog.push((key, fact)),
+                (None, Some(customer)) => {
+                    let facts = self.customers.entry(customer.clone()).or_default();
+                    facts.push(Fact {
+                        customer: Some(customer),
+                        ..fact
+                    });
+                }
+                (None, None) if !fact.body.leads().is_empty() => self.leading.push(fact),
+                // What was bought without a customer is nobody's.
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Puts what each customer's facts depend on before them.
+    pub fn sort(&mut self) {
+        for facts in self.customers.values_mut() {
+            facts.sort_by_key(|fact| place(&fact.body));
+        }
+    }
+}
+
+/// An object inside another; none where there is only its id.
+fn inside(object: &RawValue, place: &str) -> Option<Box<RawValue>> {
+    let mut inner: Box<RawValue> = object.to_owned();
+    for name in place.split('/').skip(1) {
+        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(inner.get()).ok()?;
+        inner = fields.remove(name)?;
+    }
+    inner.get().starts_with('{').then_some(inner)
+}
+
+fn place(body: &Body) -> u8 {
+    match body {
+        Body::Product(_) | Body::Price(_) | Body::Coupon(_) => 0,
+        Body::Customer(_) => 1,
+        Body::PaymentMethod(_) => 2,
+        Body::Discount(_) => 3,
+        Body::Subscription(_) => 4,
+        Body::Schedule(_) => 5,
+        Body::Checkout(_) => 6,
+        Body::Charge(_) => 7,
+        Body::Invoice(_) => 8,
+        Body::Refund(_) => 9,
+        Body::Dispute(_) => 10,
+    }
+}
+
+/// How many writes a fact may need: itself, and the links to it.
+pub(super) fn weight(fact: &Fact) -> usize {
+    match fact.body {
+        Body::Invoice(_) | Body::Charge(_) => 3,
+        Body::Customer(_)
+        | Body::Subscription(_)
+        | Body::PaymentMethod(_)
+        | Body::Refund(_)
+        | Body::Dispute(_)
+        | Body::Checkout(_)
+        | Body::Schedule(_)
+        | Body::Discount(_)
+        | Body::Product(_)
+        | Body::Price(_)
+        | Body::Coupon(_) => 1,
+    }
+}

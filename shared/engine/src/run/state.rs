@@ -1,0 +1,241 @@
+//! What is kept of a run, so that whoever takes it up goes on where it was.
+
+use std::collections::BTreeMap;
+
+use paygraph_domain::fact::Source;
+use paygraph_domain::id::{StripeCustomerId, TenantId};
+use paygraph_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Kind, ROWS, Stage};
+
+/// How many ranges of one kind are read side by side.
+pub(super) const PARALLEL: usize = 12;
+/// The shortest range that is worth cutting in two, in seconds.
+const SHORTEST: i64 = 3_600;
+/// How far back the objects reach that are read every day, in seconds.
+const RECENT: i64 = 35 * 86_400;
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// The import of history: state is built, and the bus hears of nothing that is past.
+    Backfill,
+    /// The comparison with Stripe: what differs is told, and healed.
+    Reconcile,
+}
+
+impl Job {
+    /// As it stands in causes and on the bus.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Backfill => "backfill",
+            Self::Reconcile => "reconcile",
+        }
+    }
+
+    /// The path that its facts take.
+    #[must_use]
+    pub fn source(self) -> Source {
+        match self {
+            Self::Backfill => Source::Backfill,
+            Self::Reconcile => Source::Reconcile,
+        }
+    }
+}
+
+/// How much is read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scope {
+    /// Only these kinds; all when there are none.
+    pub kinds: Vec<Kind>,
+    /// Only objects that were made since then.
+    pub since: Option<Timestamp>,
+    /// Only what is live or open, and what was made in the last 35 days.
+    pub recent: bool,
+    /// Nothing is changed, here or on the bus.
+    pub dry_run: bool,
+}
+
+/// A part of one of Stripe's lists: objects made in a part of time, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Of what.
+    pub kind: Kind,
+    /// The first second.
+    pub from: Timestamp,
+    /// The first second that is no more in it.
+    pub before: Timestamp,
+    /// Only in this status; what Stripe takes for live, when there is none.
+    pub status: Option<String>,
+    /// The last object that was taken in.
+    pub after: Option<String>,
+}
+
+/// What a run has done so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Pages that were read.
+    pub pages: u64,
+    /// Objects that were read, by kind.
+    pub objects: BTreeMap<Kind, u64>,
+    /// Commits that changed something.
+    pub committed: u64,
+    /// Objects that could not be read or taken in, by their ids; the first hundred.
+    pub failed: BTreeMap<String, String>,
+    /// Differences that were gone at the second look.
+    pub in_flight: u64,
+    /// Objects that differed at the first look.
+    pub differed: u64,
+}
+
+impl Counts {
+    /// How many objects were read.
+    #[must_use]
+    pub fn checked(&self) -> u64 {
+        self.objects.values().sum()
+    }
+
+    pub(super) fn fail(&mut self, object: &str, why: String) {
+        if self.failed.len() < 100 {
+            self.failed.insert(object.to_owned(), why);
+        }
+    }
+}
+
+/// A run over everything that Stripe has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name; causes begin with it.
+    pub id: String,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What it is for.
+    pub job: Job,
+    /// How much it reads.
+    pub scope: Scope,
+    /// When it began, by our clock.
+    pub started_at: Timestamp,
+    /// When it last noted what it had done.
+    pub noted_at: Timestamp,
+    /// Where it is.
+    pub stage: Stage,
+    /// What is left of this stage.
+    pub ranges: Vec<Range>,
+    /// When what differed may be looked at again.
+    pub second_look_at: Option<Timestamp>,
+    /// What it has done.
+    pub counts: Counts,
+    /// Why it does not go on, for people.
+    pub problem: Option<String>,
+}
+
+/// An object that differed at the first look.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Look {
+    /// Whose it is.
+    pub customer: StripeCustomerId,
+    /// What it is.
+    pub kind: Kind,
+    /// Its id.
+    pub object: String,
+}
+
+impl Run {
+    /// A run that begins.
+    #[must_use]
+    pub fn new(id: String, tenant: TenantId, job: Job, scope: Scope, now: Timestamp) -> Self {
+        let mut run = Self {
+            id,
+            tenant,
+            job,
+            scope,
+            started_at: now,
+            noted_at: now,
+            stage: Stage::Catalog,
+            ranges: Vec::new(),
+            second_look_at: None,
+            counts: Counts::default(),
+            problem: None,
+        };
+        run.ranges = run.ranges_of(Stage::Catalog);
+        run
+    }
+
+    /// Whether all of it is done. (What could not be taken in is named.)
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.stage == Stage::Finished
+    }
+
+    /// Whether every object was taken in.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_finished() && self.counts.failed.is_empty()
+    }
+
+    pub(super) fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.ranges = self.ranges_of(stage);
+    }
+
+    fn ranges_of(&self, stage: Stage) -> Vec<Range> {
+        let wanted = |kind: &Kind| self.scope.kinds.is_empty() || self.scope.kinds.contains(kind);
+        let rows = ROWS.iter().filter(|row| row.stage == stage);
+        let kinds = rows.map(|row| row.kind).filter(wanted);
+        kinds.flat_map(|kind| self.ranges_for(kind)).collect()
+    }
+
+    fn ranges_for(&self, kind: Kind) -> Vec<Range> {
+        let recent = self.started_at.plus(-RECENT);
+        let since = self.scope.since.unwrap_or_default();
+        let range = |from, status: Option<&str>| Range {
+            kind,
+            from,
+            before: self.started_at.plus(1),
+            status: status.map(str::to_owned),
+            after: None,
+        };
+        let all = (kind == Kind::Subscriptions).then_some("all");
+        if !self.scope.recent || matches!(kind, Kind::Products | Kind::Prices | Kind::Coupons) {
+            return vec![range(since, all)];
+        }
+        let mut ranges = vec![range(recent.max(since), all)];
+        match kind {
+            Kind::Subscriptions => ranges.push(range(since, None)),
+            Kind::Invoices => ranges.push(range(since, Some("open"))),
+            Kind::Products
+            | Kind::Prices
+            | Kind::Coupons
+            | Kind::Customers
+            | Kind::Charges
+            | Kind::CheckoutSessions
+            | Kind::Schedules
+            | Kind::Refunds
+            | Kind::Disputes => {}
+        }
+        ranges
+    }
+}
+
+impl Range {
+    /// Cuts off the older half of what is left, given how far it is read.
+    pub(super) fn cut(&mut self, read_to: Timestamp) -> Option<Self> {
+        let left = read_to.unix() - self.from.unix();
+        if left < SHORTEST {
+            return None;
+        }
+        let middle = self.from.plus(left / 2);
+        let older = Self {
+            before: middle,
+            after: None,
+            ..self.clone()
+        };
+        self.from = middle;
+        Some(older)
+    }
+}
