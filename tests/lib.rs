@@ -41,9 +41,21 @@ pub struct Stack {
     pub store: DynamoStore,
     /// The queues.
     pub sqs: aws_sdk_sqs::Client,
+    secrets: aws_sdk_secretsmanager::Client,
     /// What the bus has delivered since the tests began, in order.
     delivered: Mutex<Vec<Value>>,
     tap: String,
+}
+
+/// Asks anybody for JSON, with a token or without one.
+#[must_use]
+pub fn get_from(url: &str, token: Option<&str>) -> (u16, Value) {
+    let request = ureq::get(url).config().http_status_as_error(false).build();
+    let request = match token {
+        Some(token) => request.header("authorization", &format!("Bearer {token}")),
+        None => request,
+    };
+    answered(request.call())
 }
 
 /// The project's folder.
@@ -184,6 +196,7 @@ impl Stack {
             local,
             runtime,
             store,
+            secrets: aws_sdk_secretsmanager::Client::new(&sdk),
             sqs,
             delivered: Mutex::default(),
             tap,
@@ -230,13 +243,17 @@ impl Stack {
     /// Asks the API with a token, or without one.
     #[must_use]
     pub fn ask(&self, path: &str, token: Option<&str>) -> (u16, Value) {
-        let url = format!("{}{path}", self.local("api_url"));
-        let request = ureq::get(&url).config().http_status_as_error(false).build();
-        let request = match token {
-            Some(token) => request.header("authorization", &format!("Bearer {token}")),
-            None => request,
-        };
-        answered(request.call())
+        get_from(&format!("{}{path}", self.local("api_url")), token)
+    }
+
+    /// Makes a secret, as somebody who connects a tenant does.
+    pub fn keep_secret(&self, name: &str, value: &Value) {
+        let create = self
+            .secrets
+            .create_secret()
+            .name(format!("paygraph/{name}"));
+        let create = create.secret_string(value.to_string());
+        self.block_on(create.send()).unwrap();
     }
 
     /// Asks the API below `/api/stripe/`.

@@ -12,4 +12,5 @@ mod histories;
 mod identity;
 mod infrastructure;
 mod payloads;
+mod runs;
 mod standing;

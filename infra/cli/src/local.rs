@@ -101,6 +101,9 @@ pub struct Local {
     pub tick_function: String,
     /// Where GreenLight's lines are.
     pub greenlight_log_group: String,
+    /// Where Stripe's API is asked for; empty for Stripe's own.
+    #[serde(default)]
+    pub stripe_url: String,
 }
 
 impl Local {

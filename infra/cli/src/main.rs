@@ -12,6 +12,7 @@ mod local;
 mod mrr;
 mod reevaluate;
 mod replay;
+mod runs;
 mod segments;
 mod settings;
 mod show;
@@ -50,6 +51,9 @@ enum Command {
     Settings(settings::Settings),
     Token(token::Token),
     Replay(replay::Replay),
+    Backfill(runs::Backfill),
+    Reconcile(runs::Reconcile),
+    Sync(runs::Sync),
     Segments(segments::Segments),
     Reevaluate(reevaluate::Reevaluate),
     Tick(tick::Tick),
@@ -69,6 +73,9 @@ fn main() -> ExitCode {
         Command::Settings(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Backfill(command) => command.run(),
+        Command::Reconcile(command) => command.run(),
+        Command::Sync(command) => command.run(),
         Command::Segments(command) => command.run(),
         Command::Reevaluate(command) => command.run(),
         Command::Tick(command) => command.run(),

@@ -12,7 +12,9 @@ use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{AwsConfig, Variables, environment};
+use paygraph_runtime::secrets::SecretsManager;
 use paygraph_store::DynamoStore;
+use paygraph_stripe::client::STRIPE_URL;
 
 use crate::local::{Local, Places};
 
@@ -36,6 +38,9 @@ pub struct Which {
     /// The bus of a deployed stack, for commands that publish
     #[arg(long, value_name = "NAME", default_value = "paygraph-bus")]
     event_bus: String,
+    /// What the names of a deployed stack's secrets begin with
+    #[arg(long, value_name = "PREFIX", default_value = "paygraph")]
+    secrets_prefix: String,
     /// The tenant
     #[arg(long, default_value = "default", value_parser = |id: &str| TenantId::parse(id))]
     pub tenant: TenantId,
@@ -55,12 +60,21 @@ pub struct Stack {
     pub dlq_url: String,
     /// Its bus.
     pub event_bus: String,
+    /// Where Stripe's API is.
+    pub stripe_url: String,
+    secrets: aws_sdk_secretsmanager::Client,
+    secrets_prefix: String,
 }
 
 /// The product's engine over a stack's table, by this machine's clock.
 pub type StackEngine = Engine<DynamoStore, fn() -> i64>;
 
 impl Stack {
+    /// Its secrets.
+    pub fn secrets(&self) -> SecretsManager {
+        SecretsManager::new(self.secrets.clone(), self.secrets_prefix.clone())
+    }
+
     /// The engine, and the bus on which what it tells is published.
     pub fn engine(self) -> (StackEngine, EventBridge) {
         let bus = EventBridge::new(self.bus, &self.event_bus);
@@ -78,31 +92,20 @@ impl Stack {
 impl Which {
     /// Finds the stack.
     pub fn open(&self) -> anyhow::Result<Stack> {
-        let (variables, table, queue_url, dlq_url, event_bus) =
-            match (&self.table, &self.queue_url, &self.dlq_url) {
-                (Some(table), Some(queue), Some(dlq)) => {
-                    let bus = self.event_bus.clone();
-                    (
-                        environment(),
-                        table.clone(),
-                        queue.clone(),
-                        dlq.clone(),
-                        bus,
-                    )
-                }
-                _ => {
-                    let local = Local::read(&Places::find()?)?;
-                    let variables = variables(&local);
-                    (
-                        variables,
-                        local.table,
-                        local.queue_url,
-                        local.dlq_url,
-                        local.event_bus,
-                    )
-                }
-            };
-        open(&variables, table, queue_url, dlq_url, event_bus)
+        match (&self.table, &self.queue_url, &self.dlq_url) {
+            (Some(table), Some(queue_url), Some(dlq_url)) => {
+                let names = Names {
+                    table: table.clone(),
+                    queue_url: queue_url.clone(),
+                    dlq_url: dlq_url.clone(),
+                    event_bus: self.event_bus.clone(),
+                    stripe_url: STRIPE_URL.to_owned(),
+                    secrets_prefix: self.secrets_prefix.clone(),
+                };
+                open(&environment(), names)
+            }
+            _ => local(&Local::read(&Places::find()?)?),
+        }
     }
 }
 
@@ -119,38 +122,47 @@ pub fn variables(local: &Local) -> Variables {
         .into()
 }
 
-/// The local stack's parts.
-pub fn local(local: &Local) -> anyhow::Result<Stack> {
-    let (table, queue, dlq) = (&local.table, &local.queue_url, &local.dlq_url);
-    let bus = local.event_bus.clone();
-    open(
-        &variables(local),
-        table.clone(),
-        queue.clone(),
-        dlq.clone(),
-        bus,
-    )
-}
-
-fn open(
-    variables: &Variables,
+/// How a stack's parts are called.
+struct Names {
     table: String,
     queue_url: String,
     dlq_url: String,
     event_bus: String,
-) -> anyhow::Result<Stack> {
+    stripe_url: String,
+    secrets_prefix: String,
+}
+
+/// The local stack's parts.
+pub fn local(local: &Local) -> anyhow::Result<Stack> {
+    let stripe_url = Some(local.stripe_url.as_str()).filter(|url| !url.is_empty());
+    let names = Names {
+        table: local.table.clone(),
+        queue_url: local.queue_url.clone(),
+        dlq_url: local.dlq_url.clone(),
+        event_bus: local.event_bus.clone(),
+        stripe_url: stripe_url.unwrap_or(STRIPE_URL).to_owned(),
+        secrets_prefix: "paygraph".to_owned(),
+    };
+    open(&variables(local), names)
+}
+
+fn open(variables: &Variables, names: Names) -> anyhow::Result<Stack> {
     let sdk = sdk_config(&AwsConfig::read(variables)?);
     let settings = Settings::example().context("the example settings are not valid")?;
     let dynamo = aws_sdk_dynamodb::config::Builder::from(&sdk)
         .behavior_version(BehaviorVersion::latest())
         .build();
+    let dynamo = aws_sdk_dynamodb::Client::from_conf(dynamo);
     Ok(Stack {
-        store: DynamoStore::new(aws_sdk_dynamodb::Client::from_conf(dynamo), table, settings),
+        store: DynamoStore::new(dynamo, names.table, settings),
         sqs: aws_sdk_sqs::Client::new(&sdk),
         bus: aws_sdk_eventbridge::Client::new(&sdk),
-        queue_url,
-        dlq_url,
-        event_bus,
+        secrets: aws_sdk_secretsmanager::Client::new(&sdk),
+        queue_url: names.queue_url,
+        dlq_url: names.dlq_url,
+        event_bus: names.event_bus,
+        stripe_url: names.stripe_url,
+        secrets_prefix: names.secrets_prefix,
     })
 }
 

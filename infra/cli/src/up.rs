@@ -109,7 +109,8 @@ impl Up {
         let functions = build::functions(places, self.release)?;
         let emulator = Emulator::ensure(places, &python, self.port)?;
         let outputs = self.deploy(places, &lock, &python, &emulator, &functions)?;
-        let local = describe(&emulator, outputs);
+        let stripe_url = self.stripe_url.clone().unwrap_or_default();
+        let local = describe(&emulator, outputs, stripe_url);
         wait_until_ready(&local)?;
         local.write(places)?;
         Ok(local)
@@ -162,7 +163,7 @@ impl Up {
     }
 }
 
-fn describe(emulator: &Emulator, outputs: Outputs) -> Local {
+fn describe(emulator: &Emulator, outputs: Outputs, stripe_url: String) -> Local {
     let api_url = format!(
         "{}/_aws/execute-api/{}/$default",
         emulator.url(),
@@ -182,6 +183,7 @@ fn describe(emulator: &Emulator, outputs: Outputs) -> Local {
         worker_function: outputs.worker_function_name,
         tick_function: outputs.tick_function_name,
         greenlight_log_group: outputs.greenlight_log_group,
+        stripe_url,
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod account;
 mod awaited;
+mod find;
+mod table;
 
 pub(crate) use account::move_account;
 

@@ -10,7 +10,11 @@ pub mod kind;
 mod read;
 #[cfg(feature = "stripe-api")]
 mod runner;
+#[cfg(feature = "stripe-api")]
+mod second_look;
 pub mod state;
+#[cfg(feature = "stripe-api")]
+mod take_in;
 
 pub use drift::{Class, Drift, Outcome, Severity};
 pub use kind::{Kind, Stage};

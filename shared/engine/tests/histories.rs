@@ -1,10 +1,4 @@
 //! Whole histories through the engine: any order, any duplication, many workers at once.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a failed test says where"
-)]
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

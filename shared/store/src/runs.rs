@@ -1,5 +1,6 @@
 //! Runs over all of Stripe's objects: the tenant's lease, what was done, and what was found.
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use futures::StreamExt as _;
 use futures::stream;
@@ -72,7 +73,7 @@ impl Runs for DynamoStore {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 Ok(None)
             }
@@ -99,7 +100,7 @@ impl Runs for DynamoStore {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 Ok(())
             }

@@ -1,22 +1,23 @@
 //! One Stripe customer's part: load its objects, apply, complete, find its contact, commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use paygraph_domain::account::{Account, Catalog, ObjectKey};
-use paygraph_domain::apply::{Applied, apply};
+use paygraph_domain::apply::Applied;
 use paygraph_domain::audit::Change;
 use paygraph_domain::contact::{Contact, Outcome, contact_of};
 use paygraph_domain::fact::{Body, Fact};
 use paygraph_domain::id::{CustomerId, StripeCustomerId, TenantId};
-use paygraph_domain::identity::{By, Linked, Review, chain};
 use paygraph_domain::order::Disposition;
 use paygraph_domain::rollup::{Context, Rollup, catalog_keys, rollup};
-use paygraph_domain::settings::{Settings, Unmatched};
+use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::totals::Totals;
 use paygraph_stripe::decode::fetched as fetched_fact;
 
-use super::{Done, Engine, MAX_ACCOUNTS, Origin, ProcessError, Taken, finish};
+use super::find::review;
+use super::table::Table;
+use super::{Done, Engine, Origin, ProcessError, Taken, finish};
 use crate::backoff::pause;
 use crate::envelope::{Told, named};
 use crate::fetch::{Fetch, Fetched, Wanted, wanted};
@@ -145,16 +146,9 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             catalog: &catalog,
             now,
         };
-        let mut table = Table::new(beside);
-        for fact in facts {
-            table.lay(&mut account, fact);
-            table.apply(&mut account, &mut totals, fact, context);
-            self.complete(origin, fact, &mut account, &mut totals, &mut table, context)
-                .await?;
-            table.clear(&mut account, fact);
-        }
-        let applied = table.applied.unwrap_or_else(Applied::nothing);
-        let beside = table.beside;
+        let (applied, beside) = self
+            .apply_all(origin, facts, &mut account, &mut totals, beside, context)
+            .await?;
         let mut plan = Plan {
             commit: Commit::new(origin.tenant.clone()),
             changes: applied.changes.clone(),
@@ -201,16 +195,37 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         let id = target.id.clone();
         let moved = move_account(commit, customer, target, left, from, rollup, settings, now);
         let events = applied.events.into_iter().chain(moved.events).map(named);
-        let events = if origin.is_quiet() {
-            synced(shown)
-        } else {
-            events.collect()
+        let events = match origin.is_quiet() {
+            true => synced(facts),
+            false => events.collect(),
         };
         let outbox = origin.seal(Some(&id), Some(customer), events);
         commit.ledger = Some(self.entry(origin, applied.disposition, outbox));
         let changes = applied.changes.into_iter().chain(moved.changes).collect();
         commit.audit = audit(customer, origin, changes);
         Ok(plan)
+    }
+
+    /// Applies facts one after the other, each with what Stripe tells beside it.
+    async fn apply_all(
+        &self,
+        origin: &Origin<'_>,
+        facts: &[Fact],
+        account: &mut Account,
+        totals: &mut Totals,
+        beside: Beside,
+        context: Context<'_>,
+    ) -> Result<(Applied, Beside), StoreError> {
+        let mut table = Table::new(beside);
+        for fact in facts {
+            table.lay(account, fact);
+            table.apply(account, totals, fact, context);
+            self.complete(origin, fact, account, totals, &mut table, context)
+                .await?;
+            table.clear(account, fact);
+        }
+        let applied = table.applied.unwrap_or_else(Applied::nothing);
+        Ok((applied, table.beside))
     }
 
     /// Asks Stripe who a customer is that no event has shown yet: by its address and metadata its
@@ -266,60 +281,6 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         Ok(())
     }
 
-    /// The contact that a Stripe customer, which nobody named, has a name in common with: by the
-    /// surest name that any contact has. Several are nobody's to pick from.
-    async fn find(
-        &self,
-        tenant: &TenantId,
-        customer: &StripeCustomerId,
-        account: &Account,
-    ) -> Result<Found, StoreError> {
-        let Some(known) = account.customer.as_ref().map(|stored| stored.value.get()) else {
-            return Ok(Found::Unknown);
-        };
-        for (by, name) in chain(known) {
-            let mut contacts = self.store.named(tenant, &name).await?;
-            contacts.retain(|contact| contact.as_str() != customer.as_str());
-            match contacts.as_slice() {
-                [] => {}
-                [contact] => {
-                    let contact = contact.clone();
-                    return Ok(Found::One(Linked { by, contact }));
-                }
-                _ => return Ok(Found::Several(by, contacts)),
-            }
-        }
-        Ok(Found::None)
-    }
-
-    /// The contact that the Stripe customer goes to, and the one that it leaves, if any.
-    async fn target(
-        &self,
-        tenant: &TenantId,
-        customer: &StripeCustomerId,
-        linked: Option<Contact>,
-        wanted: CustomerId,
-    ) -> Result<(Contact, Option<Contact>), StoreError> {
-        match linked {
-            Some(contact) if contact.id == wanted => Ok((contact, None)),
-            linked => {
-                let target = self.store.contact(tenant, &wanted).await?;
-                let target = target.unwrap_or_else(|| Contact::new(wanted));
-                let is_full = target.accounts.len() >= MAX_ACCOUNTS;
-                match linked {
-                    Some(linked) if is_full => Ok((linked, None)),
-                    None if is_full => {
-                        tracing::warn!(contact.id = %target.id, "A contact has no room for more Stripe customers");
-                        let own = CustomerId::from(customer.clone());
-                        let contact = self.store.contact(tenant, &own).await?;
-                        Ok((contact.unwrap_or_else(|| Contact::new(own)), None))
-                    }
-                    linked => Ok((target, linked)),
-                }
-            }
-        }
-    }
-
     async fn catalog(
         &self,
         tenant: &TenantId,
@@ -348,47 +309,6 @@ fn readable(wanted: &Wanted, fetched: &Fetched, because: &Fact) -> Option<Fact> 
     }
 }
 
-/// Whom a Stripe customer that nobody named was found to be.
-enum Found {
-    /// It was not seen itself yet.
-    Unknown,
-    /// Nobody.
-    None,
-    /// This contact.
-    One(Linked),
-    /// One of these.
-    Several(By, Vec<CustomerId>),
-}
-
-impl Found {
-    fn linked(self) -> Option<Linked> {
-        match self {
-            Self::One(linked) => Some(linked),
-            Self::Unknown | Self::None | Self::Several(..) => None,
-        }
-    }
-}
-
-/// What becomes of a Stripe customer's place on the review list.
-fn review(
-    customer: &StripeCustomerId,
-    found: &Found,
-    since: Timestamp,
-    settings: &Settings,
-) -> Option<(StripeCustomerId, Option<Review>)> {
-    let review = |by, candidates| Review {
-        by,
-        candidates,
-        since,
-    };
-    match found {
-        Found::Several(by, candidates) => Some(review(Some(*by), candidates.clone())),
-        Found::None if settings.unmatched == Unmatched::Review => Some(review(None, Vec::new())),
-        Found::Unknown | Found::None | Found::One(_) => None,
-    }
-    .map(|review| (customer.clone(), Some(review)))
-}
-
 /// What facts are applied to.
 pub(crate) struct Loaded {
     contact: Option<Contact>,
@@ -407,66 +327,15 @@ pub(crate) struct Plan {
     pub events: Vec<&'static str>,
 }
 
-/// Where facts are applied one after the other, and what they do together.
-struct Table {
-    applied: Option<Applied>,
-    /// What is beside the working set, and not laid out now.
-    beside: Beside,
-    /// The revs of what was changed: each is written once, whatever changes it.
-    revs: BTreeMap<ObjectKey, u64>,
-}
-
-impl Table {
-    fn new(beside: Beside) -> Self {
-        Self {
-            applied: None,
-            beside,
-            revs: BTreeMap::new(),
-        }
-    }
-
-    /// Puts what a fact is about in its place in the account.
-    fn lay(&mut self, account: &mut Account, fact: &Fact) {
-        let key = ObjectKey::beside(&fact.body);
-        if let Some((key, (rev, object))) = key.and_then(|key| self.beside.remove_entry(&key)) {
-            account.insert(key, rev, object);
-        }
-    }
-
-    fn apply(
-        &mut self,
-        account: &mut Account,
-        totals: &mut Totals,
-        fact: &Fact,
-        context: Context<'_>,
-    ) {
-        let applied = apply(account, totals, fact, context);
-        for key in &applied.changed {
-            match self.revs.get(key) {
-                Some(rev) => account.set_rev(key, *rev),
-                None => {
-                    self.revs.insert(key.clone(), account.rev(key));
-                }
-            }
-        }
-        match &mut self.applied {
-            Some(all) => all.extend(applied),
-            None => self.applied = Some(applied),
-        }
-    }
-
-    /// Takes it out again.
-    fn clear(&mut self, account: &mut Account, fact: &Fact) {
-        let key = ObjectKey::beside(&fact.body);
-        if let Some((key, object)) = key.and_then(|key| Some((key.clone(), account.take(&key)?))) {
-            self.beside.insert(key, object);
-        }
-    }
-}
-
-/// What is told of a customer that was imported.
-fn synced(shown: bool) -> Vec<Told> {
-    let told = ("customer_synced".to_owned(), serde_json::json!({}), None);
+/// What is told of a customer that was imported: once, with the customer itself.
+fn synced(facts: &[Fact]) -> Vec<Told> {
+    let count = |is: fn(&Body) -> bool| facts.iter().filter(|fact| is(&fact.body)).count();
+    let data = serde_json::json!({
+        "subscriptions": count(|body| matches!(body, Body::Subscription(_))),
+        "invoices": count(|body| matches!(body, Body::Invoice(_))),
+    });
+    let shown = count(|body| matches!(body, Body::Customer(_))) > 0;
+    let told = ("customer_synced".to_owned(), data, None);
     shown.then_some(told).into_iter().collect()
 }
 

@@ -144,11 +144,12 @@ pub fn classify(
             .iter()
             .min_by_key(|(field, _)| Class::of_field(field))?;
         let (field, change) = *gravest;
-        let class = match Class::of_field(field) {
-            _ if exhausted.contains_key(&object) => Class::SilentDunning,
-            Class::StatusMismatch if new => Class::MissingLocal,
-            class => class,
-        };
+        let mut class = Class::of_field(field);
+        if exhausted.contains_key(&object) {
+            class = Class::SilentDunning;
+        } else if new && class == Class::StatusMismatch {
+            class = Class::MissingLocal;
+        }
         Some(Drift {
             money_per_month: exhausted
                 .get(&object)
@@ -201,13 +202,20 @@ fn at_stake(changes: &[(&str, &Change)]) -> BTreeMap<String, i64> {
 /// Invoices for which Stripe makes no other attempt, with what is to be paid.
 #[must_use]
 pub fn exhausted(facts: &[Fact]) -> BTreeMap<String, BTreeMap<String, i64>> {
-    let invoices = facts.iter().filter_map(|fact| match &fact.body {
-        Body::Invoice(invoice) if invoice.is_exhausted() => {
-            Some((invoice.id.to_string(), unpaid(invoice)))
+    let tried = invoices(facts).filter(|invoice| invoice.is_exhausted());
+    tried
+        .map(|invoice| (invoice.id.to_string(), unpaid(invoice)))
+        .collect()
+}
+
+fn invoices(facts: &[Fact]) -> impl Iterator<Item = &Invoice> {
+    facts.iter().filter_map(|fact| {
+        if let Body::Invoice(invoice) = &fact.body {
+            Some(invoice.as_ref())
+        } else {
+            None
         }
-        _ => None,
-    });
-    invoices.collect()
+    })
 }
 
 fn unpaid(invoice: &Invoice) -> BTreeMap<String, i64> {
@@ -222,18 +230,13 @@ pub fn unpaid_upgrades(
     account: &Account,
     facts: &[Fact],
 ) -> Vec<Drift> {
-    let upgrades = facts.iter().filter_map(|fact| match &fact.body {
-        Body::Invoice(invoice)
-            if invoice.billing_reason.as_deref() == Some("subscription_update")
-                && matches!(invoice.status, Status::Open | Status::Uncollectible)
-                && invoice.attempt_count > 0
-                && invoice.amount_due > invoice.amount_paid =>
-        {
-            Some(invoice)
-        }
-        _ => None,
+    let upgrades = invoices(facts).filter(|invoice| {
+        invoice.billing_reason.as_deref() == Some("subscription_update")
+            && matches!(invoice.status, Status::Open | Status::Uncollectible)
+            && invoice.attempt_count > 0
+            && invoice.amount_due > invoice.amount_paid
     });
-    let told = |invoice: &Box<Invoice>| {
+    let told = |invoice: &Invoice| {
         let id = invoice.subscription.get().as_ref()?;
         let held = account.subscriptions.get(id)?.value.subscription.get();
         let item = held.items.first()?;

@@ -49,6 +49,19 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// What people call it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Catalog => "catalog",
+            Self::Objects => "objects",
+            Self::Followers => "refunds and disputes",
+            Self::Unreturned => "what Stripe did not return",
+            Self::SecondLook => "second look",
+            Self::Finished => "finished",
+        }
+    }
+
     /// The stage after it.
     #[must_use]
     pub fn next(self) -> Self {
@@ -237,6 +250,12 @@ impl Kind {
     pub fn of(id: &str) -> Option<Self> {
         let fits = ROWS.iter().filter(|row| id.starts_with(row.prefix));
         fits.max_by_key(|row| row.prefix.len()).map(|row| row.kind)
+    }
+
+    /// What the ids of such objects begin with.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        self.row().prefix
     }
 
     pub(super) fn row(self) -> &'static Row {

@@ -73,6 +73,32 @@ pub(super) async fn object(
     client.whole(&format!("{}/{id}", row.path), &expand).await
 }
 
+/// The ids of everything of a kind that belongs to one Stripe customer.
+pub(super) async fn ids_of(
+    client: &Client,
+    kind: Kind,
+    customer: &StripeCustomerId,
+) -> Result<Vec<String>, ClientError> {
+    let (mut ids, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let list = List {
+            limit: PAGE,
+            starting_after: after.as_deref(),
+            customer: Some(customer.as_str()),
+            status: (kind == Kind::Subscriptions).then_some("all"),
+            ..List::default()
+        };
+        let page = client.page(kind.row().path, &list).await?.value;
+        let named = page.data.iter();
+        let named = named.filter_map(|object| serde_json::from_str::<Named>(object.get()).ok());
+        ids.extend(named.map(|named| named.id));
+        after = last(&page).map(|(id, _)| id);
+        if !page.has_more || after.is_none() {
+            return Ok(ids);
+        }
+    }
+}
+
 impl Facts {
     /// Adds what a page tells.
     pub fn add_page(&mut self, kind: Kind, page: &Received<Page>, cause: &Cause, source: Source) {

@@ -73,6 +73,9 @@ pub struct Range {
     pub status: Option<String>,
     /// The last object that was taken in.
     pub after: Option<String>,
+    /// When that one was made.
+    #[serde(default)]
+    pub read_to: Option<Timestamp>,
 }
 
 /// What a run has done so far.
@@ -178,6 +181,30 @@ impl Run {
         self.is_finished() && self.counts.failed.is_empty()
     }
 
+    /// About how much of it is done, in thousandths: by the time that is read of each kind.
+    #[must_use]
+    pub fn share_done(&self) -> u64 {
+        let kinds = |stage: Stage| ROWS.iter().filter(move |row| row.stage == stage).count();
+        let since = self.scope.since.unwrap_or_default();
+        let span = (self.started_at.unix() - since.unix()).max(1);
+        let left = self.ranges.iter();
+        let left: i64 = left
+            .map(|range| range.read_to.unwrap_or(range.before).unix() - range.from.unix())
+            .sum();
+        let all = span.saturating_mul(i64::try_from(kinds(self.stage)).unwrap_or(1).max(1));
+        let of_stage = 1_000 - (left.max(0).saturating_mul(1_000) / all).min(1_000);
+        // Nearly everything is read in the second stage.
+        let (before, length) = match self.stage {
+            Stage::Catalog => (0, 20),
+            Stage::Objects => (20, 900),
+            Stage::Followers => (920, 50),
+            Stage::Unreturned => return 970,
+            Stage::SecondLook => return 980,
+            Stage::Finished => return 1_000,
+        };
+        u64::try_from(before + of_stage * length / 1_000).unwrap_or(0)
+    }
+
     pub(super) fn enter(&mut self, stage: Stage) {
         self.stage = stage;
         self.ranges = self.ranges_of(stage);
@@ -199,6 +226,7 @@ impl Run {
             before: self.started_at.plus(1),
             status: status.map(str::to_owned),
             after: None,
+            read_to: None,
         };
         let all = (kind == Kind::Subscriptions).then_some("all");
         if !self.scope.recent || matches!(kind, Kind::Products | Kind::Prices | Kind::Coupons) {
@@ -233,6 +261,7 @@ impl Range {
         let older = Self {
             before: middle,
             after: None,
+            read_to: None,
             ..self.clone()
         };
         self.from = middle;

@@ -1,6 +1,10 @@
 //! What the tests of whole histories share: an engine over a store in memory, its deliveries, and
 //! all that can be seen of its state.
-#![allow(dead_code, reason = "no test uses all of it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed test says where"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

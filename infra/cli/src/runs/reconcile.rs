@@ -1,0 +1,63 @@
+//! `paygraph reconcile`: the comparison with Stripe.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::run::{Job, Scope};
+
+use super::{Asking, report};
+use crate::stack::run;
+
+/// Compare everything with Stripe, and put right what differs.
+///
+/// What differs is asked for a second time, since a webhook may have been on its way. What still
+/// differs is drift: it is named with its class and with the money that is at stake, and Stripe's
+/// state is taken over where that is all it needs. Prints JSON.
+#[derive(Args)]
+pub struct Reconcile {
+    /// Change nothing, and only say what differs
+    #[arg(long)]
+    dry_run: bool,
+    /// Only what is live or open, and what was made in the last 35 days, as every day
+    #[arg(long)]
+    recent: bool,
+    /// The instant to work for [default: now]
+    #[arg(long, value_name = "RFC3339", value_parser = |text: &str| Timestamp::parse(text))]
+    now: Option<Timestamp>,
+    /// Go on with this run
+    #[arg(long = "run", value_name = "RUN")]
+    name: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Reconcile {
+    /// Compares.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let (comparison, drift) = run(async {
+            let connection = self.asking.connect().await?;
+            let scope = Scope {
+                recent: self.recent,
+                dry_run: self.dry_run,
+                ..Scope::default()
+            };
+            let name = self.name.as_deref();
+            let which = &self.asking.which;
+            let comparison = connection
+                .run(name, Job::Reconcile, scope, which, self.now)
+                .await?;
+            connection.complete(comparison).await
+        })?;
+        let report = report(&comparison, &drift);
+        println!("{}", serde_json::to_string_pretty(&report)?);
+        for (object, why) in &comparison.counts.failed {
+            eprintln!("error: {object}: {why}");
+        }
+        Ok(if comparison.is_complete() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! Takes facts in, customer by customer: commits them, or says what they would change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream;
+use paygraph_domain::fact::{Fact, Source};
+use paygraph_domain::id::{Cause, StripeCustomerId};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::drift::{Drift, classify, exhausted, unpaid_upgrades};
+use super::read::{Facts, weight};
+use super::runner::{AT_ONCE, RunError, Runner};
+use super::second_look::look;
+use super::state::{Job, Look, Run};
+use crate::backoff::{Deadline, pause};
+use crate::fetch::Fetch;
+use crate::ports::{Clock, LedgerEntry, Publisher, Runs, Store, StoreError};
+use crate::process::{Done, Origin, ProcessError, Processed};
+use crate::publish::publish;
+
+/// How long a customer that others keep changing is tried.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The most writes that the facts of one commit may need, in a transaction of a hundred.
+const ROOM: usize = 90;
+
+/// What became of one customer's facts.
+#[derive(Default)]
+struct TakenIn {
+    entries: Vec<LedgerEntry>,
+    looks: Vec<Look>,
+    committed: u64,
+    failed: Vec<(String, String)>,
+}
+
+impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
+    /// Takes in what some pages tell, customer by customer.
+    pub(super) async fn take_in(&self, run: &mut Run, mut facts: Facts) -> Result<(), RunError> {
+        for (object, why) in std::mem::take(&mut facts.unreadable) {
+            run.counts.fail(&object, why);
+        }
+        let mut entries = self.take_in_catalog(run, &mut facts).await?;
+        self.lead(run, &mut facts).await?;
+        facts.sort();
+        let known: &Run = run;
+        let each = facts
+            .customers
+            .iter()
+            .map(|(customer, facts)| self.take_in_customer(known, customer, facts));
+        let taken: Vec<TakenIn> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
+        let mut looks = Vec::new();
+        for taken in taken {
+            entries.extend(taken.entries);
+            looks.extend(taken.looks);
+            run.counts.committed += taken.committed;
+            for (object, why) in taken.failed {
+                run.counts.fail(&object, why);
+            }
+        }
+        if !looks.is_empty() {
+            self.engine.store.note_looks(run, &looks).await?;
+        }
+        publish(&self.engine.store, self.publisher, &entries).await?;
+        Ok(())
+    }
+
+    pub(super) async fn take_in_catalog(
+        &self,
+        run: &mut Run,
+        facts: &mut Facts,
+    ) -> Result<Vec<LedgerEntry>, RunError> {
+        let mut entries = Vec::new();
+        if run.scope.dry_run {
+            return Ok(entries);
+        }
+        for (key, fact) in std::mem::take(&mut facts.catalog) {
+            let origin = self.origin(run, fact.body.id(), std::slice::from_ref(&fact))?;
+            match self.engine.process_catalog(&origin, &fact, &key).await {
+                Ok(processed) => entries.extend(processed.into_entries()),
+                Err(ProcessError::Store(error)) if error.retry => return Err(error.into()),
+                Err(error) => run.counts.fail(fact.body.id(), error.to_string()),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Gives what names no customer to the one that its charge leads to.
+    pub(super) async fn lead(&self, run: &mut Run, facts: &mut Facts) -> Result<(), RunError> {
+        for fact in std::mem::take(&mut facts.leading) {
+            match self.engine.follow(&run.tenant, &fact.body.leads()).await? {
+                Some(customer) => {
+                    let fact = Fact {
+                        customer: Some(customer.clone()),
+                        ..fact
+                    };
+                    facts.customers.entry(customer).or_default().push(fact);
+                }
+                // A payment without a customer is nobody's.
+                None => tracing::info!(object = fact.body.id(), "Nothing leads to a customer"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_in_customer(
+        &self,
+        run: &Run,
+        customer: &StripeCustomerId,
+        facts: &[Fact],
+    ) -> TakenIn {
+        let mut taken = TakenIn::default();
+        for facts in self.parts(run, facts).await {
+            let done = match run.job {
+                Job::Backfill if !run.scope.dry_run => {
+                    self.commit(run, customer, facts, &mut taken).await
+                }
+                Job::Backfill | Job::Reconcile => {
+                    self.compare(run, customer, facts, &mut taken).await
+                }
+            };
+            if let Err(error) = done {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(code = "not_taken_in", error, customer = %customer, "A customer's objects could not be taken in");
+                let failed = facts.iter().map(|fact| fact.body.id().to_owned());
+                taken
+                    .failed
+                    .extend(failed.map(|id| (id, error.to_string())));
+            }
+        }
+        taken
+    }
+
+    /// Facts in parts that fit in one transaction each.
+    async fn parts<'f>(&self, run: &Run, facts: &'f [Fact]) -> Vec<&'f [Fact]> {
+        let settings = self.engine.store.settings(&run.tenant).await;
+        let segments = settings.map_or(0, |settings| settings.segments.iter().count());
+        let room = ROOM.saturating_sub(segments).max(1);
+        let mut parts = Vec::new();
+        let (mut from, mut heavy) = (0, 0);
+        for (place, fact) in facts.iter().enumerate() {
+            if heavy + weight(fact) > room && place > from {
+                parts.extend(facts.get(from..place));
+                (from, heavy) = (place, 0);
+            }
+            heavy += weight(fact);
+        }
+        parts.extend(facts.get(from..));
+        parts
+    }
+
+    async fn commit(
+        &self,
+        run: &Run,
+        customer: &StripeCustomerId,
+        facts: &[Fact],
+        taken: &mut TakenIn,
+    ) -> Result<(), ProcessError> {
+        let origin = self.origin(run, customer.as_str(), facts)?;
+        let processed = self.commit_as(&origin, customer, facts).await?;
+        taken.committed += u64::from(processed.done != Done::Unchanged);
+        taken.entries.extend(processed.into_entries());
+        Ok(())
+    }
+
+    pub(super) async fn commit_as(
+        &self,
+        origin: &Origin<'_>,
+        customer: &StripeCustomerId,
+        facts: &[Fact],
+    ) -> Result<Processed, ProcessError> {
+        let taken = self.engine.process_account(origin, customer, facts).await?;
+        self.engine.release_all(origin, taken).await
+    }
+
+    /// What differs is noted, to be looked at again; what only was not seen before is taken in.
+    async fn compare(
+        &self,
+        run: &Run,
+        customer: &StripeCustomerId,
+        facts: &[Fact],
+        taken: &mut TakenIn,
+    ) -> Result<(), ProcessError> {
+        let origin = self.origin(run, customer.as_str(), facts)?;
+        let drift = self.difference(&origin, customer, facts).await?;
+        let differs = |fact: &&Fact| drift.iter().any(|drift| drift.object == fact.body.id());
+        let same: Vec<Fact> = facts
+            .iter()
+            .filter(|fact| !differs(fact))
+            .cloned()
+            .collect();
+        let objects = drift.iter().map(|drift| look(customer, &drift.object));
+        taken.looks.extend(objects.collect::<BTreeSet<_>>());
+        if run.scope.dry_run || same.is_empty() {
+            return Ok(());
+        }
+        self.commit(run, customer, &same, taken).await
+    }
+
+    /// What taking facts in would change.
+    pub(super) async fn difference(
+        &self,
+        origin: &Origin<'_>,
+        customer: &StripeCustomerId,
+        facts: &[Fact],
+    ) -> Result<Vec<Drift>, ProcessError> {
+        let settings = self.engine.store.settings(origin.tenant).await?;
+        let mut attempt = 0;
+        loop {
+            if let Some(loaded) = self.engine.load(origin.tenant, customer, facts).await? {
+                let unpaid = unpaid_upgrades(customer, &loaded.account, facts);
+                let plan = self
+                    .engine
+                    .plan(origin, customer, facts, &settings, loaded)
+                    .await?;
+                let told = plan.events.contains(&"payment_retries_exhausted");
+                let exhausted = if told {
+                    exhausted(facts)
+                } else {
+                    BTreeMap::new()
+                };
+                let mut drift = classify(customer, &plan.changes, &exhausted);
+                drift.extend(unpaid);
+                return Ok(drift);
+            }
+            if !origin.deadline.has_time() {
+                return Err(ProcessError::Busy);
+            }
+            attempt += 1;
+            pause(attempt).await;
+        }
+    }
+
+    pub(super) fn origin<'r>(
+        &self,
+        run: &'r Run,
+        about: &str,
+        facts: &[Fact],
+    ) -> Result<Origin<'r>, StoreError> {
+        let mut hasher = Xxh3::new();
+        for fact in facts {
+            hasher.update(fact.body.id().as_bytes());
+            hasher.update(&fact.content.to_le_bytes());
+        }
+        let name = format!("{}:{about}:{:016x}", run.id, hasher.digest());
+        let at = facts.iter().map(|fact| fact.at).max();
+        Ok(Origin {
+            tenant: &run.tenant,
+            cause: Cause::parse(name).map_err(no_cause)?,
+            event_type: run.job.as_str().to_owned(),
+            at: at.unwrap_or_else(|| self.engine.clock.now()),
+            source: run.job.source(),
+            is_message: false,
+            told: Vec::new(),
+            deadline: Deadline::after(PATIENCE),
+        })
+    }
+}
+
+pub(super) fn origin_of(run: &Run) -> Result<(Cause, Source), StoreError> {
+    let cause = Cause::parse(run.id.clone()).map_err(no_cause)?;
+    Ok((cause, run.job.source()))
+}
+
+fn no_cause(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError {
+        context: "a run's name is no part of a cause".to_owned(),
+        retry: false,
+        source: Some(Box::new(error)),
+    }
+}
