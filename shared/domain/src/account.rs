@@ -124,6 +124,22 @@ impl ObjectKey {
         }
     }
 
+    /// The object's id; none for the customer, whose id is in every key.
+    #[must_use]
+    pub fn id(&self) -> Option<&StripeId> {
+        match self {
+            Self::Customer => None,
+            Self::Subscription(id)
+            | Self::PaymentMethod(id)
+            | Self::Dispute(id)
+            | Self::Discount(id)
+            | Self::Schedule(id)
+            | Self::Invoice(_, id)
+            | Self::Charge(id)
+            | Self::Checkout(id) => Some(id),
+        }
+    }
+
     /// Whether the object is part of the working set.
     #[must_use]
     pub fn is_working_set(&self) -> bool {

@@ -439,7 +439,12 @@ async fn the_leaks_are_named_with_their_money() {
         assert_eq!(drift.field.as_deref(), field, "{object}");
         assert_eq!((&drift.local, &drift.stripe), (local, theirs), "{object}");
     }
+    // What waits for a person is found again, and told no more.
     let told = stack.told();
+    let (_, again) = stack.run(Job::Reconcile, whole()).await;
+    let left: Vec<_> = again.iter().map(|drift| drift.object.as_str()).collect();
+    assert_eq!(left, ["sub_missing", "in_sub_unpaid"]);
+    assert_eq!(stack.told(), told);
     assert_eq!(
         (
             told["payment_retries_exhausted"],

@@ -317,7 +317,33 @@ pub(crate) struct Loaded {
     totals: Totals,
 }
 
+#[cfg_attr(
+    not(feature = "stripe-api"),
+    allow(dead_code, reason = "only runs look at a plan before it is committed")
+)]
+impl Loaded {
+    /// The ids of the objects that are there.
+    pub fn ids(&self) -> BTreeSet<String> {
+        let account = &self.account;
+        let customer = account.stripe_customer().map(ToString::to_string);
+        let ids = account.subscriptions.keys();
+        let ids = ids.chain(account.payment_methods.keys());
+        let ids = ids.chain(account.disputes.keys());
+        let ids = ids.chain(account.discounts.keys());
+        let ids = ids.chain(account.schedules.keys());
+        let beside = self.beside.keys().filter_map(ObjectKey::id);
+        ids.chain(beside)
+            .map(ToString::to_string)
+            .chain(customer)
+            .collect()
+    }
+}
+
 /// What facts come to, to be written.
+#[cfg_attr(
+    not(feature = "stripe-api"),
+    allow(dead_code, reason = "only runs look at a plan before it is committed")
+)]
 pub(crate) struct Plan {
     /// What to write.
     pub commit: Commit,

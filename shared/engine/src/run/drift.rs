@@ -1,6 +1,10 @@
 //! A difference between what is kept here and what Stripe has: its class, and what is at stake.
+#![cfg_attr(
+    not(feature = "stripe-api"),
+    allow(dead_code, reason = "only who asks Stripe does runs")
+)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paygraph_domain::account::Account;
 use paygraph_domain::audit::Change;
@@ -126,11 +130,13 @@ impl Class {
     }
 }
 
-/// Sorts what applying Stripe's state would change by object, and says of each what it is.
+/// Sorts what applying Stripe's state would change by object, and says of each what it is; `known`
+/// are the objects that are here already.
 #[must_use]
 pub fn classify(
     customer: &StripeCustomerId,
     changes: &[Change],
+    known: &BTreeSet<String>,
     exhausted: &BTreeMap<String, BTreeMap<String, i64>>,
 ) -> Vec<Drift> {
     let mut objects: BTreeMap<String, Vec<(&str, &Change)>> = BTreeMap::new();
@@ -139,7 +145,6 @@ pub fn classify(
         objects.entry(object).or_default().push((field, change));
     }
     let told = |(object, changes): (String, Vec<(&str, &Change)>)| {
-        let new = changes.iter().all(|(_, change)| change.before.is_null());
         let gravest = changes
             .iter()
             .min_by_key(|(field, _)| Class::of_field(field))?;
@@ -147,7 +152,7 @@ pub fn classify(
         let mut class = Class::of_field(field);
         if exhausted.contains_key(&object) {
             class = Class::SilentDunning;
-        } else if new && class == Class::StatusMismatch {
+        } else if !known.contains(&object) {
             class = Class::MissingLocal;
         }
         Some(Drift {

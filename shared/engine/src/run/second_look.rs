@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures::StreamExt as _;
 use futures::stream;
-use paygraph_domain::id::StripeCustomerId;
+use paygraph_domain::fact::Fact;
+use paygraph_domain::id::{Cause, StripeCustomerId};
 use paygraph_domain::rollup::BillingStatus;
 use paygraph_stripe::client::ClientError;
 
@@ -13,11 +14,11 @@ use super::kind::Kind;
 use super::read::{self, Facts};
 use super::runner::{AT_ONCE, Left, RunError, Runner};
 use super::state::{Job, Look, Run};
-use super::take_in::origin_of;
+use super::take_in::{no_cause, origin_of};
 use crate::backoff::Deadline;
 use crate::fetch::Fetch;
 use crate::ports::{Clock, Publisher, Runs, Store, StoreError};
-use crate::process::ProcessError;
+use crate::process::{Origin, ProcessError, Processed};
 use crate::publish::publish;
 
 /// How many looks are done between two notes.
@@ -206,10 +207,19 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         self.lead(run, &mut facts).await?;
         facts.sort();
         let facts = facts.customers.remove(customer).unwrap_or_default();
-        let mut origin = self.origin(run, customer.as_str(), &facts)?;
+        let origin = self.origin(run, customer.as_str(), &facts)?;
+        if run.job == Job::Backfill {
+            let done = self.commit_as(&origin, customer, &facts).await;
+            self.publish(done).await?;
+            return Ok(Vec::new());
+        }
         let found = self.difference(&origin, customer, &facts).await;
         let mut drift = found.map_err(store_error)?;
         drift.extend(self.gone(run, customer, &missing).await?);
+        if drift.is_empty() {
+            run.counts.in_flight += u64::try_from(looks.len()).unwrap_or(0);
+            return Ok(drift);
+        }
         for drift in &mut drift {
             drift.outcome = if run.scope.dry_run {
                 Outcome::DryRun
@@ -219,28 +229,44 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 Outcome::Review
             };
         }
-        if run.job == Job::Backfill {
-            drift.clear();
-            let processed = self.commit_as(&origin, customer, &facts).await;
-            let entries = processed.map_err(store_error)?.into_entries();
-            publish(&self.engine.store, self.publisher, &entries).await?;
-            return Ok(drift);
-        }
-        if drift.is_empty() {
-            run.counts.in_flight += u64::try_from(looks.len()).unwrap_or(0);
-            return Ok(drift);
-        }
         // Noted first: whoever dies in between finds it noted, and nothing left to heal.
         self.engine.store.note_drift(run, &drift).await?;
-        if run.scope.dry_run {
-            return Ok(drift);
+        if !run.scope.dry_run {
+            self.settle(run, origin, customer, &facts, &drift).await?;
         }
-        origin.told = drift.iter().flat_map(|drift| drift.told(&run.id)).collect();
-        let processed = self.commit_as(&origin, customer, &facts).await;
-        let entries = processed.map_err(store_error)?.into_entries();
-        run.counts.committed += 1;
-        publish(&self.engine.store, self.publisher, &entries).await?;
         Ok(drift)
+    }
+
+    /// Takes Stripe's state over, and tells what differed.
+    async fn settle(
+        &self,
+        run: &Run,
+        mut origin: Origin<'_>,
+        customer: &StripeCustomerId,
+        facts: &[Fact],
+        drift: &[Drift],
+    ) -> Result<(), RunError> {
+        let healed = |drift: &&Drift| drift.outcome == Outcome::Healed;
+        let told = drift.iter().filter(healed);
+        origin.told = told.flat_map(|drift| drift.told(&run.id)).collect();
+        let done = self.commit_as(&origin, customer, facts).await;
+        self.publish(done).await?;
+        // What waits for a person is told once, however many runs see it.
+        for drift in drift.iter().filter(|drift| !healed(drift)) {
+            let name = format!("drift:{}:{}", drift.class.as_str(), drift.object);
+            let mut origin = self.origin(run, customer.as_str(), &[])?;
+            origin.cause = Cause::parse(name).map_err(no_cause)?;
+            origin.told = drift.told(&run.id);
+            let done = self.commit_as(&origin, customer, &[]).await;
+            self.publish(done).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, done: Result<Processed, ProcessError>) -> Result<(), RunError> {
+        let entries = done.map_err(store_error)?.into_entries();
+        publish(&self.engine.store, self.publisher, &entries).await?;
+        Ok(())
     }
 
     /// Subscriptions that are live here, and that Stripe does not have.

@@ -209,6 +209,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         loop {
             if let Some(loaded) = self.engine.load(origin.tenant, customer, facts).await? {
                 let unpaid = unpaid_upgrades(customer, &loaded.account, facts);
+                let known = loaded.ids();
                 let plan = self
                     .engine
                     .plan(origin, customer, facts, &settings, loaded)
@@ -219,7 +220,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 } else {
                     BTreeMap::new()
                 };
-                let mut drift = classify(customer, &plan.changes, &exhausted);
+                let mut drift = classify(customer, &plan.changes, &known, &exhausted);
                 drift.extend(unpaid);
                 return Ok(drift);
             }
@@ -262,7 +263,7 @@ pub(super) fn origin_of(run: &Run) -> Result<(Cause, Source), StoreError> {
     Ok((cause, run.job.source()))
 }
 
-fn no_cause(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+pub(super) fn no_cause(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError {
         context: "a run's name is no part of a cause".to_owned(),
         retry: false,
