@@ -1,5 +1,8 @@
 //! The import of history and the comparison with Stripe, by the command, on the real table.
 
+use paygraph_domain::id::TenantId;
+use paygraph_domain::time::Timestamp;
+use paygraph_store::token::Right;
 use paygraph_testkit::fake_stripe::{Config, FakeStripe, KEY, Lazy};
 use paygraph_tests::{get_from, paygraph, stack, unique};
 use serde_json::{Value, json};
@@ -55,6 +58,39 @@ fn n10_n11_n12_n21_the_command_imports_compares_and_heals() {
     assert_eq!(of(&dry), (vec![expected.clone()], json!(0)));
     assert_eq!(of(&run(&["reconcile"])), (vec![expected], json!(1)));
     assert_eq!(of(&run(&["reconcile"])), (Vec::new(), json!(0)));
+
+    // The runs are listed, the newest first, and each has its report.
+    let owner = TenantId::parse(&tenant).unwrap();
+    let create = stack()
+        .store
+        .create_token(&owner, "test", &[Right::Read], Timestamp::default());
+    let token = stack().block_on(create).unwrap();
+    let path = "/api/stripe/reconciliations";
+    let (status, first) = stack().ask(&format!("{path}?limit=2"), Some(&token));
+    assert_eq!((status, first["data"].as_array().unwrap().len()), (200, 2));
+    let runs = stack().all(&format!("{}?limit=2", &path["/api/".len()..]), &token);
+    let jobs: Vec<_> = runs
+        .iter()
+        .map(|run| run["job"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        jobs,
+        [
+            "reconcile",
+            "reconcile",
+            "reconcile",
+            "backfill",
+            "backfill"
+        ]
+    );
+    let healed = runs[1]["id"].as_str().unwrap();
+    let (_, report) = stack().ask(&format!("{path}/{healed}"), Some(&token));
+    assert_eq!(
+        (&report["complete"], &report["healed"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(report["drift"][0]["object"], subscription["id"]);
+    assert_eq!(stack().ask(&format!("{path}/run-0"), Some(&token)).0, 404);
 
     subscription["status"] = json!("active");
     stripe.put(subscription.clone());

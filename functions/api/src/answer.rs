@@ -23,6 +23,9 @@ pub enum ApiError {
     /// There is no such segment.
     #[error("there is no segment {0:?}")]
     NoSegment(String),
+    /// There is no such run.
+    #[error("there is no run {0:?}")]
+    NoRun(String),
     /// There is no such path.
     #[error("there is nothing at {0}")]
     NoRoute(String),
@@ -56,7 +59,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::NotFound(_) | Self::NoSegment(_) | Self::NoRoute(_) => {
+            Self::NotFound(_) | Self::NoSegment(_) | Self::NoRun(_) | Self::NoRoute(_) => {
                 (StatusCode::NOT_FOUND, "not_found")
             }
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),

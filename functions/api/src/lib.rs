@@ -9,5 +9,6 @@ pub mod customers;
 pub mod health;
 pub mod links;
 pub mod router;
+pub mod runs;
 pub mod segments;
 pub mod signals;

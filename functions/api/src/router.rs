@@ -14,6 +14,7 @@ use crate::customer::{Ask, Part};
 use crate::customers::Search;
 use crate::health::{Queues, health};
 use crate::links::{Change, named, unmatched};
+use crate::runs::{report, runs};
 use crate::segments::{members, segments};
 
 /// The API over its ports.
@@ -56,6 +57,12 @@ impl<C: Clock> Api<C> {
                 health(store, &self.queues, tenant, now).await
             }
             (&Method::GET, ["api", "stripe", "unmatched"]) => unmatched(store, tenant, &part).await,
+            (&Method::GET, ["api", "stripe", "reconciliations"]) => {
+                runs(store, tenant, &part).await
+            }
+            (&Method::GET, ["api", "stripe", "reconciliations", id]) => {
+                report(store, tenant, &decode(id)).await
+            }
             (&Method::GET, ["api", "stripe", what, id]) => {
                 let id = &decode(id);
                 let ask = Ask {

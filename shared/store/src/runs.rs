@@ -10,10 +10,15 @@ use paygraph_engine::ports::{CommitError, Runs, StoreError};
 use paygraph_engine::run::{Drift, Look, Run};
 
 use crate::commit::refused;
-use crate::item::{Item, doc, get_number, keyed, number, with_doc};
+use crate::item::{Item, doc, get_number, get_text, keyed, number, text, with_doc};
 use crate::key;
+use crate::read::{Cursor, MAX_PAGE, Page};
 use crate::store::{DynamoStore, call_failed, failed};
 
+/// What the names of runs begin with.
+const RUN: &str = "run-";
+/// What the cursors of the list of runs begin with.
+const RUNS: &str = "RUNS#";
 const LEASE: &str = "LEASE";
 const LOOK: &str = "LOOK#";
 const DRIFT: &str = "DRIFT#";
@@ -31,9 +36,37 @@ impl DynamoStore {
     ///
     /// # Errors
     /// [`StoreError`] when the table cannot be read.
-    pub async fn all_runs(&self, tenant: &TenantId) -> Result<Vec<Run>, StoreError> {
-        let items = self.query(key::runs(tenant), "run-").await?;
-        items.iter().rev().map(doc).collect()
+    pub async fn runs(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Run>, StoreError> {
+        let mut query = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .key_condition_expression("pk = :pk AND begins_with(sk, :run)")
+            .expression_attribute_values(":pk", text(key::runs(tenant)))
+            .expression_attribute_values(":run", text(RUN))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit.clamp(1, MAX_PAGE)).unwrap_or(i32::MAX));
+        if let Some(after) = after.and_then(|after| after.place(RUNS)) {
+            query = query.set_exclusive_start_key(Some(keyed(key::runs(tenant), after)));
+        }
+        let answer = query
+            .send()
+            .await
+            .map_err(|error| call_failed("listing runs", error))?;
+        let last = answer
+            .last_evaluated_key()
+            .and_then(|key| get_text(key, "sk"));
+        let next = last.map(|sort| Cursor::new(format!("{RUNS}{sort}")));
+        let entries = answer.items().iter().map(doc);
+        Ok(Page {
+            entries: entries.collect::<Result<_, StoreError>>()?,
+            next,
+        })
     }
 
     async fn put_all(&self, items: Vec<Item>) -> Result<(), StoreError> {
