@@ -2,6 +2,8 @@
 
 #[cfg(feature = "stripe-api")]
 mod stripe;
+#[cfg(feature = "stripe-api")]
+pub(crate) use self::stripe::{ask, ask_event};
 
 use paygraph_domain::account::Account;
 use paygraph_domain::fact::{Body, Fact};

@@ -5,6 +5,9 @@
 //! and EventBridge crates provide, and [`memory`] for tests and for folding a file.
 
 mod backoff;
+#[cfg(feature = "stripe-api")]
+pub mod connect;
+pub mod connection;
 pub mod envelope;
 pub mod fetch;
 pub mod identity;

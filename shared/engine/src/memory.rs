@@ -2,6 +2,7 @@
 //!
 //! It can tear its reads on purpose, as concurrent transactions tear a Query.
 
+mod connections;
 mod inner;
 mod runs;
 

@@ -3,6 +3,8 @@
 mod awaited;
 mod bounds;
 mod common;
+#[cfg(feature = "stripe-api")]
+mod connect;
 mod fetching;
 mod histories;
 mod identity;

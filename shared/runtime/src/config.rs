@@ -114,6 +114,14 @@ impl<'a> Reader<'a> {
         url
     }
 
+    fn optional_url(&mut self, name: &'static str) -> Option<String> {
+        let url = self.optional(name);
+        if url.as_deref().is_some_and(|url| !is_url(url)) {
+            self.problem(name, "must begin with http:// or https://");
+        }
+        url
+    }
+
     fn flag(&mut self, name: &'static str) -> bool {
         match self.required(name).as_str() {
             "true" => true,
@@ -137,10 +145,7 @@ impl<'a> Reader<'a> {
     }
 
     fn aws(&mut self) -> AwsConfig {
-        let endpoint_url = self.optional("AWS_ENDPOINT_URL");
-        if endpoint_url.as_deref().is_some_and(|url| !is_url(url)) {
-            self.problem("AWS_ENDPOINT_URL", "must begin with http:// or https://");
-        }
+        let endpoint_url = self.optional_url("AWS_ENDPOINT_URL");
         let service_endpoint_urls = self
             .variables
             .iter()
@@ -158,12 +163,8 @@ impl<'a> Reader<'a> {
     }
 
     fn stripe(&mut self) -> StripeConfig {
-        let url = self.optional("PAYGRAPH_STRIPE_URL");
-        if url.as_deref().is_some_and(|url| !is_url(url)) {
-            self.problem("PAYGRAPH_STRIPE_URL", "must begin with http:// or https://");
-        }
         StripeConfig {
-            url,
+            url: self.optional_url("PAYGRAPH_STRIPE_URL"),
             secrets_prefix: self.required("PAYGRAPH_SECRETS_PREFIX"),
         }
     }
@@ -337,6 +338,16 @@ pub struct ApiConfig {
     pub dlq_url: String,
     /// `PAYGRAPH_EVENT_BUS`: the bus's name.
     pub event_bus: String,
+    /// `PAYGRAPH_LIVEMODE`: whether live Stripe accounts are connected, or test ones.
+    pub livemode: bool,
+    /// Where Stripe's API is, and the keys for it.
+    pub stripe: StripeConfig,
+    /// `PAYGRAPH_STRIPE_CLIENT_ID`: the platform's, to connect accounts by OAuth.
+    pub stripe_client_id: Option<String>,
+    /// `PAYGRAPH_PUBLIC_URL`: what our own URLs begin with, if not with the host that is asked.
+    pub public_url: Option<String>,
+    /// `PAYGRAPH_JOBS_QUEUE_URL`: where imports are asked for.
+    pub jobs_queue_url: Option<String>,
 }
 
 impl ApiConfig {
@@ -353,6 +364,11 @@ impl ApiConfig {
             queue_url: reader.url("PAYGRAPH_QUEUE_URL"),
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
             event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
+            livemode: reader.flag("PAYGRAPH_LIVEMODE"),
+            stripe: reader.stripe(),
+            stripe_client_id: reader.optional("PAYGRAPH_STRIPE_CLIENT_ID"),
+            public_url: reader.optional_url("PAYGRAPH_PUBLIC_URL"),
+            jobs_queue_url: reader.optional_url("PAYGRAPH_JOBS_QUEUE_URL"),
         };
         reader.finish(config)
     }

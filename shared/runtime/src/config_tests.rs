@@ -88,7 +88,7 @@ fn each_function_reads_only_its_own() {
         "paygraph"
     );
     assert_eq!(
-        ApiConfig::read(&variables(&[table, queue, dlq, bus]))
+        ApiConfig::read(&variables(&[table, queue, dlq, bus, live, secrets]))
             .unwrap()
             .dlq_url,
         dlq.1

@@ -32,7 +32,7 @@ pub const MAX_NAMES: usize = 1024;
 
 /// The store of secrets did not answer, or not with a text. Trying again later may help.
 #[derive(Debug, thiserror::Error)]
-#[error("the secret store did not give the secret")]
+#[error("the secret store did not give or take the secret")]
 pub struct SecretsError(#[source] pub Box<dyn Error + Send + Sync>);
 
 /// Where secrets are fetched from.
@@ -42,6 +42,24 @@ pub trait SecretSource {
         &self,
         name: &str,
     ) -> impl Future<Output = Result<Option<SecretString>, SecretsError>> + Send;
+}
+
+/// Where secrets are also put. What is put is seen at once by whoever fetches it there, and by
+/// others when their memory of it has run out.
+pub trait SecretKeeper: SecretSource {
+    /// Puts a secret in the place of whatever has this name.
+    fn put(
+        &self,
+        name: &str,
+        secret: &SecretString,
+    ) -> impl Future<Output = Result<(), SecretsError>> + Send;
+
+    /// Puts a secret where none has this name. Says whether it did.
+    fn create(
+        &self,
+        name: &str,
+        secret: &SecretString,
+    ) -> impl Future<Output = Result<bool, SecretsError>> + Send;
 }
 
 #[derive(Debug, Clone)]

@@ -1,4 +1,5 @@
-//! The table's keys. Every one begins with the tenant.
+//! The table's keys. Every one begins with the tenant, but where it is asked whose a Stripe account
+//! is.
 
 use paygraph_domain::account::CatalogKey;
 use paygraph_domain::contact::Contact;
@@ -19,6 +20,12 @@ pub const LINK: &str = "LINK";
 pub const EVENT: &str = "EVENT";
 /// The sort key of a tenant's settings.
 pub const SETTINGS: &str = "SETTINGS";
+/// The sort key of a tenant's connection to Stripe.
+pub const CONNECTION: &str = "CONNECTION";
+/// Where all Stripe accounts stand that belong to a tenant, by their ids.
+pub const ACCOUNTS: &str = "ACCOUNTS";
+/// The sort key of what was used up.
+pub const SPENT: &str = "SPENT";
 /// What the sort keys of a working set begin with.
 pub const STATE: &str = "STATE#";
 /// What the sort keys of invoices begin with.
@@ -144,7 +151,13 @@ pub fn due(shard: u64) -> String {
     format!("D#{shard:02}")
 }
 
-/// Where a tenant's settings stand.
+/// Where it is noted that something was used that may be used once.
+#[must_use]
+pub fn spent(tenant: &TenantId, nonce: &str) -> String {
+    format!("T#{tenant}#ONCE#{nonce}")
+}
+
+/// Where a tenant's settings and its connection to Stripe stand.
 #[must_use]
 pub fn tenant(tenant: &TenantId) -> String {
     format!("T#{tenant}")

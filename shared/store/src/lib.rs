@@ -1,10 +1,12 @@
-//! DynamoDB: keys, items, transactions. One table; the tenant is in every key.
+//! DynamoDB: keys, items, transactions. One table; the tenant is in every key
+//! but those that say whose a Stripe account is.
 //!
 //! This crate knows how things are written down and what makes a write conditional. What is
 //! written, and when, is the engine's.
 
 mod cache;
 mod commit;
+mod connection;
 mod item;
 pub mod key;
 pub mod listing;

@@ -8,6 +8,7 @@ mod budget;
 mod connections;
 mod error;
 mod list;
+mod oauth;
 mod retry;
 mod transport;
 mod whole;
@@ -28,12 +29,15 @@ pub use self::budget::{Budget, Limits};
 pub use self::connections::{ConnectionError, Connections};
 pub use self::error::{ClientError, InvalidUrl};
 pub use self::list::{Created, List, Page};
+pub use self::oauth::{Granted, OAuth};
 use self::transport::{Answer, Transport};
 
 /// The version of Stripe's API whose shapes are asked for.
 pub const API_VERSION: &str = "2026-10-28.endive";
 /// Where Stripe's API is.
 pub const STRIPE_URL: &str = "https://api.stripe.com";
+/// Where Connect's OAuth is.
+pub const CONNECT_URL: &str = "https://connect.stripe.com";
 /// How long an answer is waited for, over all attempts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -85,7 +89,7 @@ impl Client {
     /// [`InvalidUrl`] when there can be no such place.
     pub fn new(url: &str, access: Access, budget: Arc<Budget>) -> Result<Self, InvalidUrl> {
         Ok(Self {
-            transport: Transport::new(url)?,
+            transport: Transport::new(&format!("{}/v1", url.trim_end_matches('/')))?,
             access,
             budget,
             patience: PATIENCE,

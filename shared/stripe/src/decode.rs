@@ -84,6 +84,13 @@ fn decoder(event_type: &str) -> Option<Decoder> {
         .and_then(|(_, d)| *d)
 }
 
+/// What the types begin with that are read.
+#[cfg(test)]
+pub(crate) fn read_prefixes() -> impl Iterator<Item = &'static str> {
+    let read = DECODERS.iter().filter(|(_, decoder)| decoder.is_some());
+    read.map(|(prefix, _)| *prefix)
+}
+
 /// Reads the fact that an event tells. None for types that paygraph only passes on.
 ///
 /// # Errors

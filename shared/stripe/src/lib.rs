@@ -4,6 +4,7 @@ pub mod client;
 pub mod decode;
 pub mod envelope;
 pub mod event;
+pub mod event_types;
 pub mod fingerprint;
 pub mod ingest;
 pub mod signature;

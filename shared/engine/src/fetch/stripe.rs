@@ -27,30 +27,40 @@ impl Wanted {
     }
 }
 
+/// The object as it is now; none when it is not there.
+pub(crate) async fn ask(client: &Client, wanted: &Wanted) -> Result<Option<Fetched>, ClientError> {
+    let (path, expand) = wanted.place();
+    let answer = found(client.whole(&path, expand).await)?;
+    Ok(answer.map(|received| Fetched {
+        object: received.value,
+        since: received.since,
+        until: received.until,
+    }))
+}
+
+/// An event of the last 30 days; none when it is not there.
+pub(crate) async fn ask_event(client: &Client, id: &Cause) -> Result<Option<String>, ClientError> {
+    let answer = found(client.get(&format!("/events/{id}"), &[]).await)?;
+    Ok(answer.map(|received| received.value.get().to_owned()))
+}
+
 impl<S: SecretSource + Send + Sync> Fetch for Connections<S> {
     async fn fetch(
         &self,
         tenant: &TenantId,
         wanted: &Wanted,
     ) -> Result<Option<Fetched>, StoreError> {
-        let (path, expand) = wanted.place();
-        let answer = match client(self, tenant).await? {
-            Some(client) => answered(client.whole(&path, expand).await),
+        Ok(match client(self, tenant).await? {
+            Some(client) => answered(ask(&client, wanted).await),
             None => None,
-        };
-        Ok(answer.map(|received| Fetched {
-            object: received.value,
-            since: received.since,
-            until: received.until,
-        }))
+        })
     }
 
     async fn event(&self, tenant: &TenantId, id: &Cause) -> Result<Option<String>, StoreError> {
-        let answer = match client(self, tenant).await? {
-            Some(client) => answered(client.get(&format!("/events/{id}"), &[]).await),
+        Ok(match client(self, tenant).await? {
+            Some(client) => answered(ask_event(&client, id).await),
             None => None,
-        };
-        Ok(answer.map(|received| received.value.get().to_owned()))
+        })
     }
 }
 
@@ -68,15 +78,18 @@ async fn client<S: SecretSource + Send + Sync>(
         })
 }
 
-/// What came; none when it is not there. What cannot be asked now stays marked, and the next
-/// comparison with Stripe settles it: an event never waits for Stripe's API to come back.
-fn answered<T>(answer: Result<Received<T>, ClientError>) -> Option<Received<T>> {
+fn found<T>(answer: Result<Received<T>, ClientError>) -> Result<Option<Received<T>>, ClientError> {
     match answer {
-        Ok(received) => Some(received),
-        Err(ClientError::Missing(_)) => None,
-        Err(error) => {
-            tracing::error!(code = "not_fetched", error = %error, "Stripe could not be asked");
-            None
-        }
+        Err(ClientError::Missing(_)) => Ok(None),
+        answered => answered.map(Some),
     }
+}
+
+/// What came, if anything. What cannot be asked now stays marked, and the next comparison with
+/// Stripe settles it: an event never waits for Stripe's API to come back.
+fn answered<T>(answer: Result<Option<T>, ClientError>) -> Option<T> {
+    answer.unwrap_or_else(|error| {
+        tracing::error!(code = "not_fetched", error = %error, "Stripe could not be asked");
+        None
+    })
 }

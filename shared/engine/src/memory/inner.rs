@@ -8,6 +8,7 @@ use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{Name, Review};
 
+use crate::connection::Connection;
 use crate::ports::{AuditEntry, Commit, CommitError, Due, LedgerEntry, Parked};
 use crate::run::{Drift, Look, Run};
 use paygraph_domain::time::Timestamp;
@@ -32,6 +33,9 @@ pub(super) struct Inner {
     pub(super) runs: BTreeMap<(TenantId, String), Run>,
     pub(super) looks: BTreeSet<(TenantId, String, Look)>,
     pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,
+    pub(super) connections: BTreeMap<TenantId, Connection>,
+    /// What may be used once, and was.
+    pub(super) spent: BTreeSet<(TenantId, String)>,
     pub(super) commits: usize,
     /// How many contacts and due entries were read.
     pub(super) reads: usize,

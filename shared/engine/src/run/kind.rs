@@ -262,6 +262,11 @@ impl Kind {
         self.row().prefix
     }
 
+    /// Where such objects are listed at Stripe.
+    pub(crate) fn path(self) -> &'static str {
+        self.row().path
+    }
+
     pub(super) fn row(self) -> &'static Row {
         let row = ROWS.iter().find(|row| row.kind == self);
         // Every kind has a line, which a test holds.

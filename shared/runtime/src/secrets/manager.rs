@@ -2,10 +2,12 @@
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-use secrecy::SecretString;
+use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{SecretSource, SecretsError};
+use super::{SecretKeeper, SecretSource, SecretsError};
 
 /// The current version of each secret, by `{prefix}/{name}`.
 #[derive(Debug, Clone)]
@@ -22,17 +24,60 @@ impl SecretsManager {
             prefix: prefix.into(),
         }
     }
+
+    fn id(&self, name: &str) -> String {
+        format!("{}/{name}", self.prefix)
+    }
 }
 
 impl SecretSource for SecretsManager {
     async fn fetch(&self, name: &str) -> Result<Option<SecretString>, SecretsError> {
-        let id = format!("{}/{name}", self.prefix);
-        match self.client.get_secret_value().secret_id(id).send().await {
+        let fetched = self.client.get_secret_value().secret_id(self.id(name));
+        match fetched.send().await {
             Ok(found) => match found.secret_string {
                 Some(text) => Ok(Some(text.into())),
                 None => Err(SecretsError("the secret has no text".into())),
             },
             Err(error) if does_not_exist(&error) => Ok(None),
+            Err(error) => Err(SecretsError(error.into())),
+        }
+    }
+}
+
+impl SecretKeeper for SecretsManager {
+    async fn put(&self, name: &str, secret: &SecretString) -> Result<(), SecretsError> {
+        let put = self.client.put_secret_value().secret_id(self.id(name));
+        let put = put.secret_string(secret.expose_secret()).send().await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutSecretValueError::is_resource_not_found_exception) =>
+            {
+                if self.create(name, secret).await? {
+                    Ok(())
+                } else {
+                    Err(SecretsError(
+                        "somebody else made the secret just now".into(),
+                    ))
+                }
+            }
+            Err(error) => Err(SecretsError(error.into())),
+        }
+    }
+
+    async fn create(&self, name: &str, secret: &SecretString) -> Result<bool, SecretsError> {
+        let create = self.client.create_secret().name(self.id(name));
+        match create.secret_string(secret.expose_secret()).send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(CreateSecretError::is_resource_exists_exception) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(SecretsError(error.into())),
         }
     }

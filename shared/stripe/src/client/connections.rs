@@ -78,16 +78,30 @@ impl<S: SecretSource> Connections<S> {
         Ok(Some(client))
     }
 
-    async fn access(&self, tenant: &TenantId) -> Result<Option<Access>, ConnectionError> {
+    /// With what Stripe is asked for the tenant; none when the tenant is not connected.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub async fn access(&self, tenant: &TenantId) -> Result<Option<Access>, ConnectionError> {
         let Some(own) = self.connection(&format!("stripe/{tenant}")).await? else {
             return Ok(None);
         };
-        let key = match own.key {
-            Some(key) => Some(key),
-            None => self.connection(PLATFORM).await?.and_then(|of| of.key),
+        let key = match (own.key, &own.account) {
+            (Some(key), _) => Some(key),
+            (None, Some(_)) => self.platform_key().await?,
+            // The platform's own account is nobody's by default.
+            (None, None) => None,
         };
         let account = own.account;
         Ok(key.map(|key| Access { key, account }))
+    }
+
+    /// The platform's own key; none when there is none.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub async fn platform_key(&self) -> Result<Option<SecretString>, ConnectionError> {
+        Ok(self.connection(PLATFORM).await?.and_then(|of| of.key))
     }
 
     async fn connection(&self, name: &str) -> Result<Option<Connection>, ConnectionError> {

@@ -54,6 +54,18 @@ impl ClientError {
         }
     }
 
+    /// Whether the key was revoked, or may not do what it is needed for: nobody but its owner can
+    /// mend that.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        match self {
+            Self::Unauthorized(_) | Self::Forbidden { .. } => true,
+            Self::Missing(_) | Self::Refused { .. } | Self::Limited(_) | Self::Unavailable(_) => {
+                false
+            }
+        }
+    }
+
     /// Reads an answer that is not 2xx.
     pub(super) fn read(status: u16, body: &[u8]) -> Self {
         let message = message(body);
@@ -77,20 +89,29 @@ impl StripeClientErr for ClientError {
     }
 }
 
-/// Stripe's own words; of what is not Stripe's, its length.
+/// Stripe's own words, as its API or its OAuth says them; of what is not Stripe's, its length.
 fn message(body: &[u8]) -> String {
     #[derive(Deserialize)]
-    struct Body {
+    struct Api {
         error: Error,
     }
     #[derive(Deserialize)]
     struct Error {
         message: String,
     }
-    match serde_json::from_slice::<Body>(body) {
-        Ok(body) => body.error.message,
-        Err(_) => format!("an answer of {} bytes that is not Stripe's", body.len()),
+    #[derive(Deserialize)]
+    struct OAuth {
+        error_description: String,
     }
+    let api = serde_json::from_slice(body).map(|Api { error }| error.message);
+    api.or_else(|_| {
+        serde_json::from_slice(body).map(
+            |OAuth {
+                 error_description: told,
+             }| told,
+        )
+    })
+    .unwrap_or_else(|_| format!("an answer of {} bytes that is not Stripe's", body.len()))
 }
 
 /// The name of a restricted key's permission, as in `rak_customer_read`.

@@ -59,6 +59,7 @@ impl Answer {
 }
 
 impl Transport {
+    /// Connections to what is below a URL: the paths of requests are put after it.
     pub(super) fn new(url: &str) -> Result<Self, InvalidUrl> {
         let invalid = || InvalidUrl(url.to_owned());
         let url = url.trim_end_matches('/');
@@ -134,7 +135,7 @@ impl Transport {
         request: &RequestBuilder,
         headers: &Headers<'_>,
     ) -> Result<Request<Full<Bytes>>, String> {
-        let mut uri = format!("{}/v1{}", self.url, request.path);
+        let mut uri = format!("{}{}", self.url, request.path);
         if let Some(query) = &request.query {
             uri = format!("{uri}?{query}");
         }

@@ -1,0 +1,133 @@
+//! Stripe, for those tenants that are connected now.
+
+use paygraph_domain::id::{Cause, StripeId, TenantId};
+use paygraph_runtime::secrets::SecretKeeper;
+use paygraph_stripe::client::{Client, ClientError, Connections};
+
+use super::platform;
+use crate::connection::{ConnectionStore, Deauthorize, Deauthorized, Status, set_status};
+use crate::fetch::{Fetch, Fetched, Wanted, ask, ask_event};
+use crate::ports::StoreError;
+
+/// The tenants' connections, of which those that are paused or ended give no client. What Stripe
+/// refuses pauses a connection.
+#[derive(Debug)]
+pub struct Connected<T, K> {
+    connections: Connections<K>,
+    store: T,
+    secrets: K,
+}
+
+impl<T, K> Connected<T, K>
+where
+    T: ConnectionStore,
+    K: SecretKeeper + Send + Sync,
+{
+    /// These connections, as far as the store lets them be used.
+    pub fn new(connections: Connections<K>, store: T, secrets: K) -> Self {
+        Self {
+            connections,
+            store,
+            secrets,
+        }
+    }
+
+    /// The tenant's client; none when it is not connected, or not now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store or the secrets cannot be read.
+    pub async fn client(&self, tenant: &TenantId) -> Result<Option<Client>, StoreError> {
+        let connection = self.store.connection(tenant).await?;
+        match connection.map(|connection| connection.status) {
+            Some(Status::Paused { .. } | Status::Disconnected) => Ok(None),
+            // A key that was put by hand has no connection.
+            Some(Status::Connected) | None => {
+                let client = self.connections.client(tenant).await;
+                client.map_err(|error| StoreError {
+                    context: "finding the tenant's key".to_owned(),
+                    retry: true,
+                    source: Some(error.into()),
+                })
+            }
+        }
+    }
+
+    /// What came, if anything. A refusal of the key pauses the connection, in the refusal's words.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be noted.
+    pub async fn heed<A>(
+        &self,
+        tenant: &TenantId,
+        answer: Result<Option<A>, ClientError>,
+    ) -> Result<Option<A>, StoreError> {
+        let error = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if error.is_denial() {
+            let reason = error.to_string();
+            tracing::error!(code = "paused", %tenant, error = %error, "A connection was paused");
+            set_status(&self.store, tenant, &Status::Paused { reason }).await?;
+        } else {
+            tracing::error!(code = "not_fetched", error = %error, "Stripe could not be asked");
+        }
+        Ok(None)
+    }
+}
+
+impl<T, K> Fetch for Connected<T, K>
+where
+    T: ConnectionStore + Send,
+    K: SecretKeeper + Send + Sync,
+{
+    async fn fetch(
+        &self,
+        tenant: &TenantId,
+        wanted: &Wanted,
+    ) -> Result<Option<Fetched>, StoreError> {
+        match self.client(tenant).await? {
+            Some(client) => self.heed(tenant, ask(&client, wanted).await).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn event(&self, tenant: &TenantId, id: &Cause) -> Result<Option<String>, StoreError> {
+        match self.client(tenant).await? {
+            Some(client) => self.heed(tenant, ask_event(&client, id).await).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl<T, K> Deauthorize for Connected<T, K>
+where
+    T: ConnectionStore + Send,
+    K: SecretKeeper + Send + Sync,
+{
+    async fn deauthorized(
+        &self,
+        tenant: &TenantId,
+        account: &StripeId,
+        told: Deauthorized,
+    ) -> Result<(), StoreError> {
+        let connection = self.store.connection(tenant).await?;
+        if !connection.is_some_and(|connection| told.ends(&connection, account)) {
+            return Ok(());
+        }
+        if let Some(ended) = set_status(&self.store, tenant, &Status::Disconnected).await? {
+            tracing::warn!(
+                code = "deauthorized",
+                %tenant,
+                account = %ended.account,
+                "The account has taken its access back: the tenant is disconnected"
+            );
+        }
+        let synced = platform::sync(&self.store, &self.secrets, Some(account)).await;
+        synced.map_err(|error| StoreError {
+            context: "taking an account from the platform's secret".to_owned(),
+            retry: true,
+            source: Some(error.into()),
+        })
+    }
+}
