@@ -2,11 +2,14 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
+use paygraph_engine::connect::ConnectError;
 use paygraph_engine::identity::IdentityError;
 use paygraph_engine::ports::StoreError;
 use paygraph_runtime::telemetry::Chain;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::connect;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,9 @@ pub enum ApiError {
     /// The request cannot be understood.
     #[error("{0}")]
     Invalid(String),
+    /// The tenant's connection to Stripe is not as asked.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The table cannot be read or written now.
     #[error("the store is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -63,6 +69,7 @@ impl ApiError {
                 (StatusCode::NOT_FOUND, "not_found")
             }
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::Connect(error) => connect::status(error),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
@@ -74,9 +81,14 @@ impl ApiError {
         if status.is_server_error() {
             tracing::error!(code, request.id = request_id, error = %Chain(self), "A request failed");
         }
-        let error = json!({
+        let mut error = json!({
             "code": code, "message": self.to_string(), "request_id": request_id,
         });
+        if let (Self::Connect(ConnectError::Permissions(missing)), Some(error)) =
+            (self, error.as_object_mut())
+        {
+            error.insert("missing".to_owned(), json!(missing));
+        }
         write(status, &json!({ "error": error }))
     }
 }

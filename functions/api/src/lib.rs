@@ -1,9 +1,11 @@
-//! The read API over the customer records, and `PUT /api/customers/{id}`.
+//! The read API over the customer records, the changes of who is who, and connecting to Stripe.
 //!
-//! It reads the table and nothing else: no answer waits for Stripe. Every request carries a token
-//! that names its tenant, and a tenant sees only its own.
+//! Only connecting waits for Stripe: every other answer is from the table. Every request carries a
+//! token that names its tenant, and a tenant sees only its own; who comes back from Stripe carries
+//! a signed state instead.
 
 pub mod answer;
+pub mod connect;
 pub mod customer;
 pub mod customers;
 pub mod health;

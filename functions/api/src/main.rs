@@ -1,13 +1,16 @@
 //! Wires the function: settings, log, clients, run.
 use lambda_http::{Error, Request, RequestExt, service_fn};
+use paygraph_api::connect::{Connect, JobsQueue};
 use paygraph_api::health::Queues;
 use paygraph_api::router::Api;
 use paygraph_bus::EventBridge;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::connect::{Connector, Place};
 use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{ApiConfig, environment};
+use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
 
@@ -17,19 +20,35 @@ async fn main() -> Result<(), Error> {
     telemetry::init(config.log);
     let sdk = aws::sdk_config(&config.aws);
     let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
+    let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
+    let sqs = aws_sdk_sqs::Client::new(&sdk);
+    let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
+    let connect = Connect {
+        connector: Connector {
+            store: store.clone(),
+            secrets: SecretsManager::new(secrets, config.stripe.secrets_prefix),
+            import: JobsQueue {
+                client: sqs.clone(),
+                url: config.jobs_queue_url,
+            },
+            place: Place::new(config.stripe.url, config.stripe_client_id, config.livemode),
+        },
+        public_url: config.public_url,
+    };
     let api = Api {
         engine: Engine {
-            store: DynamoStore::new(dynamo, config.table, Settings::example()?),
+            store,
             clock: || SystemClock.now(),
             livemode: false,
             fetch: NoFetch,
         },
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         queues: Queues {
-            client: aws_sdk_sqs::Client::new(&sdk),
+            client: sqs,
             ingest: config.queue_url,
             dead_letters: config.dlq_url,
         },
+        connect,
     };
     lambda_http::run(service_fn(async |request: Request| {
         let id = request

@@ -10,6 +10,7 @@ use paygraph_store::DynamoStore;
 use paygraph_store::token::{Grant, Right};
 
 use crate::answer::ApiError;
+use crate::connect::Connect;
 use crate::customer::{Ask, Part};
 use crate::customers::Search;
 use crate::health::{Queues, health};
@@ -26,6 +27,8 @@ pub struct Api<C> {
     pub publisher: EventBridge,
     /// The queues whose depth is shown.
     pub queues: Queues,
+    /// Connecting to Stripe.
+    pub connect: Connect,
 }
 
 impl<C: Clock> Api<C> {
@@ -38,13 +41,17 @@ impl<C: Clock> Api<C> {
     }
 
     async fn route(&self, request: &Request, request_id: &str) -> Result<Response<Body>, ApiError> {
-        let grant = self.grant(request).await?;
         let path = request.raw_http_path().to_owned();
         let path = path
             .find("/api/")
             .and_then(|start| path.get(start..))
             .unwrap_or_default();
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        // Who comes back from Stripe has no token: the state is the authority.
+        if let ["api", "integrations", "stripe", "callback"] = parts.as_slice() {
+            return self.callback(request, path).await;
+        }
+        let grant = self.grant(request).await?;
         let query = request.query_string_parameters();
         let part = Part {
             limit: query.first("limit").map(str::to_owned),
@@ -80,6 +87,9 @@ impl<C: Clock> Api<C> {
                     "signals" => ask.signals().await,
                     _ => Err(ApiError::NoRoute(path.to_owned())),
                 }
+            }
+            (&Method::GET, ["api", "integrations", "stripe", "connection"]) => {
+                self.connect.connection(tenant).await
             }
             (&Method::GET, ["api", "customers"]) => {
                 let search = Search::read(query.iter())?;
@@ -125,7 +135,24 @@ impl<C: Clock> Api<C> {
             }
             (&Method::POST, ["api", "stripe", "links"]) => change.link(body).await,
             (&Method::DELETE, ["api", "stripe", "links", id]) => change.unlink(&decode(id)).await,
+            (&Method::POST, ["api", "integrations", "stripe", "connect"]) => {
+                let now = self.engine.clock.now();
+                self.connect.connect(request, change.tenant, now).await
+            }
+            (&Method::DELETE, ["api", "integrations", "stripe", "connection"]) => {
+                self.connect.disconnect(request, change.tenant).await
+            }
             _ => Err(ApiError::NoRoute(format!("/{}", path.join("/")))),
+        }
+    }
+
+    /// Coming back from Stripe, and confirming what was found there.
+    async fn callback(&self, request: &Request, path: &str) -> Result<Response<Body>, ApiError> {
+        let now = self.engine.clock.now();
+        match *request.method() {
+            Method::GET => Ok(self.connect.callback(request, now).await),
+            Method::POST => Ok(self.connect.confirm(request, now).await),
+            _ => Err(ApiError::NoRoute(path.to_owned())),
         }
     }
 

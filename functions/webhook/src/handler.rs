@@ -1,6 +1,6 @@
 //! One request, from its bytes to the answer.
 
-use paygraph_domain::id::TenantId;
+use paygraph_domain::id::{StripeId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_runtime::clock::Clock;
 use paygraph_runtime::secrets::{SecretCache, SecretSource};
@@ -75,7 +75,10 @@ impl<Q: IngestQueue, S: SecretSource, C: Clock> Webhook<Q, S, C> {
             bytes: body.len(),
             sha256: hex::encode(Sha256::digest(&body)),
         })?;
-        let tenant = scope.tenant(event.account.as_ref())?;
+        let tenant = match scope.tenant(event.account.as_ref())? {
+            Some(tenant) => Some(tenant),
+            None => self.tenant_now(&route, event.account.as_ref(), now).await?,
+        };
         self.hand_on(&event, tenant, now).await?;
         tracing::info!(
             target: GREENLIGHT,
@@ -116,6 +119,20 @@ impl<Q: IngestQueue, S: SecretSource, C: Clock> Webhook<Q, S, C> {
         let scope = Scope::read(route, &self.platform, &secret)?;
         header.check_body(body, scope.secrets())?;
         Ok(scope)
+    }
+
+    /// Whose an account is that was nobody's: it may have been connected just now. The secret is
+    /// fetched again, which the cache allows once a minute.
+    async fn tenant_now(
+        &self,
+        route: &Route,
+        account: Option<&StripeId>,
+        now: i64,
+    ) -> Result<Option<TenantId>, Refusal> {
+        match self.secrets.refresh(&route.secret_name(), now).await? {
+            Some(secret) => Scope::read(route, &self.platform, &secret)?.tenant(account),
+            None => Ok(None),
+        }
     }
 
     /// Puts the event into the queue, or where to find it when the queue does not take it whole.

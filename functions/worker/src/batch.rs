@@ -10,6 +10,7 @@ use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::connection::{Deauthorize, Deauthorized};
 use paygraph_engine::fetch::Fetch;
 use paygraph_engine::ports::{Clock, LedgerEntry, ParkReason, Publisher, Store};
 use paygraph_engine::process::{Done, Engine, ProcessError, Processed};
@@ -67,6 +68,8 @@ struct Record<'a> {
 struct Message<'a> {
     ingest: IngestMessage<'a>,
     created: Option<Timestamp>,
+    /// What it ends, if it is an account's word that paygraph may not read it any more.
+    deauthorized: Option<Deauthorized>,
     /// Messages of one group are taken one after the other.
     group: String,
 }
@@ -81,7 +84,7 @@ enum Fate {
     Dead(String),
 }
 
-impl<S: Store, C: Clock, F: Fetch, P: Publisher, D: DeadLetters, H: Pulse>
+impl<S: Store, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLetters, H: Pulse>
     Worker<S, C, F, P, D, H>
 {
     /// Processes a batch and names the messages that are to be delivered again.
@@ -147,6 +150,12 @@ impl<S: Store, C: Clock, F: Fetch, P: Publisher, D: DeadLetters, H: Pulse>
         deadline: Deadline,
     ) -> Result<Processed, ProcessError> {
         let ingest = &message.ingest;
+        if let (Some(told), Some(tenant), Some(account)) =
+            (message.deauthorized, &ingest.tenant, &ingest.account)
+        {
+            let fetch = &self.engine.fetch;
+            fetch.deauthorized(tenant, account, told).await?;
+        }
         let parked = |done: Done| Processed {
             done,
             released: Vec::new(),
@@ -240,13 +249,13 @@ fn read(place: usize, message: &SqsMessage) -> Record<'_> {
     let body = message.body.as_deref().unwrap_or_default();
     let read = IngestMessage::parse(body).map_err(|error| Chain(&error).to_string());
     let read = read.map(|ingest| {
-        let (created, customer) = match &ingest.content {
-            IngestContent::Event(event) => match StripeEvent::parse(event.get()) {
-                Ok(event) => (Some(event.created), about(&event).customer),
-                Err(_) => (None, None),
-            },
-            IngestContent::Pointer(_) => (None, None),
+        let event = match &ingest.content {
+            IngestContent::Event(event) => StripeEvent::parse(event.get()).ok(),
+            IngestContent::Pointer(_) => None,
         };
+        let created = event.as_ref().map(|event| event.created);
+        let customer = event.as_ref().and_then(|event| about(event).customer);
+        let deauthorized = event.as_ref().and_then(Deauthorized::of);
         let tenant = ingest.tenant.as_ref().map_or("", TenantId::as_str);
         let group = match customer {
             Some(customer) => format!("{tenant}#{customer}"),
@@ -255,6 +264,7 @@ fn read(place: usize, message: &SqsMessage) -> Record<'_> {
         Message {
             ingest,
             created,
+            deauthorized,
             group,
         }
     });

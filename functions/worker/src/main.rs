@@ -7,6 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::connect::Connected;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_runtime::config::{WorkerConfig, environment};
@@ -36,14 +37,15 @@ async fn main() -> Result<(), Error> {
         share: LIVE_SHARE,
         ..Limits::default()
     };
-    let connections = Connections::new(secrets, url, limits);
+    let connections = Connections::new(secrets.clone(), url, limits);
+    let connected = Connected::new(connections, store.clone(), secrets);
     let worker = Worker {
         pulse: store.clone(),
         engine: Engine {
             store,
             clock: || SystemClock.now(),
             livemode: config.livemode,
-            fetch: connections,
+            fetch: connected,
         },
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url),

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use paygraph_domain::id::TenantId;
+use paygraph_domain::id::{Cause, StripeId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
+use paygraph_engine::connection::{Deauthorize, Deauthorized};
 use paygraph_engine::envelope::Outgoing;
-use paygraph_engine::fetch::NoFetch;
+use paygraph_engine::fetch::{Fetch, Fetched, NoFetch, Wanted};
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
-use paygraph_engine::ports::{LedgerEntry, ParkReason, Publisher};
+use paygraph_engine::ports::{LedgerEntry, ParkReason, Publisher, StoreError};
 use paygraph_engine::process::Engine;
 use paygraph_worker::batch::{Pulse, Worker};
 use paygraph_worker::dead_letters::DeadLetters;
@@ -53,9 +54,40 @@ impl Publisher for Bus {
     }
 }
 
-type TestWorker = Worker<MemoryStore, StoppedClock, NoFetch, Bus, Letters, NoPulse>;
+/// Notes which connections were ended: tenant, account, second.
+#[derive(Default)]
+struct Ends(Mutex<Vec<(String, String, i64)>>);
+
+impl Fetch for Ends {
+    async fn fetch(&self, _: &TenantId, _: &Wanted) -> Result<Option<Fetched>, StoreError> {
+        Ok(None)
+    }
+
+    async fn event(&self, _: &TenantId, _: &Cause) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+}
+
+impl Deauthorize for Ends {
+    async fn deauthorized(
+        &self,
+        tenant: &TenantId,
+        account: &StripeId,
+        told: Deauthorized,
+    ) -> Result<(), StoreError> {
+        let ended = (tenant.to_string(), account.to_string(), told.at.unix());
+        self.0.lock().unwrap().push(ended);
+        Ok(())
+    }
+}
+
+type TestWorker<F = NoFetch> = Worker<MemoryStore, StoppedClock, F, Bus, Letters, NoPulse>;
 
 fn worker() -> TestWorker {
+    worker_with(NoFetch)
+}
+
+fn worker_with<F>(fetch: F) -> TestWorker<F> {
     let clock = StoppedClock(Timestamp::from_unix(NOW).unwrap());
     let store = MemoryStore::new(Settings::example().unwrap()).keeping_history();
     Worker {
@@ -63,7 +95,7 @@ fn worker() -> TestWorker {
             store,
             clock,
             livemode: false,
-            fetch: NoFetch,
+            fetch,
         },
         publisher: Bus::default(),
         dead_letters: Letters::default(),
@@ -83,7 +115,7 @@ fn customer(n: u32) -> Value {
 }
 
 /// Handles bodies as one batch and gives the places of those that are to come again.
-async fn handle(worker: &TestWorker, bodies: &[String]) -> Vec<String> {
+async fn handle<F: Fetch + Deauthorize>(worker: &TestWorker<F>, bodies: &[String]) -> Vec<String> {
     let records: Vec<_> = bodies
         .iter()
         .enumerate()
@@ -187,6 +219,28 @@ async fn i8_an_event_of_an_unknown_account_is_parked() {
     );
     assert_eq!(parked.first().unwrap().tenant.as_str(), "unconnected");
     assert!(worker.engine.store.contacts().is_empty());
+}
+
+/// I8: an account's word that it may not be read any more is handed on with its second and account,
+/// and passed on like any event.
+#[tokio::test]
+async fn i8_a_deauthorization_ends_the_connection() {
+    let worker = worker_with(Ends::default());
+    let event = json!({ "id": "evt_d", "type": "account.application.deauthorized", "created": NOW,
+        "livemode": false, "account": "acct_1", "data": { "object": { "id": "ca_1", "object": "application" } } });
+    let mut told = message(&event);
+    told["account"] = json!("acct_1");
+    let bodies = [told.to_string(), message(&customer(1)).to_string()];
+    assert!(handle(&worker, &bodies).await.is_empty());
+    let ended = worker.engine.fetch.0.lock().unwrap();
+    assert_eq!(*ended, [("default".to_owned(), "acct_1".to_owned(), NOW)]);
+    let published = worker.publisher.0.published();
+    let kinds = published.iter().map(|event| event.detail_type.as_str());
+    assert!(
+        kinds
+            .into_iter()
+            .any(|kind| kind == "stripe.account.application.deauthorized")
+    );
 }
 
 /// I7: a live deployment counts test events and ignores them.

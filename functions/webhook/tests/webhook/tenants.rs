@@ -48,6 +48,21 @@ fn the_verified_tenant_is_carried() {
     assert_eq!(world.counted("account_unknown"), 1);
 }
 
+/// An account that was connected after the secret was read is known with its first event.
+#[test]
+fn i8_an_account_that_was_just_connected_is_known_at_once() {
+    let world = World::new();
+    world.taken(&platform_event());
+    let secret = json!({ "secrets": [PLATFORM], "accounts": { "acct_new": "newcomer" } });
+    world.with(|outside| {
+        let secrets = &mut outside.secrets;
+        secrets.insert("webhook/platform".to_owned(), secret.to_string());
+    });
+    let event = GatewayRequest::new(event(Some("acct_new"))).signed(PLATFORM, NOW);
+    assert_eq!(world.taken(&event)["tenant"], "newcomer");
+    assert_eq!(world.counted("account_unknown"), 0);
+}
+
 #[test]
 fn i9_tenant_cannot_sign_for_another() {
     let world = World::new();
