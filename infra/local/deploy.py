@@ -35,6 +35,7 @@ GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 #   AWS::Serverless::HttpApi          ignores its OpenAPI: 404        its routes written out (`http_api`)
 #   a parameter in ScalingConfig      stays text, stops every poller  its number written out (`expand`)
 #   a table's TTL and PITR            are ignored                     set by API (`finish`)
+#   the HTTP API's own host           serves no function              its URL is PublicUrl, once it is known (`run`)
 DROPPED = {"AWS::Events::Archive"}
 
 # The translator asks for AWS's managed policies by name; their ARNs are enough here.
@@ -143,13 +144,18 @@ class Deploy:
         else:
             self.upload(changed or code)
             self.create(code)
+            self.parameters["PublicUrl"] = self.public_url(self.outputs())
+            self.create(code)
         outputs = self.outputs()
         self.finish(outputs)
         secret, token = state["secret"], state["token"]
         self.put_secrets(secret)
-        self.connect(os.environ.get("PAYGRAPH_STRIPE_KEY"))
+        key = os.environ.get("PAYGRAPH_STRIPE_KEY")
+        if key or state.get("connected"):
+            self.connect(key)
         self.put_token(token, outputs["TableName"])
-        self.write_state({**state, "template": digest, "code": code, "outputs": outputs})
+        self.write_state({**state, "template": digest, "code": code, "outputs": outputs,
+                          "connected": bool(key)})
         return {**outputs, "WebhookSecret": secret, "ApiToken": token, "Region": REGION}
 
     def read_state(self):
@@ -233,6 +239,9 @@ class Deploy:
         stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         return {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
 
+    def public_url(self, outputs):
+        return f"{self.endpoint}/_aws/execute-api/{outputs['ApiId']}/$default"
+
     def finish(self, outputs):
         tables = self.client("dynamodb")
         name = outputs["TableName"]
@@ -259,19 +268,20 @@ class Deploy:
                     raise
 
     def connect(self, key):
-        """The key for Stripe's API; without one the tenant is not connected."""
-        manager, name = self.client("secretsmanager"), f"paygraph/stripe/{TENANT}"
+        """The key for Stripe's API, the tenant's and the platform's; without one there is none."""
+        manager = self.client("secretsmanager")
         document = json.dumps({"key": key, "account": None})
-        try:
-            if key:
-                manager.put_secret_value(SecretId=name, SecretString=document)
-            else:
-                manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-            if key:
-                manager.create_secret(Name=name, SecretString=document)
+        for name in (f"paygraph/stripe/{TENANT}", "paygraph/stripe/platform"):
+            try:
+                if key:
+                    manager.put_secret_value(SecretId=name, SecretString=document)
+                else:
+                    manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                    raise
+                if key:
+                    manager.create_secret(Name=name, SecretString=document)
 
     def put_token(self, token, table):
         digest = hashlib.sha256(token.encode()).hexdigest()

@@ -99,6 +99,9 @@ pub struct Local {
     pub worker_function: String,
     /// The function that runs every minute.
     pub tick_function: String,
+    /// The function that answers the API.
+    #[serde(default)]
+    pub api_function: String,
     /// Where GreenLight's lines are.
     pub greenlight_log_group: String,
     /// Where Stripe's API is asked for; empty for Stripe's own.

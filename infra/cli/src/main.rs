@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod connect;
 mod demo;
 mod down;
 mod explain;
@@ -46,6 +47,8 @@ enum Command {
     Demo(demo::Demo),
     Test(test::Test),
     Bench(bench::Bench),
+    Connect(connect::Connect),
+    Check(connect::Check),
     Fold(fold::Fold),
     Mrr(mrr::Mrr),
     Settings(settings::Settings),
@@ -68,6 +71,8 @@ fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Connect(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Fold(command) => command.run(),
         Command::Mrr(command) => command.run(),
         Command::Settings(command) => command.run(),

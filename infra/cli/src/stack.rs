@@ -62,6 +62,8 @@ pub struct Stack {
     pub event_bus: String,
     /// Where Stripe's API is.
     pub stripe_url: String,
+    /// What its own URLs begin with; none where that is not known here.
+    pub public_url: Option<String>,
     secrets: aws_sdk_secretsmanager::Client,
     secrets_prefix: String,
 }
@@ -100,6 +102,7 @@ impl Which {
                     dlq_url: dlq_url.clone(),
                     event_bus: self.event_bus.clone(),
                     stripe_url: STRIPE_URL.to_owned(),
+                    public_url: None,
                     secrets_prefix: self.secrets_prefix.clone(),
                 };
                 open(&environment(), names)
@@ -129,6 +132,7 @@ struct Names {
     dlq_url: String,
     event_bus: String,
     stripe_url: String,
+    public_url: Option<String>,
     secrets_prefix: String,
 }
 
@@ -141,6 +145,7 @@ pub fn local(local: &Local) -> anyhow::Result<Stack> {
         dlq_url: local.dlq_url.clone(),
         event_bus: local.event_bus.clone(),
         stripe_url: stripe_url.unwrap_or(STRIPE_URL).to_owned(),
+        public_url: Some(local.api_url.clone()),
         secrets_prefix: "paygraph".to_owned(),
     };
     open(&variables(local), names)
@@ -162,6 +167,7 @@ fn open(variables: &Variables, names: Names) -> anyhow::Result<Stack> {
         dlq_url: names.dlq_url,
         event_bus: names.event_bus,
         stripe_url: names.stripe_url,
+        public_url: names.public_url,
         secrets_prefix: names.secrets_prefix,
     })
 }

@@ -53,6 +53,7 @@ struct Outputs {
     event_bus_name: String,
     worker_function_name: String,
     tick_function_name: String,
+    api_function_name: String,
     greenlight_log_group: String,
     webhook_secret: String,
     api_token: String,
@@ -142,6 +143,7 @@ impl Up {
             format!("Architecture={architecture}"),
             "Livemode=false".to_owned(),
             "DeletionProtection=false".to_owned(),
+            "StripeClientId=ca_local".to_owned(),
             format!(
                 "StripeUrl={}",
                 self.stripe_url.as_deref().unwrap_or_default()
@@ -182,6 +184,7 @@ fn describe(emulator: &Emulator, outputs: Outputs, stripe_url: String) -> Local 
         event_bus: outputs.event_bus_name,
         worker_function: outputs.worker_function_name,
         tick_function: outputs.tick_function_name,
+        api_function: outputs.api_function_name,
         greenlight_log_group: outputs.greenlight_log_group,
         stripe_url,
     }
