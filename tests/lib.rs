@@ -21,6 +21,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{LedgerEntry, Store};
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::config::AwsConfig;
+use paygraph_runtime::secrets::{SecretKeeper as _, SecretsManager};
 use paygraph_store::DynamoStore;
 use paygraph_testkit::signer::sign;
 use serde_json::{Value, json};
@@ -246,14 +247,11 @@ impl Stack {
         get_from(&format!("{}{path}", self.local("api_url")), token)
     }
 
-    /// Makes a secret, as somebody who connects a tenant does.
+    /// Puts a secret, as somebody who connects a tenant by hand does.
     pub fn keep_secret(&self, name: &str, value: &Value) {
-        let create = self
-            .secrets
-            .create_secret()
-            .name(format!("paygraph/{name}"));
-        let create = create.secret_string(value.to_string());
-        self.block_on(create.send()).unwrap();
+        let keeper = SecretsManager::new(self.secrets.clone(), "paygraph");
+        let text = value.to_string().into();
+        self.block_on(keeper.put(name, &text)).unwrap();
     }
 
     /// Asks the API below `/api/stripe/`.

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod connect;
 mod duplicates;
 mod histories;
 mod identity;
