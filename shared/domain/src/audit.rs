@@ -1,7 +1,10 @@
 //! What changed, field by field.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::contact::instant;
+use crate::time::Timestamp;
 
 /// One changed field, named by its place in the API's answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,40 +17,62 @@ pub struct Change {
     pub after: Value,
 }
 
-/// The fields of something that is audited, in a fixed order.
-pub type Fields = Vec<(&'static str, Value)>;
+/// The differences between two readings of something, found field by field: a value is written out
+/// only where it differs.
+pub struct Diff<'a, S> {
+    prefix: &'a str,
+    before: Option<S>,
+    after: S,
+    changes: Vec<Change>,
+}
 
-/// The differences between two readings of the same fields.
-#[must_use]
-pub fn diff(prefix: &str, before: Option<Fields>, after: Option<Fields>) -> Vec<Change> {
-    let names = after
-        .as_ref()
-        .or(before.as_ref())
-        .map(|f| f.iter().map(|(n, _)| *n).collect());
-    let names: Vec<&str> = names.unwrap_or_default();
-    let mut before = before
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(_, value)| value);
-    let mut after = after
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(_, value)| value);
-    let pairs = names.into_iter().map(|name| {
-        (
-            name,
-            before.next().unwrap_or(Value::Null),
-            after.next().unwrap_or(Value::Null),
-        )
-    });
-    pairs
-        .filter(|(_, before, after)| before != after && !(is_nothing(before) && is_nothing(after)))
-        .map(|(name, before, after)| Change {
-            field: format!("{prefix}{name}"),
+impl<'a, S: Copy> Diff<'a, S> {
+    /// Begins; `prefix` goes before every field's name.
+    #[must_use]
+    pub fn new(prefix: &'a str, before: Option<S>, after: S) -> Self {
+        Self {
+            prefix,
             before,
             after,
-        })
-        .collect()
+            changes: Vec::new(),
+        }
+    }
+
+    /// Compares a field.
+    pub fn field<T: PartialEq + Serialize>(&mut self, name: &str, of: impl Fn(S) -> T) {
+        self.compare(name, of, |value| json!(value));
+    }
+
+    /// Compares an instant.
+    pub fn time(&mut self, name: &str, of: impl Fn(S) -> Option<Timestamp>) {
+        self.compare(name, of, |time| instant(*time));
+    }
+
+    fn compare<T: PartialEq>(
+        &mut self,
+        name: &str,
+        of: impl Fn(S) -> T,
+        show: impl Fn(&T) -> Value,
+    ) {
+        let (before, after) = (self.before.map(&of), of(self.after));
+        if before.as_ref() == Some(&after) {
+            return;
+        }
+        let (before, after) = (before.as_ref().map_or(Value::Null, &show), show(&after));
+        if before != after && !(is_nothing(&before) && is_nothing(&after)) {
+            self.changes.push(Change {
+                field: format!("{}{name}", self.prefix),
+                before,
+                after,
+            });
+        }
+    }
+
+    /// What differs, in the order of the comparisons.
+    #[must_use]
+    pub fn changes(self) -> Vec<Change> {
+        self.changes
+    }
 }
 
 /// Nothing becoming an empty map, list or `false` is no change to tell of.
@@ -63,19 +88,28 @@ fn is_nothing(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn only_what_differs_is_told() {
-        let before = vec![("a", json!(1)), ("b", json!("x"))];
-        let after = vec![("a", json!(2)), ("b", json!("x"))];
-        let changes = diff("p.", Some(before), Some(after.clone()));
-        assert_eq!(changes.len(), 1);
+        let changes = |before, after| {
+            let mut diff = Diff::new("p.", before, after);
+            diff.field("a", |(a, _)| a);
+            diff.field("b", |(_, b)| b);
+            diff.field("c", |_| Vec::<u8>::new());
+            diff.changes()
+        };
+        let told = changes(Some((1, "x")), (2, "x"));
+        assert_eq!(told.len(), 1);
+        let Change {
+            field,
+            before,
+            after,
+        } = &told[0];
         assert_eq!(
-            (changes[0].field.as_str(), &changes[0].after),
-            ("p.a", &json!(2))
+            (field.as_str(), before, after),
+            ("p.a", &json!(1), &json!(2))
         );
-        assert_eq!(diff("p.", None, Some(after)).len(), 2);
-        assert!(diff("p.", None, None).is_empty());
+        assert_eq!(changes(None, (2, "x")).len(), 2);
+        assert!(changes(Some((2, "x")), (2, "x")).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::audit::{Change, diff};
+use crate::audit::Change;
 use crate::event::Event;
 use crate::id::{CustomerId, StripeCustomerId};
 use crate::identity::{By, Linked};
@@ -187,12 +187,11 @@ impl Contact {
         now: Timestamp,
         edit: impl FnOnce(&mut Self),
     ) -> Outcome {
-        let known = self.version > 0;
-        let before = Shown::of(self, settings);
+        let before = self.clone();
         edit(self);
         self.version += 1;
         self.evaluated_at = self.evaluated_at.max(now);
-        self.compare(known, before, settings, false)
+        self.compare(&before, settings, false)
     }
 
     /// Computes how it stands at an instant, with roll-ups that were computed anew, and what that
@@ -203,44 +202,36 @@ impl Contact {
         settings: &Settings,
         now: Timestamp,
     ) -> Outcome {
-        let before = Shown::of(self, settings);
+        let before = self.clone();
         let rolled = rolled.into_iter();
         self.accounts
             .extend(rolled.map(|(customer, rollup)| (customer, Arc::new(rollup))));
         self.version += 1;
         self.evaluated_at = self.evaluated_at.max(now);
-        self.compare(true, before, settings, true)
+        self.compare(&before, settings, true)
     }
 
     /// What is new since `before`. Unless `always`, how it stands is computed only when something
     /// that it follows from has changed, or its time has come.
-    fn compare(
-        &mut self,
-        known: bool,
-        before: Shown,
-        settings: &Settings,
-        always: bool,
-    ) -> Outcome {
-        let mut after = Shown::of(self, settings);
+    fn compare(&mut self, before: &Self, settings: &Settings, always: bool) -> Outcome {
+        let known = before.version > 0;
+        let (was, is) = (Shown::of(before, settings), Shown::of(self, settings));
         let due = self.told.next.is_some_and(|next| next <= self.evaluated_at);
-        let same = known && before == after;
-        if same && !due && !always {
+        if known && was == is && !due && !always {
             return Outcome::default();
         }
-        let standing = standing(self, &after.billing, settings, self.evaluated_at);
-        let mut events = self.events(&before.billing, &after.billing);
+        let standing = standing(self, &is.billing, settings, self.evaluated_at);
+        let mut events = self.events(&was.billing, &is.billing);
         for event in standing.events(&self.told) {
             events.push(Event {
                 contact: Some(self.id.clone()),
                 ..event
             });
         }
-        self.told = standing.told();
-        after.told = self.told.clone();
-        Outcome {
-            events,
-            changes: diff("", known.then(|| before.fields()), Some(after.fields())),
-        }
+        let told = standing.told();
+        let changes = Shown::changes(known.then_some((&was, &before.told)), (&is, &told));
+        self.told = told;
+        Outcome { events, changes }
     }
 
     /// What the tenant told of it beside its name.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, Stored};
-use crate::audit::{Fields, diff};
+use crate::audit::Diff;
 use crate::fact::{Fact, Link};
 use crate::id::StripeId;
 use crate::money::Money;
@@ -114,11 +114,15 @@ fn finish(
     note_if_whole(totals, &stored.value, charge);
     let prefix = format!("charges.{charge}.");
     let told = before.charge.is_some() || !before.refunds.is_empty();
-    applied.changes = diff(
-        &prefix,
-        told.then(|| fields(before)),
-        Some(fields(&stored.value)),
-    );
+    let mut diff = Diff::new(&prefix, told.then_some(before), &*stored.value);
+    diff.field("status", |state| {
+        let charge = state.charge.as_ref().map(Tracked::get);
+        charge.map(|charge| &charge.status)
+    });
+    diff.field("amount_refunded", |state| {
+        state.refunded().map_or(0, |(_, sum)| sum)
+    });
+    applied.changes = diff.changes();
     account.charge = Some(stored);
     applied
 }
@@ -143,15 +147,4 @@ fn note_if_whole(totals: &mut Totals, state: &ChargeState, id: &StripeId) {
             totals.refunded_charges.remove(id);
         }
     }
-}
-
-fn fields(state: &ChargeState) -> Fields {
-    let charge = state.charge.as_ref().map(Tracked::get);
-    vec![
-        ("status", json!(charge.map(|charge| &charge.status))),
-        (
-            "amount_refunded",
-            json!(state.refunded().map_or(0, |(_, sum)| sum)),
-        ),
-    ]
 }

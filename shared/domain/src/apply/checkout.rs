@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe};
-use crate::audit::{Fields, diff};
+use crate::audit::Diff;
 use crate::fact::{Fact, Link};
 use crate::money::Money;
 use crate::objects::checkout::{Checkout, Status};
@@ -45,7 +45,11 @@ pub(super) fn apply(
             .extend(after.payment_intent.clone().map(Link::PaymentIntent));
     }
     let prefix = format!("checkouts.{}.", new.id);
-    applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
+    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    diff.field("status", |checkout| &checkout.status);
+    diff.field("paid", |checkout| checkout.paid);
+    diff.field("amount_total", |checkout| checkout.amount_total);
+    applied.changes = diff.changes();
     applied
 }
 
@@ -96,12 +100,4 @@ fn data(checkout: &Checkout) -> Value {
         "invoice": checkout.invoice,
         "prices": checkout.prices,
     })
-}
-
-fn fields(checkout: &Checkout) -> Fields {
-    vec![
-        ("status", json!(checkout.status)),
-        ("paid", json!(checkout.paid)),
-        ("amount_total", json!(checkout.amount_total)),
-    ]
 }

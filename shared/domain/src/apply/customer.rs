@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Applied;
 use super::discount::applied_data;
 use crate::account::{Account, ObjectKey, observe};
-use crate::audit::{Fields, diff};
+use crate::audit::{Change, Diff};
 use crate::fact::Fact;
 use crate::objects::customer::Customer;
 use crate::objects::discount::Discount;
@@ -16,11 +16,7 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Customer) -> Appli
     let Some(after) = account.customer.as_ref().map(|stored| stored.value.get()) else {
         return applied;
     };
-    let changes = diff(
-        "customer.",
-        before.as_ref().map(fields),
-        Some(fields(after)),
-    );
+    let changes = changes(before.as_ref(), after);
     let names: Vec<String> = changes.iter().map(|change| change.field.clone()).collect();
     let was_deleted = before.as_ref().is_some_and(|before| before.deleted);
     if after.deleted {
@@ -56,24 +52,17 @@ fn new_discount<'a>(
 
 /// What is told of a customer. Name and address are audited on the contact, where they can be
 /// erased; here it is enough that they changed.
-fn fields(customer: &Customer) -> Fields {
-    vec![
-        ("id", json!(customer.id)),
-        ("customer_id", json!(customer.contact.get())),
-        (
-            "default_payment_method",
-            json!(customer.default_payment_method.get()),
-        ),
-        (
-            "discount",
-            json!(
-                customer
-                    .discount
-                    .get()
-                    .as_ref()
-                    .map(|discount| &discount.id)
-            ),
-        ),
-        ("deleted", json!(customer.deleted)),
-    ]
+fn changes(before: Option<&Customer>, after: &Customer) -> Vec<Change> {
+    let mut diff = Diff::new("customer.", before, after);
+    diff.field("id", |customer| &customer.id);
+    diff.field("customer_id", |customer| customer.contact.get());
+    diff.field("default_payment_method", |customer| {
+        customer.default_payment_method.get()
+    });
+    diff.field("discount", |customer| {
+        let discount = customer.discount.get().as_ref();
+        discount.map(|discount| &discount.id)
+    });
+    diff.field("deleted", |customer| customer.deleted);
+    diff.changes()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe_in};
-use crate::audit::diff;
+use crate::audit::Diff;
 use crate::fact::Fact;
 use crate::id::StripeId;
 use crate::objects::catalog::CouponRef;
@@ -23,14 +23,11 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Discount) -> Appli
     if before.is_none() && !after.deleted && !already_told {
         applied.emit("coupon_applied", applied_data(after));
     }
-    let fields = |discount: &Discount| {
-        vec![
-            ("coupon", json!(coupon_id(discount))),
-            ("active", json!(!discount.deleted)),
-        ]
-    };
     let prefix = format!("discounts.{id}.");
-    applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
+    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    diff.field("coupon", coupon_id);
+    diff.field("active", |discount| !discount.deleted);
+    applied.changes = diff.changes();
     applied
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe_in};
-use crate::audit::diff;
+use crate::audit::Diff;
 use crate::fact::Fact;
 use crate::objects::dispute::Dispute;
 use crate::rollup::amount;
@@ -30,9 +30,10 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Dispute) -> Applie
             applied.emit("dispute_closed", data(after));
         }
     }
-    let status = |dispute: &Dispute| vec![("status", json!(dispute.status))];
     let prefix = format!("disputes.{}.", new.id);
-    applied.changes = diff(&prefix, before.as_ref().map(status), Some(status(after)));
+    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    diff.field("status", |dispute| &dispute.status);
+    applied.changes = diff.changes();
     applied
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, Stored};
-use crate::audit::{Fields, diff};
+use crate::audit::Diff;
 use crate::contact::instant;
 use crate::fact::{Fact, Link};
 use crate::money::Money;
@@ -71,7 +71,16 @@ pub(super) fn apply(
     let names = fact.body.names().into_iter();
     applied.links.extend(names.filter(|link| !is_known(link)));
     let prefix = format!("invoices.{}.", new.id);
-    applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
+    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    diff.field("status", |invoice| &invoice.status);
+    diff.field("amount_due", |invoice| invoice.amount_due);
+    diff.field("amount_paid", |invoice| invoice.amount_paid);
+    diff.field("attempt_count", |invoice| invoice.attempt_count);
+    diff.time("next_payment_attempt", |invoice| {
+        invoice.next_payment_attempt
+    });
+    diff.time("paid_at", |invoice| *invoice.paid_at.get());
+    applied.changes = diff.changes();
     account.invoice = Some(stored);
     applied
 }
@@ -151,18 +160,4 @@ fn failed(invoice: &Invoice, decline_code: Option<String>) -> Value {
         "next_payment_attempt": instant(invoice.next_payment_attempt),
         "decline_code": decline_code,
     })
-}
-
-fn fields(invoice: &Invoice) -> Fields {
-    vec![
-        ("status", json!(invoice.status)),
-        ("amount_due", json!(invoice.amount_due)),
-        ("amount_paid", json!(invoice.amount_paid)),
-        ("attempt_count", json!(invoice.attempt_count)),
-        (
-            "next_payment_attempt",
-            instant(invoice.next_payment_attempt),
-        ),
-        ("paid_at", instant(*invoice.paid_at.get())),
-    ]
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe_in};
-use crate::audit::{Fields, diff};
+use crate::audit::Diff;
 use crate::fact::Fact;
 use crate::objects::payment_method::PaymentMethod;
 
@@ -42,17 +42,13 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &PaymentMethod) -> 
         );
     }
     let prefix = format!("payment_methods.{}.", new.id);
-    applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
+    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    diff.field("type", |method| &method.kind);
+    diff.field("brand", |method| &method.brand);
+    diff.field("last4", |method| &method.last4);
+    diff.field("exp_month", |method| method.exp_month);
+    diff.field("exp_year", |method| method.exp_year);
+    diff.field("attached", |method| method.attached);
+    applied.changes = diff.changes();
     applied
-}
-
-fn fields(method: &PaymentMethod) -> Fields {
-    vec![
-        ("type", json!(method.kind)),
-        ("brand", json!(method.brand)),
-        ("last4", json!(method.last4)),
-        ("exp_month", json!(method.exp_month)),
-        ("exp_year", json!(method.exp_year)),
-        ("attached", json!(method.attached)),
-    ]
 }

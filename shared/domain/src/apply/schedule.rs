@@ -1,10 +1,8 @@
 //! A subscription schedule: what is planned. It changes nothing until its phase begins.
 
-use serde_json::json;
-
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe_in};
-use crate::audit::diff;
+use crate::audit::Diff;
 use crate::fact::Fact;
 use crate::objects::schedule::Schedule;
 
@@ -19,13 +17,10 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Schedule) -> Appli
     else {
         return applied;
     };
-    let fields = |schedule: &Schedule| {
-        vec![
-            ("status", json!(schedule.status)),
-            ("phases", json!(schedule.phases.len())),
-        ]
-    };
     let prefix = format!("schedules.{}.", new.id);
-    applied.changes = diff(&prefix, before.as_ref().map(fields), Some(fields(after)));
+    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    diff.field("status", |schedule| &schedule.status);
+    diff.field("phases", |schedule| schedule.phases.len());
+    applied.changes = diff.changes();
     applied
 }

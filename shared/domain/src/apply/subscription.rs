@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Applied, discount};
 use crate::account::{Account, Catalog, ObjectKey, Stored, SubscriptionState};
-use crate::audit::{Fields, diff};
+use crate::audit::{Change, Diff};
 use crate::contact::instant;
 use crate::fact::Fact;
 use crate::id::StripeId;
@@ -87,7 +87,7 @@ pub(super) fn apply(
     transitions(&mut applied, view_before, view, fact);
     coupons(&mut applied, account, before.as_ref(), &after);
     let prefix = format!("subscriptions.{}.", new.id);
-    applied.changes = diff(&prefix, view_before.map(View::fields), Some(view.fields()));
+    applied.changes = View::changes(&prefix, view_before, view);
     applied
 }
 
@@ -230,22 +230,20 @@ impl<'a> View<'a> {
         })
     }
 
-    fn fields(self) -> Fields {
-        let subscription = self.subscription;
-        vec![
-            ("status", json!(subscription.status)),
-            ("plan", json!(self.plan())),
-            ("quantity", json!(self.quantity())),
-            ("mrr", json!(self.worth.mrr)),
-            (
-                "current_period_end",
-                instant(subscription.period.get().map(|period| period.end)),
-            ),
-            ("cancel_at", instant(subscription.scheduled_end())),
-            ("trial_end", instant(*subscription.trial_end.get())),
-            ("paused", json!(subscription.is_paused())),
-            ("ended_at", instant(subscription.ended_at)),
-        ]
+    fn changes(prefix: &str, before: Option<Self>, after: Self) -> Vec<Change> {
+        let mut diff = Diff::new(prefix, before, after);
+        diff.field("status", |view| &view.subscription.status);
+        diff.field("plan", Self::plan);
+        diff.field("quantity", Self::quantity);
+        diff.field("mrr", |view| &view.worth.mrr);
+        diff.time("current_period_end", |view| {
+            view.subscription.period.get().map(|period| period.end)
+        });
+        diff.time("cancel_at", |view| view.subscription.scheduled_end());
+        diff.time("trial_end", |view| *view.subscription.trial_end.get());
+        diff.field("paused", |view| view.subscription.is_paused());
+        diff.time("ended_at", |view| view.subscription.ended_at);
+        diff.changes()
     }
 }
 

@@ -2,111 +2,117 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Billing, Contact, instant};
-use crate::audit::Fields;
+use super::{Billing, Contact};
+use crate::audit::{Change, Diff};
 use crate::id::{StripeCustomerId, StripeId};
 use crate::risk::Risk;
 use crate::settings::Settings;
-use crate::standing::Told;
+use crate::standing::{Kind, Told};
 use crate::time::Timestamp;
 use crate::totals::Failing;
 
 /// What the API shows of a contact, to be compared.
 #[derive(PartialEq)]
-pub(super) struct Shown {
-    name: Option<String>,
-    email: Option<String>,
-    company: Option<String>,
-    accounts: Vec<StripeCustomerId>,
+pub(super) struct Shown<'a> {
+    name: Option<&'a str>,
+    email: Option<&'a str>,
+    company: Option<&'a str>,
+    accounts: Vec<&'a StripeCustomerId>,
     deleted: bool,
     pub(super) billing: Billing,
-    traits: BTreeMap<String, Value>,
-    users: BTreeSet<String>,
-    workspaces: BTreeSet<String>,
+    traits: &'a BTreeMap<String, Value>,
+    users: &'a BTreeSet<String>,
+    workspaces: &'a BTreeSet<String>,
     /// What the standing follows from beside the billing state.
-    risk: Vec<Weighed>,
-    pub(super) told: Told,
+    risk: Vec<Weighed<'a>>,
 }
 
 /// What a Stripe customer brings to how its contact stands.
 #[derive(PartialEq)]
-struct Weighed {
-    risk: Risk,
-    failing: BTreeMap<StripeId, Failing>,
+struct Weighed<'a> {
+    risk: &'a Risk,
+    failing: &'a BTreeMap<StripeId, Failing>,
     instants: [Option<Timestamp>; 2],
     declines: usize,
 }
 
-impl Shown {
-    pub(super) fn of(contact: &Contact, settings: &Settings) -> Self {
+impl<'a> Shown<'a> {
+    pub(super) fn of(contact: &'a Contact, settings: &Settings) -> Self {
+        static NOBODY: BTreeSet<String> = BTreeSet::new();
         let profile = contact.profile.as_ref();
         Self {
-            name: contact.name().map(str::to_owned),
-            email: contact.email().map(str::to_owned),
-            company: contact.company().map(str::to_owned),
-            accounts: contact.accounts.keys().cloned().collect(),
+            name: contact.name(),
+            email: contact.email(),
+            company: contact.company(),
+            accounts: contact.accounts.keys().collect(),
             deleted: contact.is_deleted(),
             billing: contact.billing(settings),
-            traits: contact.traits().clone(),
-            users: profile
-                .map(|profile| profile.users.clone())
-                .unwrap_or_default(),
-            workspaces: profile
-                .map(|profile| profile.workspaces.clone())
-                .unwrap_or_default(),
+            traits: contact.traits(),
+            users: profile.map_or(&NOBODY, |profile| &profile.users),
+            workspaces: profile.map_or(&NOBODY, |profile| &profile.workspaces),
             risk: contact
                 .accounts
                 .values()
                 .map(|rollup| Weighed {
-                    risk: rollup.risk.clone(),
-                    failing: rollup.totals.failing.clone(),
+                    risk: &rollup.risk,
+                    failing: &rollup.totals.failing,
                     instants: [rollup.stale_at, rollup.trial_end],
                     declines: rollup.totals.declines.len(),
                 })
                 .collect(),
-            told: contact.told.clone(),
         }
     }
 
-    pub(super) fn fields(&self) -> Fields {
-        let billing = &self.billing;
-        let plan = billing.plan.as_ref();
-        let signals: Vec<_> = self.told.signals.keys().map(|(kind, _)| kind).collect();
-        let accounts: Vec<&str> = self.accounts.iter().map(StripeCustomerId::as_str).collect();
-        vec![
-            ("name", json!(self.name)),
-            ("email", json!(self.email)),
-            ("company", json!(self.company)),
-            ("stripe_customer_ids", json!(accounts)),
-            ("deleted", json!(self.deleted)),
-            ("billing.plan", json!(plan.map(|plan| plan.price.as_str()))),
-            ("billing.plan_name", json!(plan.map(|plan| &plan.name))),
-            ("billing.tier", json!(billing.tier)),
-            ("billing.mrr", json!(billing.mrr)),
-            ("billing.arr", json!(billing.arr)),
-            ("billing.billing_status", json!(billing.status.as_str())),
-            ("billing.trial_end_date", instant(billing.trial_end_date)),
-            (
-                "billing.subscription_start_date",
-                instant(billing.subscription_start_date),
-            ),
-            ("billing.renewal_date", instant(billing.renewal_date)),
-            (
-                "billing.next_invoice_date",
-                instant(billing.next_invoice_date),
-            ),
-            ("billing.cancel_at", instant(billing.cancel_at)),
-            ("billing.lifetime_value", json!(billing.lifetime_value)),
-            ("billing.payment_method", json!(billing.payment_method)),
-            ("billing.access", json!(self.told.access.level)),
-            ("health_score", json!(self.told.health)),
-            ("risk_signals", json!(signals)),
-            ("segments", json!(self.told.segments)),
-            ("traits", json!(self.traits)),
-            ("users", json!(self.users)),
-            ("workspaces", json!(self.workspaces)),
-        ]
+    /// What a change changed of what is shown, and of what is told of how the contact stands.
+    pub(super) fn changes(before: Option<(&Self, &Told)>, after: (&Self, &Told)) -> Vec<Change> {
+        let mut diff = Diff::new("", before, after);
+        diff.field("name", |(shown, _)| shown.name);
+        diff.field("email", |(shown, _)| shown.email);
+        diff.field("company", |(shown, _)| shown.company);
+        diff.field("stripe_customer_ids", |(shown, _)| &shown.accounts);
+        diff.field("deleted", |(shown, _)| shown.deleted);
+        diff.field("billing.plan", |(shown, _)| {
+            shown.billing.plan.as_ref().map(|plan| &plan.price)
+        });
+        diff.field("billing.plan_name", |(shown, _)| {
+            shown.billing.plan.as_ref().map(|plan| &plan.name)
+        });
+        diff.field("billing.tier", |(shown, _)| &shown.billing.tier);
+        diff.field("billing.mrr", |(shown, _)| &shown.billing.mrr);
+        diff.field("billing.arr", |(shown, _)| &shown.billing.arr);
+        diff.field("billing.billing_status", |(shown, _)| {
+            shown.billing.status.as_str()
+        });
+        diff.time("billing.trial_end_date", |(shown, _)| {
+            shown.billing.trial_end_date
+        });
+        diff.time("billing.subscription_start_date", |(shown, _)| {
+            shown.billing.subscription_start_date
+        });
+        diff.time("billing.renewal_date", |(shown, _)| {
+            shown.billing.renewal_date
+        });
+        diff.time("billing.next_invoice_date", |(shown, _)| {
+            shown.billing.next_invoice_date
+        });
+        diff.time("billing.cancel_at", |(shown, _)| shown.billing.cancel_at);
+        diff.field("billing.lifetime_value", |(shown, _)| {
+            &shown.billing.lifetime_value
+        });
+        diff.field("billing.payment_method", |(shown, _)| {
+            &shown.billing.payment_method
+        });
+        diff.field("billing.access", |(_, told)| told.access.level);
+        diff.field("health_score", |(_, told)| told.health);
+        diff.field("risk_signals", |(_, told)| -> Vec<Kind> {
+            told.signals.keys().map(|(kind, _)| *kind).collect()
+        });
+        diff.field("segments", |(_, told)| &told.segments);
+        diff.field("traits", |(shown, _)| shown.traits);
+        diff.field("users", |(shown, _)| shown.users);
+        diff.field("workspaces", |(shown, _)| shown.workspaces);
+        diff.changes()
     }
 }
