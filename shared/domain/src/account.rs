@@ -111,17 +111,27 @@ impl ObjectKey {
     /// The sort key. `STATE#…` is the working set; the others are read one by one.
     #[must_use]
     pub fn sort_key(&self) -> String {
-        match self {
-            Self::Customer => "STATE#CUSTOMER".to_owned(),
-            Self::Subscription(id) => format!("STATE#SUB#{id}"),
-            Self::PaymentMethod(id) => format!("STATE#PM#{id}"),
-            Self::Dispute(id) => format!("STATE#DP#{id}"),
-            Self::Discount(id) => format!("STATE#DI#{id}"),
-            Self::Schedule(id) => format!("STATE#SS#{id}"),
-            Self::Invoice(created, id) => format!("INVOICE#{:012}#{id}", created.unix()),
-            Self::Charge(id) => format!("CHARGE#{id}"),
-            Self::Checkout(id) => format!("CHECKOUT#{id}"),
+        let mut key = String::new();
+        self.write_sort_key(&mut key);
+        key
+    }
+
+    fn write_sort_key(&self, key: &mut String) {
+        key.push_str(match self {
+            Self::Customer => "STATE#CUSTOMER",
+            Self::Subscription(_) => "STATE#SUB#",
+            Self::PaymentMethod(_) => "STATE#PM#",
+            Self::Dispute(_) => "STATE#DP#",
+            Self::Discount(_) => "STATE#DI#",
+            Self::Schedule(_) => "STATE#SS#",
+            Self::Invoice(..) => "INVOICE#",
+            Self::Charge(_) => "CHARGE#",
+            Self::Checkout(_) => "CHECKOUT#",
+        });
+        if let Self::Invoice(created, _) = self {
+            key.push_str(&format!("{:012}#", created.unix()));
         }
+        key.push_str(self.id().map_or("", StripeId::as_str));
     }
 
     /// The object's id; none for the customer, whose id is in every key.
@@ -289,18 +299,23 @@ impl Account {
     /// if a concurrent transaction tore it, the digests differ and the load is repeated.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let revs = self
-            .customer
-            .iter()
-            .map(|stored| (ObjectKey::Customer.sort_key(), stored.rev))
+        let customer = self.customer.iter();
+        let revs = customer
+            .map(|stored| (ObjectKey::Customer, stored.rev))
             .chain(revs(&self.subscriptions, ObjectKey::Subscription))
             .chain(revs(&self.payment_methods, ObjectKey::PaymentMethod))
             .chain(revs(&self.disputes, ObjectKey::Dispute))
             .chain(revs(&self.discounts, ObjectKey::Discount))
             .chain(revs(&self.schedules, ObjectKey::Schedule));
-        revs.fold(0_u64, |sum, (key, rev)| {
-            sum.wrapping_add(xxh3_64(format!("{key}\n{rev}").as_bytes()))
-        })
+        let (mut sum, mut text) = (0_u64, String::new());
+        for (key, rev) in revs {
+            text.clear();
+            key.write_sort_key(&mut text);
+            text.push('\n');
+            text.push_str(&rev.to_string());
+            sum = sum.wrapping_add(xxh3_64(text.as_bytes()));
+        }
+        sum
     }
 
     /// The Stripe customer's own id, where it was seen.
@@ -328,10 +343,10 @@ fn rev_mut<'a, T>(
 fn revs<'a, T>(
     objects: &'a BTreeMap<StripeId, Stored<T>>,
     key: fn(StripeId) -> ObjectKey,
-) -> impl Iterator<Item = (String, u64)> + 'a {
+) -> impl Iterator<Item = (ObjectKey, u64)> + 'a {
     objects
         .iter()
-        .map(move |(id, stored)| (key(id.clone()).sort_key(), stored.rev))
+        .map(move |(id, stored)| (key(id.clone()), stored.rev))
 }
 
 /// Shows a snapshot to a stored object. Gives what counted before, and what became of it.

@@ -175,14 +175,23 @@ impl Names {
         fields.insert(field.to_owned());
     }
 
-    fn has(&self, root: &str, field: &str) -> bool {
-        let fields = self.0.get(root);
-        fields.is_some_and(|fields| fields.contains("") || fields.contains(field))
+    fn of(&self, root: &str) -> Asked<'_> {
+        match self.0.get(root) {
+            Some(fields) if fields.contains("") => Asked::Whole,
+            Some(fields) => Asked::Fields(fields),
+            None => Asked::Nothing,
+        }
     }
+}
 
-    fn has_whole(&self, root: &str) -> bool {
-        self.has(root, "")
-    }
+/// What anybody asks for of a root.
+#[derive(Debug, Clone, Copy)]
+enum Asked<'a> {
+    /// All of it, as one.
+    Whole,
+    /// These fields.
+    Fields(&'a BTreeSet<String>),
+    Nothing,
 }
 
 /// Checks every name, and notes those of fields; `bound` are those that a macro such as `all` brings along.
@@ -282,8 +291,7 @@ pub struct Facts(Context<'static, 'static>);
 #[derive(Debug)]
 pub(crate) struct Values<'a> {
     root: &'a str,
-    /// The names that anybody asks for; all when there is none.
-    names: Option<&'a Names>,
+    asked: Asked<'a>,
     values: Vec<(&'a str, Value)>,
 }
 
@@ -291,13 +299,18 @@ impl<'a> Values<'a> {
     pub(crate) fn new(root: &'a str, names: Option<&'a Names>) -> Self {
         Self {
             root,
-            names,
+            asked: names.map_or(Asked::Whole, |names| names.of(root)),
             values: Vec::new(),
         }
     }
 
     pub(crate) fn set(&mut self, name: &'a str, value: impl FnOnce() -> Value) {
-        if self.names.is_none_or(|names| names.has(self.root, name)) {
+        let asked = match self.asked {
+            Asked::Whole => true,
+            Asked::Fields(fields) => fields.contains(name),
+            Asked::Nothing => false,
+        };
+        if asked {
             self.values.push((name, value()));
         }
     }
@@ -346,12 +359,12 @@ impl Facts {
         context.add_variable_from_value("now", instant(now));
         context.add_variable_from_value("health_score", i64::from(health_score));
         for values in parts {
-            let Values { root, names, .. } = values;
+            let root = values.root;
             // A qualified name is found faster than a field of a map.
             for (name, value) in &values.values {
                 context.add_variable_from_value(format!("{root}.{name}"), value.clone());
             }
-            if names.is_none_or(|names| names.has_whole(root)) {
+            if matches!(values.asked, Asked::Whole) {
                 context.add_variable_from_value(root, values.build());
             }
         }

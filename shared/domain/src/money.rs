@@ -174,6 +174,15 @@ impl Decimal {
         Exact::new(BigInt::from(self.0), BigInt::from(ONE))
     }
 
+    /// So many times the number, as an exact rational: a fraction is reduced once, if there is one.
+    #[must_use]
+    pub fn times(self, n: u64) -> Exact {
+        match self.0.checked_mul(i128::from(n)) {
+            Some(product) => Self(product).exact(),
+            None => self.exact() * BigInt::from(n),
+        }
+    }
+
     /// Whether the number is 0.
     #[must_use]
     pub fn is_zero(self) -> bool {
@@ -301,6 +310,10 @@ mod tests {
         for text in ["0", "29", "0.5", "-12.345", "0.000000000001", "2900.25"] {
             assert_eq!(Decimal::parse(text).unwrap().to_string(), text);
         }
+        let half = Decimal::parse("0.5").unwrap();
+        assert_eq!((half.times(3), half.times(4)), (ratio(3, 2), whole(2)));
+        let largest = Decimal(i128::MAX);
+        assert_eq!(largest.times(2), largest.exact() * BigInt::from(2));
         assert_eq!(Decimal::parse("1e-3").unwrap().to_string(), "0.001");
         assert_eq!(Decimal::parse("20.0").unwrap().to_string(), "20");
         for text in [

@@ -12,7 +12,7 @@ use std::collections::btree_map::Entry;
 use num_traits::{One, Zero};
 
 use crate::account::{Account, Catalog};
-use crate::money::{Currency, Decimal, Exact, Money, ratio, round_half_up, round_multiple, whole};
+use crate::money::{Currency, Exact, Money, ratio, round_half_up, round_multiple, whole};
 use crate::objects::catalog::{Interval, Price, Recurring, Scheme, TaxRate, Tier, TierMode};
 use crate::objects::subscription::{Item, Status, Subscription};
 use crate::settings::MrrSettings;
@@ -280,11 +280,7 @@ fn cost(price: &Price, given: Option<u64>, trace: &mut impl Trace) -> Option<Exa
     match &price.scheme {
         Scheme::PerUnit(unit) => {
             let unit = (*unit)?;
-            let cost = if units == 1 {
-                unit.exact()
-            } else {
-                unit.exact() * big(units)
-            };
+            let cost = unit.times(units);
             trace.step(Some(&cost), || What::PerUnit { unit, units });
             Some(cost)
         }
@@ -295,12 +291,10 @@ fn cost(price: &Price, given: Option<u64>, trace: &mut impl Trace) -> Option<Exa
     }
 }
 
-fn big(units: u64) -> Exact {
-    Exact::from_integer(units.into())
-}
-
-fn or_zero(amount: Option<Decimal>) -> Exact {
-    amount.map_or_else(Exact::zero, Decimal::exact)
+/// What so many units come to, and what is to be paid whatever their number.
+fn priced(tier: &Tier, units: u64) -> Exact {
+    let unit = tier.unit.unwrap_or_default();
+    unit.times(units) + tier.flat.unwrap_or_default().exact()
 }
 
 fn graduated(tiers: &[Tier], units: u64, trace: &mut impl Trace) -> Exact {
@@ -313,7 +307,7 @@ fn graduated(tiers: &[Tier], units: u64, trace: &mut impl Trace) -> Exact {
         }
         let top = tier.up_to.unwrap_or(u64::MAX).min(units);
         let here = top.saturating_sub(below);
-        sum += or_zero(tier.unit) * big(here) + or_zero(tier.flat);
+        sum += priced(tier, here);
         trace.step(Some(&sum), || {
             reached_tier(TierMode::Graduated, number, tier, here)
         });
@@ -327,7 +321,7 @@ fn volume(tiers: &[Tier], units: u64, trace: &mut impl Trace) -> Exact {
     let Some((tier, number)) = tiers.iter().zip(1..).find(holds) else {
         return Exact::zero();
     };
-    let cost = or_zero(tier.unit) * big(units) + or_zero(tier.flat);
+    let cost = priced(tier, units);
     trace.step(Some(&cost), || {
         reached_tier(TierMode::Volume, number, tier, units)
     });
