@@ -6,7 +6,7 @@ mod connections;
 mod inner;
 mod runs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inner::Inner;
@@ -130,7 +130,9 @@ impl MemoryStore {
     /// Every message that waits.
     #[must_use]
     pub fn all_parked(&self) -> Vec<Parked> {
-        self.lock().parked.values().cloned().collect()
+        let inner = self.lock();
+        let places = inner.parked.values();
+        places.flat_map(BTreeMap::values).cloned().collect()
     }
 
     /// Ends every lease, as time would.
@@ -381,31 +383,31 @@ impl Store for MemoryStore {
     }
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
-        let key = place_of(parked);
-        self.lock().parked.insert(key, parked.clone());
+        let mut inner = self.lock();
+        let here = inner.parked.entry(place_of(parked)).or_default();
+        here.insert(parked.cause.clone(), parked.clone());
         Ok(())
     }
 
     async fn parked(&self, tenant: &TenantId, place: &str) -> Result<Vec<Parked>, StoreError> {
         let inner = self.lock();
-        let here = inner
-            .parked
-            .iter()
-            .filter(|((t, p, _), _)| t == tenant && p == place);
-        Ok(here.map(|(_, parked)| parked.clone()).collect())
+        let here = inner.parked.get(&(tenant.clone(), place.to_owned()));
+        Ok(here
+            .map(|here| here.values().cloned().collect())
+            .unwrap_or_default())
     }
 
     async fn unpark(&self, parked: &Parked) -> Result<(), StoreError> {
-        let key = place_of(parked);
-        self.lock().parked.remove(&key);
+        if let Some(here) = self.lock().parked.get_mut(&place_of(parked)) {
+            here.remove(&parked.cause);
+        }
         Ok(())
     }
 }
 
 /// Where a message waits.
-fn place_of(parked: &Parked) -> (TenantId, String, Cause) {
-    let place = parked.reason.place();
-    (parked.tenant.clone(), place, parked.cause.clone())
+fn place_of(parked: &Parked) -> (TenantId, String) {
+    (parked.tenant.clone(), parked.reason.place())
 }
 
 /// A bus in memory: it keeps what was published.

@@ -25,7 +25,8 @@ pub(super) struct Inner {
     pub(super) awaits: BTreeSet<(TenantId, CatalogKey, StripeCustomerId)>,
     pub(super) ledger: HashMap<(TenantId, Cause), (LedgerEntry, bool)>,
     pub(super) audit: Vec<(TenantId, AuditEntry)>,
-    pub(super) parked: BTreeMap<(TenantId, String, Cause), Parked>,
+    /// What waits, by place.
+    pub(super) parked: BTreeMap<(TenantId, String), BTreeMap<Cause, Parked>>,
     /// Who is due when, as the table's index has it.
     pub(super) due: BTreeSet<Due>,
     /// Until when each tenant's lease lasts, and its token.
