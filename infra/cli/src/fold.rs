@@ -34,6 +34,10 @@ use crate::input;
 
 /// How many lines a worker takes together.
 const BATCH: usize = 500;
+/// How many bytes most lines fit in.
+const LINE: usize = 2_048;
+/// How many events are written together.
+const WRITTEN: usize = 64;
 /// How long workers on one customer may wait for each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -157,7 +161,7 @@ impl Iterator for Batches {
         let mut batch = Vec::new();
         while batch.len() < BATCH {
             self.line += 1;
-            let mut text = String::new();
+            let mut text = String::with_capacity(LINE);
             match self.input.read_line(&mut text) {
                 Ok(0) => break,
                 Ok(_) if text.trim().is_empty() => {}
@@ -335,12 +339,16 @@ impl Lines {
     /// Writes events, with a comma before each.
     fn write(&self, events: &[Outgoing]) -> anyhow::Result<()> {
         let mut text = Vec::new();
-        for event in events {
-            text.push(b',');
-            serde_json::to_writer(&mut text, &Line::of(event))?;
+        for some in events.chunks(WRITTEN) {
+            text.clear();
+            for event in some {
+                text.push(b',');
+                serde_json::to_writer(&mut text, &Line::of(event))?;
+            }
+            let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(&text)?;
         }
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(file.write_all(&text)?)
+        Ok(())
     }
 
     /// Writes the events, with commas between them.
