@@ -19,6 +19,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["domain", "stripe", "engine", "store", "bus", "runtime"],
     ),
     (
+        "paygraph-reconcile",
+        &["domain", "stripe", "engine", "store", "bus", "runtime"],
+    ),
+    (
         "paygraph-tick",
         &["domain", "engine", "store", "bus", "runtime"],
     ),

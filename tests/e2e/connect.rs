@@ -23,7 +23,8 @@ struct World {
     accounts: Vec<String>,
 }
 
-/// A fake Stripe, which the stack's API asks from now on. No other test lets the API ask Stripe.
+/// A fake Stripe, which the stack's API and imports ask from now on. Other tests keep another place
+/// beside their tenants' keys.
 fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
@@ -34,12 +35,14 @@ fn world() -> &'static World {
         let stripe = stack().block_on(FakeStripe::start(config)).unwrap();
         let platform = json!({ "key": KEY, "account": null });
         stack().keep_secret("stripe/platform", &platform);
-        let path = format!("{}/configuration", stack().local("api_function"));
-        let mut variables =
-            stack().lambda("GET", &path, &Value::Null)["Environment"]["Variables"].clone();
-        variables["PAYGRAPH_STRIPE_URL"] = json!(stripe.url());
-        let environment = json!({ "Environment": { "Variables": variables } });
-        let _ = stack().lambda("PUT", &path, &environment);
+        for function in ["api_function", "reconcile_function"] {
+            let path = format!("{}/configuration", stack().local(function));
+            let mut variables =
+                stack().lambda("GET", &path, &Value::Null)["Environment"]["Variables"].clone();
+            variables["PAYGRAPH_STRIPE_URL"] = json!(stripe.url());
+            let environment = json!({ "Environment": { "Variables": variables } });
+            let _ = stack().lambda("PUT", &path, &environment);
+        }
         let url = stripe.url().to_owned();
         let probe = Tenant::new();
         wait("the API to ask the fake Stripe", || {
@@ -302,8 +305,16 @@ fn n13_n15_an_account_is_connected_by_a_restricted_key() {
     assert_eq!(status, 200, "{made}");
     assert_eq!(
         (&made["webhooks"]["by"], &made["import"]),
-        (&json!("created"), &json!("not_started"))
+        (&json!("created"), &json!("started"))
     );
+    let backfill = ["backfill", "--json", "--account", account];
+    let imported = paygraph_tests::paygraph(&backfill);
+    assert!(imported.status.success(), "{imported:?}");
+    wait("the import", || {
+        let (_, runs) = stack().ask("/api/stripe/reconciliations", Some(&tenant.token));
+        let run = &runs["data"][0];
+        (run["job"] == "backfill" && run["complete"] == true).then_some(())
+    });
     assert!(!made.to_string().contains("rk_test_") && !made.to_string().contains("whsec_"));
     let (_, again) = tenant.by_key(&key(account, &rights()));
     assert_eq!(again["webhooks"]["by"], "adopted");

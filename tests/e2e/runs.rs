@@ -1,10 +1,12 @@
 //! The import of history and the comparison with Stripe, by the command, on the real table.
 
+use paygraph_bus::Queue;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
+use paygraph_engine::watch::Watches as _;
 use paygraph_store::token::Right;
 use paygraph_testkit::fake_stripe::{Config, FakeStripe, KEY, Lazy};
-use paygraph_tests::{get_from, paygraph, stack, unique};
+use paygraph_tests::{customer_created, get_from, now, paygraph, stack, unique, wait};
 use serde_json::{Value, json};
 
 /// The command's answer as JSON; it must succeed.
@@ -20,14 +22,14 @@ fn told(arguments: &[&str]) -> Value {
 #[test]
 fn n10_n11_n12_n21_the_command_imports_compares_and_heals() {
     let tenant = unique("t");
-    stack().keep_secret(
-        &format!("stripe/{tenant}"),
-        &json!({ "key": KEY, "account": null }),
-    );
     let world = Config::with_world(Lazy::of(10)).unlimited();
     let stripe = stack().block_on(FakeStripe::start(world)).unwrap();
     let url = stripe.url().to_owned();
-    let asking = ["--tenant", &tenant, "--stripe-url", &url, "--share", "100"];
+    stack().keep_secret(
+        &format!("stripe/{tenant}"),
+        &json!({ "key": KEY, "account": null, "url": url }),
+    );
+    let asking = ["--tenant", &tenant];
     let run = |command: &[&str]| told(&[command, &asking].concat());
 
     let imported = run(&["backfill", "--json"]);
@@ -97,4 +99,70 @@ fn n10_n11_n12_n21_the_command_imports_compares_and_heals() {
     // What has ended never comes back, whatever somebody says.
     let id = subscription["id"].as_str().unwrap();
     assert_eq!(of(&run(&["sync", id, "--json"])), (Vec::new(), json!(0)));
+}
+
+/// N14: what Stripe sent and nobody got is found by the watch and taken in; the alarm is told, and
+/// told again when it is over.
+#[test]
+fn n14_the_watch_takes_in_what_never_came() {
+    let tenant = unique("t");
+    let config = Config::default().unlimited();
+    let stripe = stack().block_on(FakeStripe::start(config)).unwrap();
+    stack().keep_secret(
+        &format!("stripe/{tenant}"),
+        &json!({ "key": KEY, "account": null, "url": stripe.url() }),
+    );
+    let watch = |at: i64| {
+        let at = Timestamp::from_unix(at).unwrap().to_string();
+        let round = json!({ "job": "watch", "tenant": tenant, "now": at }).to_string();
+        let url = stack().local("jobs_queue_url");
+        let queue = Queue::new(stack().sqs.clone(), url);
+        stack().block_on(queue.send(&round, 0)).unwrap();
+    };
+    let owner = TenantId::parse(&tenant).unwrap();
+    let noted = |to: i64| {
+        let to = Timestamp::from_unix(to).unwrap();
+        wait("the watch", || {
+            let watch = stack().block_on(stack().store.watch(&owner)).unwrap()?;
+            (watch.watched_to >= to).then_some(watch)
+        })
+    };
+    let begin = now() - 7_200;
+    watch(begin);
+    noted(begin);
+    let lost: Vec<_> = (0..3).map(|_| (unique("evt_"), unique("cus_"))).collect();
+    for (id, customer) in &lost {
+        let mut event = customer_created(id, customer);
+        event["created"] = json!(begin + 3_600);
+        stripe.own().put_event(event, false);
+    }
+    watch(begin + 6_000);
+    let unhealthy = noted(begin + 5_700);
+    let owned = stack()
+        .store
+        .create_token(&owner, "test", &[Right::Read], Timestamp::default());
+    let token = stack().block_on(owned).unwrap();
+    for (_, customer) in &lost {
+        wait("the record", || {
+            let path = format!("/api/stripe/customer/{customer}");
+            (stack().ask(&path, Some(&token)).0 == 200).then_some(())
+        });
+    }
+    assert!(unhealthy.since.is_none() || unhealthy.reasons.contains_key("missed_deliveries"));
+    let told = |rev: u64| {
+        wait("the bus", || {
+            let told = stack().delivered(&format!("watch:{rev}"));
+            told.into_iter()
+                .find(|(_, event)| event["tenant"] == tenant)
+        })
+    };
+    let (name, event) = told(3);
+    assert_eq!(name, "webhook_endpoint_unhealthy");
+    assert_eq!(
+        event["data"]["reasons"],
+        json!(["3 events were not delivered"])
+    );
+    watch(begin + 6_600);
+    noted(begin + 6_300);
+    assert_eq!(told(5).0, "webhook_endpoint_recovered");
 }

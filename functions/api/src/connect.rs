@@ -4,12 +4,13 @@ mod page;
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
+use paygraph_bus::Queue;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::connect::{
     Back, ConnectError, Connector, Done, Offer, RestrictedKey, TicketError,
 };
-use paygraph_engine::connection::{Connection, ConnectionStore as _, StartImport};
+use paygraph_engine::connection::{Connection, ConnectionStore as _};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_store::DynamoStore;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,36 +23,11 @@ use crate::answer::{ApiError, ok};
 /// HTTP from setting it.
 const COOKIE: &str = "__Host-paygraph-connect";
 
-/// The queue of the jobs that work through all of Stripe's objects.
-#[derive(Debug)]
-pub struct JobsQueue {
-    /// The client of the queue.
-    pub client: aws_sdk_sqs::Client,
-    /// Where it is; none where nobody works through jobs.
-    pub url: Option<String>,
-}
-
-impl StartImport for JobsQueue {
-    async fn start(&self, tenant: &TenantId) -> bool {
-        let Some(url) = &self.url else {
-            return false;
-        };
-        let job = json!({ "tenant": tenant, "job": "backfill" }).to_string();
-        let sent = self.client.send_message().queue_url(url).message_body(job);
-        let sent = sent.send().await;
-        if let Err(error) = &sent {
-            let error = aws_sdk_sqs::error::DisplayErrorContext(error);
-            tracing::error!(code = "import_not_started", %tenant, %error, "An import was not begun");
-        }
-        sent.is_ok()
-    }
-}
-
 /// Connecting, over AWS.
 #[derive(Debug)]
 pub struct Connect {
     /// What connects.
-    pub connector: Connector<DynamoStore, SecretsManager, JobsQueue>,
+    pub connector: Connector<DynamoStore, SecretsManager, Queue>,
     /// What our own URLs begin with; none for the host that was asked.
     pub public_url: Option<String>,
 }

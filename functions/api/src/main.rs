@@ -1,9 +1,9 @@
 //! Wires the function: settings, log, clients, run.
 use lambda_http::{Error, Request, RequestExt, service_fn};
-use paygraph_api::connect::{Connect, JobsQueue};
+use paygraph_api::connect::Connect;
 use paygraph_api::health::Queues;
 use paygraph_api::router::Api;
-use paygraph_bus::EventBridge;
+use paygraph_bus::{EventBridge, Queue};
 use paygraph_domain::settings::Settings;
 use paygraph_engine::connect::{Connector, Place};
 use paygraph_engine::fetch::NoFetch;
@@ -27,10 +27,7 @@ async fn main() -> Result<(), Error> {
         connector: Connector {
             store: store.clone(),
             secrets: SecretsManager::new(secrets, config.stripe.secrets_prefix),
-            import: JobsQueue {
-                client: sqs.clone(),
-                url: config.jobs_queue_url,
-            },
+            import: Queue::new(sqs.clone(), config.jobs_queue_url),
             place: Place::new(config.stripe.url, config.stripe_client_id, config.livemode),
         },
         public_url: config.public_url,

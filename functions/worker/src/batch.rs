@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::future::join_all;
+use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
@@ -20,8 +21,6 @@ use paygraph_store::DynamoStore;
 use paygraph_stripe::decode::about;
 use paygraph_stripe::event::StripeEvent;
 use paygraph_stripe::ingest::{IngestContent, IngestMessage};
-
-use crate::dead_letters::DeadLetters;
 
 /// How often the last processed event is noted, in seconds.
 const BEAT_SECONDS: i64 = 5;

@@ -5,4 +5,3 @@
 //! be read goes to the dead letters at once, with its reason; what may succeed later is given back.
 
 pub mod batch;
-pub mod dead_letters;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
+use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::connect::Connected;
@@ -16,7 +17,6 @@ use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
 use paygraph_stripe::client::{Connections, Limits, STRIPE_URL};
 use paygraph_worker::batch::Worker;
-use paygraph_worker::dead_letters::DeadLetterQueue;
 
 /// How much of Stripe's limits one worker may use, in percent: ten at once stay below half.
 const LIVE_SHARE: u32 = 4;

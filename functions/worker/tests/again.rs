@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
+use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_domain::account::{Account, Catalog, CatalogEntry, CatalogKey, ObjectKey, Stored};
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
@@ -21,7 +22,6 @@ use paygraph_engine::ports::{
 };
 use paygraph_engine::process::Engine;
 use paygraph_worker::batch::{Pulse, Worker};
-use paygraph_worker::dead_letters::DeadLetters;
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_790_000_000;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
+use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_domain::id::{Cause, StripeId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
@@ -17,7 +18,6 @@ use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{LedgerEntry, ParkReason, Publisher, StoreError};
 use paygraph_engine::process::Engine;
 use paygraph_worker::batch::{Pulse, Worker};
-use paygraph_worker::dead_letters::DeadLetters;
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_790_000_000;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use paygraph_bus::Queue;
 use paygraph_engine::connect::{ConnectError, Connector, Offer, Place, RestrictedKey};
-use paygraph_engine::connection::NoImport;
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_store::DynamoStore;
 use secrecy::SecretString;
@@ -59,20 +59,20 @@ struct At {
     which: Which,
 }
 
-type Here = Connector<DynamoStore, SecretsManager, NoImport>;
+type Here = Connector<DynamoStore, SecretsManager, Option<Queue>>;
 
 impl At {
     /// The product's own connecting, and the public URL.
     fn open(&self) -> anyhow::Result<(Here, String)> {
         let stack = self.which.open()?;
-        let own = stack.public_url.clone();
+        let (own, jobs) = (stack.public_url.clone(), stack.jobs_queue_url.clone());
         let public_url = self.public_url.clone().or(own);
         let public_url = public_url.context("--public-url is needed: the stack's output ApiUrl")?;
         let url = self.stripe_url.clone().unwrap_or(stack.stripe_url.clone());
         let connector = Connector {
             secrets: stack.secrets(),
             store: stack.store,
-            import: NoImport,
+            import: jobs.map(|url| Queue::new(stack.sqs, url)),
             place: Place::new(Some(url), None, self.live),
         };
         Ok((connector, public_url))
@@ -114,12 +114,16 @@ impl Connect {
         if self.place.json {
             let told = json!({
                 "connected": true, "connection": done.connection, "webhooks": done.webhooks,
-                "import": "not_started",
+                "import": if done.import_started { "started" } else { "not_started" },
             });
             println!("{told}");
         } else {
             show::done(&done);
-            println!("Import its history with `paygraph backfill --tenant {tenant}`.");
+            if done.import_started {
+                println!("The import of its history has begun.");
+            } else {
+                println!("Import its history with `paygraph backfill --tenant {tenant}`.");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -93,6 +93,8 @@ pub struct Local {
     pub queue_url: String,
     /// Its dead letters.
     pub dlq_url: String,
+    /// Where imports and comparisons with Stripe are asked for.
+    pub jobs_queue_url: String,
     /// The bus.
     pub event_bus: String,
     /// The function that takes events from the queue.
@@ -102,6 +104,8 @@ pub struct Local {
     /// The function that answers the API.
     #[serde(default)]
     pub api_function: String,
+    /// The function that does imports and comparisons.
+    pub reconcile_function: String,
     /// Where GreenLight's lines are.
     pub greenlight_log_group: String,
     /// Where Stripe's API is asked for; empty for Stripe's own.

@@ -1,4 +1,7 @@
-//! `paygraph replay`: dead letters and single events back into the ingest queue.
+//! `paygraph replay`: dead letters, events of the last 30 days and single ones back into the ingest
+//! queue.
+
+mod from_stripe;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -7,9 +10,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use aws_sdk_sqs::types::Message;
 use clap::Args;
+use paygraph_bus::Queue;
 use paygraph_domain::id::Cause;
-use paygraph_stripe::event::StripeEvent;
-use paygraph_stripe::ingest::{IngestContent, IngestMessage};
+use paygraph_domain::time::Timestamp;
+use paygraph_stripe::ingest::{IngestContent, IngestMessage, read_from_stripe};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -22,17 +26,27 @@ const LOOK_SECONDS: i32 = 5;
 /// How long a message that is put back is hidden from others, in seconds.
 const MOVE_SECONDS: i32 = 60;
 
-/// Put dead letters, or a single event from a file, back into the ingest queue.
+/// Put dead letters, Stripe's events of the last 30 days, or a single event from a file, into the
+/// ingest queue.
 ///
 /// An event that was processed before is a duplicate and changes nothing, so replaying is safe.
 #[derive(Args)]
 pub struct Replay {
     /// A file with one Stripe event; `-` reads standard input [default: the dead letters]
     file: Option<PathBuf>,
-    /// Only the dead letter of this event
+    /// The dead letters
+    #[arg(long, conflicts_with_all = ["file", "types"])]
+    failed: bool,
+    /// Only this event: its dead letter, else the event itself as Stripe has it
     #[arg(long, value_name = "EVT", conflicts_with = "file", value_parser = |id: &str| Cause::parse(id))]
     id: Option<Cause>,
-    /// Show the dead letters with their reasons, and put nothing back
+    /// All events of these types that Stripe has: those of the last 30 days
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', conflicts_with_all = ["file", "id"])]
+    types: Vec<String>,
+    /// Only events that were made since then
+    #[arg(long, value_name = "RFC3339", requires = "types", value_parser = |text: &str| Timestamp::parse(text))]
+    since: Option<Timestamp>,
+    /// Show what would be put back, and put nothing back
     #[arg(long, conflicts_with = "file")]
     list: bool,
     /// Print JSON
@@ -65,7 +79,16 @@ impl Replay {
             }
             return Ok(ExitCode::SUCCESS);
         }
+        if !self.types.is_empty() {
+            return run(self.of_types(&stack));
+        }
         let letters = run(self.letters(&stack))?;
+        if let Some(id) = self.id.as_ref().filter(|_| !self.failed) {
+            let wanted = |letter: &Letter| letter.event.as_deref() == Some(id.as_str());
+            if !letters.iter().any(wanted) {
+                return run(self.one_from_stripe(&stack, id));
+            }
+        }
         if self.json {
             println!("{}", json!({ "dead_letters": letters }));
         } else if letters.is_empty() {
@@ -81,22 +104,10 @@ impl Replay {
 
     async fn send(&self, stack: &Stack, text: &str) -> anyhow::Result<String> {
         let raw: &RawValue = serde_json::from_str(text).context("the input is not JSON")?;
-        let event = StripeEvent::parse(raw.get()).context("the input is not a Stripe event")?;
-        let message = IngestMessage {
-            tenant: Some(self.which.tenant.clone()),
-            account: None,
-            received_at: now(),
-            content: IngestContent::Event(raw),
-        };
-        let body = message.to_body()?;
-        stack
-            .sqs
-            .send_message()
-            .queue_url(&stack.queue_url)
-            .message_body(body)
-            .send()
-            .await?;
-        Ok(event.id.to_string())
+        let (id, body) = read_from_stripe(&self.which.tenant, raw, now())
+            .context("the input is not a Stripe event")?;
+        queue(stack).send(&body, 0).await?;
+        Ok(id.to_string())
     }
 
     async fn letters(&self, stack: &Stack) -> anyhow::Result<Vec<Letter>> {
@@ -149,13 +160,7 @@ impl Replay {
         };
         if replayed {
             // First in, then out: a message may be there twice, never not at all.
-            stack
-                .sqs
-                .send_message()
-                .queue_url(&stack.queue_url)
-                .message_body(body)
-                .send()
-                .await?;
+            queue(stack).send(&body, 0).await?;
             stack
                 .sqs
                 .delete_message()
@@ -170,6 +175,10 @@ impl Replay {
             replayed,
         })
     }
+}
+
+fn queue(stack: &Stack) -> Queue {
+    Queue::new(stack.sqs.clone(), &stack.queue_url)
 }
 
 /// The event that a message is about, if it can be read so far.

@@ -14,7 +14,7 @@ use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{AwsConfig, Variables, environment};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_store::DynamoStore;
-use paygraph_stripe::client::STRIPE_URL;
+use paygraph_stripe::client::{Client, Connections, Limits, STRIPE_URL};
 
 use crate::local::{Local, Places};
 
@@ -35,6 +35,9 @@ pub struct Which {
     /// The dead-letter queue of a deployed stack
     #[arg(long, value_name = "URL")]
     dlq_url: Option<String>,
+    /// The jobs queue of a deployed stack, for commands that ask for a run
+    #[arg(long, value_name = "URL")]
+    jobs_queue_url: Option<String>,
     /// The bus of a deployed stack, for commands that publish
     #[arg(long, value_name = "NAME", default_value = "paygraph-bus")]
     event_bus: String,
@@ -58,6 +61,8 @@ pub struct Stack {
     pub queue_url: String,
     /// Its dead letters.
     pub dlq_url: String,
+    /// Where runs are asked for, where that is known.
+    pub jobs_queue_url: Option<String>,
     /// Its bus.
     pub event_bus: String,
     /// Where Stripe's API is.
@@ -75,6 +80,18 @@ impl Stack {
     /// Its secrets.
     pub fn secrets(&self) -> SecretsManager {
         SecretsManager::new(self.secrets.clone(), self.secrets_prefix.clone())
+    }
+
+    /// The tenant's client of Stripe's API.
+    pub async fn stripe(&self, tenant: &TenantId) -> anyhow::Result<Client> {
+        let connections = Connections::new(self.secrets(), &self.stripe_url, Limits::default());
+        let client = connections.client(tenant).await?;
+        client.with_context(|| {
+            format!(
+                "the tenant {tenant} is not connected to Stripe: there is no secret stripe/{tenant} \
+                 with its key. The local stack gets one by `cargo paygraph up --stripe-key KEY`"
+            )
+        })
     }
 
     /// The engine, and the bus on which what it tells is published.
@@ -100,6 +117,7 @@ impl Which {
                     table: table.clone(),
                     queue_url: queue_url.clone(),
                     dlq_url: dlq_url.clone(),
+                    jobs_queue_url: self.jobs_queue_url.clone(),
                     event_bus: self.event_bus.clone(),
                     stripe_url: STRIPE_URL.to_owned(),
                     public_url: None,
@@ -130,6 +148,7 @@ struct Names {
     table: String,
     queue_url: String,
     dlq_url: String,
+    jobs_queue_url: Option<String>,
     event_bus: String,
     stripe_url: String,
     public_url: Option<String>,
@@ -143,6 +162,7 @@ pub fn local(local: &Local) -> anyhow::Result<Stack> {
         table: local.table.clone(),
         queue_url: local.queue_url.clone(),
         dlq_url: local.dlq_url.clone(),
+        jobs_queue_url: Some(local.jobs_queue_url.clone()),
         event_bus: local.event_bus.clone(),
         stripe_url: stripe_url.unwrap_or(STRIPE_URL).to_owned(),
         public_url: Some(local.api_url.clone()),
@@ -165,6 +185,7 @@ fn open(variables: &Variables, names: Names) -> anyhow::Result<Stack> {
         secrets: aws_sdk_secretsmanager::Client::new(&sdk),
         queue_url: names.queue_url,
         dlq_url: names.dlq_url,
+        jobs_queue_url: names.jobs_queue_url,
         event_bus: names.event_bus,
         stripe_url: names.stripe_url,
         public_url: names.public_url,

@@ -9,6 +9,7 @@ pub mod apply;
 pub mod audit;
 pub mod condition;
 pub mod contact;
+pub mod drift;
 pub mod event;
 pub mod fact;
 pub mod id;

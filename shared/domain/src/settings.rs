@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drift::Class;
 use crate::id::StripeId;
 use crate::objects::catalog::Price;
 use crate::segments::Segments;
@@ -39,6 +40,10 @@ pub struct Settings {
     /// What becomes of Stripe customers that match no contact.
     #[serde(default)]
     pub unmatched: Unmatched,
+    /// Differences from Stripe that a comparison leaves for somebody to look at, by their class. All
+    /// others are healed, where taking Stripe's state over is all that it needs.
+    #[serde(default)]
+    pub review_drift: BTreeSet<Class>,
 }
 
 fn grace_days() -> u16 {
@@ -229,6 +234,7 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         health: HealthSettings::default(),
         segments: Segments::default(),
         unmatched: Unmatched::default(),
+        review_drift: BTreeSet::new(),
     })?;
     let tier = serde_json::to_value(TierOf {
         tier: String::new(),
@@ -279,7 +285,7 @@ mod tests {
         assert_eq!(
             refused(text),
             "`tier` is no setting; there are default_tier, grace_days, health, mrr, prices, products, \
-             segments, tiers, unmatched; \
+             review_drift, segments, tiers, unmatched; \
              `mrr.past_due_count` is no setting; there are count_paused_collection, \
              count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \
              `products.prod_1.life` is no setting; there are lifetime, tier"

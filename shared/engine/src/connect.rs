@@ -7,7 +7,7 @@
 mod check;
 mod connected;
 mod disconnect;
-mod endpoint;
+pub(crate) mod endpoint;
 mod key;
 mod oauth;
 mod permission;

@@ -3,7 +3,7 @@
 //! The keys themselves are in the secrets. A tenant without a connection here may still have one
 //! there, put by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use paygraph_domain::id::{StripeId, TenantId};
@@ -168,6 +168,9 @@ pub trait ConnectionStore: Sync {
         account: &StripeId,
     ) -> impl Future<Output = Result<Option<TenantId>, StoreError>> + Send;
 
+    /// The tenants that are connected, or paused.
+    fn tenants(&self) -> impl Future<Output = Result<BTreeSet<TenantId>, StoreError>> + Send;
+
     /// The accounts that the platform may read, each with its tenant.
     fn platform_accounts(
         &self,
@@ -198,6 +201,10 @@ impl<T: ConnectionStore + Send> ConnectionStore for Arc<T> {
 
     async fn owner(&self, account: &StripeId) -> Result<Option<TenantId>, StoreError> {
         T::owner(self, account).await
+    }
+
+    async fn tenants(&self) -> Result<BTreeSet<TenantId>, StoreError> {
+        T::tenants(self).await
     }
 
     async fn platform_accounts(&self) -> Result<BTreeMap<StripeId, TenantId>, StoreError> {
@@ -255,13 +262,13 @@ pub trait StartImport: Sync {
     fn start(&self, tenant: &TenantId) -> impl Future<Output = bool> + Send;
 }
 
-/// Somebody asks for the import.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoImport;
-
-impl StartImport for NoImport {
-    async fn start(&self, _: &TenantId) -> bool {
-        false
+impl<T: StartImport> StartImport for Option<T> {
+    /// Without anybody who begins it, somebody has to ask for it.
+    async fn start(&self, tenant: &TenantId) -> bool {
+        match self {
+            Some(begins) => begins.start(tenant).await,
+            None => false,
+        }
     }
 }
 

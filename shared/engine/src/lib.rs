@@ -18,5 +18,6 @@ pub mod publish;
 pub mod reevaluate;
 pub mod run;
 pub mod tick;
+pub mod watch;
 
 pub use backoff::Deadline;

@@ -5,6 +5,7 @@
 mod connections;
 mod inner;
 mod runs;
+mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,11 +27,11 @@ use crate::ports::{
     Parked, Publisher, Store, StoreError,
 };
 
-/// The store.
-#[derive(Debug)]
+/// The store. Its clones hold the same.
+#[derive(Debug, Clone)]
 pub struct MemoryStore {
     settings: Arc<Settings>,
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
     /// Whether reads of several objects let others in between.
     torn: bool,
     /// Whether audit entries, and outboxes after they were published, are kept for a look.
@@ -50,7 +51,7 @@ impl MemoryStore {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings: Arc::new(settings),
-            inner: Mutex::default(),
+            inner: Arc::default(),
             torn: false,
             keep_history: false,
         }
@@ -410,9 +411,9 @@ fn place_of(parked: &Parked) -> (TenantId, String) {
     (parked.tenant.clone(), parked.reason.place())
 }
 
-/// A bus in memory: it keeps what was published.
-#[derive(Debug, Default)]
-pub struct MemoryBus(Mutex<Vec<Outgoing>>);
+/// A bus in memory: it keeps what was published. Its clones are the same bus.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryBus(Arc<Mutex<Vec<Outgoing>>>);
 
 impl MemoryBus {
     /// Everything that was published, in order, with repeats.

@@ -432,6 +432,13 @@ pub trait Runs: Sync {
         until: Timestamp,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
+    /// Some of the tenant's runs, the newest first. Eventually consistent.
+    fn latest(
+        &self,
+        tenant: &TenantId,
+        limit: usize,
+    ) -> impl Future<Output = Answer<Vec<Run>>> + Send;
+
     /// A run.
     fn run(&self, tenant: &TenantId, id: &str) -> impl Future<Output = Answer<Option<Run>>> + Send;
 

@@ -2,24 +2,26 @@
 
 mod account;
 mod awaited;
+mod catalog;
 mod find;
+mod origin;
 mod table;
 
 pub(crate) use account::move_account;
+pub(crate) use origin::Origin;
 
 use std::collections::BTreeSet;
 
 use paygraph_domain::account::CatalogKey;
-use paygraph_domain::apply::{apply_catalog, catalog_key};
+use paygraph_domain::apply::catalog_key;
 use paygraph_domain::fact::{Fact, Link, Source};
-use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::id::{Cause, StripeCustomerId, TenantId};
 use paygraph_domain::order::Disposition;
-use paygraph_domain::time::Timestamp;
 use paygraph_stripe::decode::{about, decode};
 use paygraph_stripe::event::{DecodeError, StripeEvent};
 
 use crate::backoff::{Deadline, pause};
-use crate::envelope::{Outgoing, Subject, Told, passed_on, seal};
+use crate::envelope::{Outgoing, passed_on};
 use crate::fetch::{Fetch, NoFetch};
 use crate::ports::{
     Clock, Commit, CommitError, LedgerEntry, ParkReason, Parked, Store, StoreError,
@@ -59,7 +61,7 @@ pub struct Processed {
 }
 
 impl Processed {
-    fn alone(done: Done) -> Self {
+    pub(crate) fn alone(done: Done) -> Self {
         Self {
             done,
             released: Vec::new(),
@@ -129,22 +131,6 @@ pub(crate) struct Taken {
     awaited: BTreeSet<CatalogKey>,
 }
 
-/// What facts are committed as: whose they are, under which cause, by which path.
-pub(crate) struct Origin<'a> {
-    pub tenant: &'a TenantId,
-    pub cause: Cause,
-    /// Stripe's event type, or the name of the run.
-    pub event_type: String,
-    /// Stripe's second.
-    pub at: Timestamp,
-    pub source: Source,
-    /// Whether it is noted whatever it does, and whoever it names is asked for.
-    pub is_message: bool,
-    /// What the bus hears beside what the facts come to: Stripe's own event, or what a run found.
-    pub told: Vec<Told>,
-    pub deadline: Deadline,
-}
-
 /// A message on its way.
 struct Message<'a> {
     origin: Origin<'a>,
@@ -187,7 +173,10 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             text,
         };
         match fact {
-            None => self.pass_on(&message).await.map(Processed::alone),
+            None => self
+                .tell(&message.origin, message.customer.as_ref())
+                .await
+                .map(Processed::alone),
             Some(fact) => match catalog_key(&fact.body) {
                 Some(key) => self.process_catalog(&message.origin, &fact, &key).await,
                 None => self.process_fact(&message, fact).await,
@@ -232,7 +221,10 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         };
         let customer = match (customer, leads.first()) {
             (Some(customer), _) => customer,
-            (None, None) => return self.pass_on(message).await.map(Processed::alone),
+            (None, None) => {
+                let told = self.tell(&message.origin, message.customer.as_ref());
+                return told.await.map(Processed::alone);
+            }
             (None, Some(lead)) => {
                 let Origin { tenant, cause, .. } = &message.origin;
                 let parked = self
@@ -332,49 +324,12 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         Ok(entries)
     }
 
-    pub(crate) async fn process_catalog(
+    /// Commits what the bus is to hear beside the facts, and nothing else.
+    pub(crate) async fn tell(
         &self,
         origin: &Origin<'_>,
-        fact: &Fact,
-        key: &CatalogKey,
-    ) -> Result<Processed, ProcessError> {
-        let done = self.commit_catalog(origin, fact, key).await?;
-        let released = self.compute_awaiting(origin, key).await?;
-        Ok(Processed { done, released })
-    }
-
-    async fn commit_catalog(
-        &self,
-        origin: &Origin<'_>,
-        fact: &Fact,
-        key: &CatalogKey,
+        customer: Option<&StripeCustomerId>,
     ) -> Result<Done, ProcessError> {
-        let mut attempt = 0;
-        loop {
-            let mut commit = Commit::new(origin.tenant.clone());
-            let mut disposition = Disposition::Stale;
-            let stored = self.store.catalog_entry(origin.tenant, key).await?;
-            if let Some(entry) = apply_catalog(stored, fact) {
-                disposition = Disposition::Applied;
-                commit.catalog = Some((key.clone(), entry));
-            }
-            if origin.is_message || commit.catalog.is_some() {
-                let outbox = origin.seal(None, None, Vec::new());
-                commit.ledger = Some(self.entry(origin, disposition, outbox));
-            }
-            match self.commit(origin, commit).await {
-                Err(CommitError::Conflict) if origin.deadline.has_time() => {
-                    attempt += 1;
-                    pause(attempt).await;
-                }
-                done => return finish(done),
-            }
-        }
-    }
-
-    /// Passes an event on that tells nothing about what is kept.
-    async fn pass_on(&self, message: &Message<'_>) -> Result<Done, ProcessError> {
-        let (origin, customer) = (&message.origin, message.customer.as_ref());
         let contact = match customer {
             Some(customer) => self.store.contact_of(origin.tenant, customer).await?,
             None => None,
@@ -442,31 +397,6 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-impl Origin<'_> {
-    /// Whether the bus hears nothing of it: what is imported is past.
-    pub fn is_quiet(&self) -> bool {
-        self.source == Source::Backfill
-    }
-
-    /// Puts Stripe's own event and what it led to in their envelopes.
-    pub fn seal(
-        &self,
-        contact: Option<&CustomerId>,
-        customer: Option<&StripeCustomerId>,
-        events: Vec<Told>,
-    ) -> Vec<Outgoing> {
-        let subject = Subject {
-            tenant: self.tenant,
-            contact,
-            customer,
-            at: self.at,
-            source: self.source,
-            cause: &self.cause,
-        };
-        seal(subject, self.told.iter().cloned().chain(events).collect())
     }
 }
 

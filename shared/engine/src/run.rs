@@ -4,10 +4,14 @@
 //! committed, so that whoever takes a run up reads at most one page of each range again. What is
 //! read takes the way of a webhook: the same decoding, the same order, the same commit.
 
+#[cfg(feature = "stripe-api")]
+mod by_id;
 pub mod drift;
 pub mod kind;
 #[cfg(feature = "stripe-api")]
 mod read;
+mod report;
+mod request;
 #[cfg(feature = "stripe-api")]
 mod runner;
 #[cfg(feature = "stripe-api")]
@@ -18,6 +22,7 @@ mod take_in;
 
 pub use drift::{Class, Drift, Outcome, Severity};
 pub use kind::{Kind, Stage};
+pub use request::{InvalidRequest, Request, run_name};
 #[cfg(feature = "stripe-api")]
-pub use runner::{Left, RunError, Runner};
+pub use runner::{Left, RunError, Runner, stop};
 pub use state::{Counts, Job, Look, Range, Run, Scope};

@@ -17,3 +17,5 @@ mod schemas;
 #[cfg(feature = "stripe-api")]
 mod stripe_api;
 mod time;
+#[cfg(feature = "stripe-api")]
+mod watch;

@@ -25,7 +25,7 @@ use paygraph_testkit::world::World;
 use serde_json::{Value, json};
 
 /// Every name of the product's events; Stripe's own pass through as `stripe.<type>`.
-const NAMES: [&str; 43] = [
+const NAMES: [&str; 45] = [
     "access_changed",
     "billing_status_changed",
     "cancellation_scheduled",
@@ -53,6 +53,8 @@ const NAMES: [&str; 43] = [
     "refund_issued",
     "risk_signal_cleared",
     "risk_signal_raised",
+    "run_completed",
+    "run_progress",
     "segment_entered",
     "segment_left",
     "sequence_step_due",
@@ -131,13 +133,13 @@ fn faults(validator: &Validator, value: &Value) -> Vec<String> {
 }
 
 /// The schemas, ready to hold events against, and the names of the events that were.
-struct Judge {
+pub struct Judge {
     validators: BTreeMap<String, Validator>,
     seen: BTreeSet<String>,
 }
 
 impl Judge {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let schemas = schemas();
         let validators = schemas.iter().map(|(name, s)| (name.clone(), validator(s)));
         Self {
@@ -146,7 +148,7 @@ impl Judge {
         }
     }
 
-    fn check(&mut self, event: &Outgoing) {
+    pub fn check(&mut self, event: &Outgoing) {
         let passed_on = event.detail_type.strip_prefix("stripe.");
         let name = passed_on.map_or(event.detail_type.as_str(), |_| "stripe");
         let detail = serde_json::to_value(&event.detail).unwrap();

@@ -323,6 +323,63 @@ impl TickConfig {
     }
 }
 
+/// What the function `reconcile` needs.
+#[derive(Debug, Clone)]
+pub struct ReconcileConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_TABLE`: the table's name.
+    pub table: String,
+    /// `PAYGRAPH_EVENT_BUS`: the bus's name.
+    pub event_bus: String,
+    /// `PAYGRAPH_JOBS_QUEUE_URL`: the queue from which it hands itself on.
+    pub jobs_url: String,
+    /// `PAYGRAPH_QUEUE_URL`: the ingest queue, for events that never came.
+    pub queue_url: String,
+    /// `PAYGRAPH_DLQ_URL`: where messages go that cannot be read, with their reason.
+    pub dlq_url: String,
+    /// `PAYGRAPH_LIVEMODE`: whether this deployment is about real money.
+    pub livemode: bool,
+    /// Where Stripe's API is, and the keys for it.
+    pub stripe: StripeConfig,
+    /// `PAYGRAPH_STRIPE_SHARE`: how much of Stripe's rate limits is used, in percent; 40.
+    pub share: u32,
+    /// `PAYGRAPH_PLATFORM_TENANT`: whose the platform's own account is; `default`.
+    pub platform_tenant: String,
+}
+
+impl ReconcileConfig {
+    /// Reads what the function `reconcile` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        const SHARE: &str = "PAYGRAPH_STRIPE_SHARE";
+        let mut reader = Reader::new(variables);
+        let share = reader.with_default(SHARE, "40").parse();
+        let share = share.ok().filter(|share| (1..=100).contains(share));
+        if share.is_none() {
+            reader.problem(SHARE, "must be a number from 1 to 100");
+        }
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            table: reader.required("PAYGRAPH_TABLE"),
+            event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
+            jobs_url: reader.url("PAYGRAPH_JOBS_QUEUE_URL"),
+            queue_url: reader.url("PAYGRAPH_QUEUE_URL"),
+            dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
+            livemode: reader.flag("PAYGRAPH_LIVEMODE"),
+            stripe: reader.stripe(),
+            share: share.unwrap_or(1),
+            platform_tenant: reader.key_part("PAYGRAPH_PLATFORM_TENANT", "default"),
+        };
+        reader.finish(config)
+    }
+}
+
 /// What the function `api` needs.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
@@ -347,7 +404,7 @@ pub struct ApiConfig {
     /// `PAYGRAPH_PUBLIC_URL`: what our own URLs begin with, if not with the host that is asked.
     pub public_url: Option<String>,
     /// `PAYGRAPH_JOBS_QUEUE_URL`: where imports are asked for.
-    pub jobs_queue_url: Option<String>,
+    pub jobs_queue_url: String,
 }
 
 impl ApiConfig {
@@ -368,7 +425,7 @@ impl ApiConfig {
             stripe: reader.stripe(),
             stripe_client_id: reader.optional("PAYGRAPH_STRIPE_CLIENT_ID"),
             public_url: reader.optional_url("PAYGRAPH_PUBLIC_URL"),
-            jobs_queue_url: reader.optional_url("PAYGRAPH_JOBS_QUEUE_URL"),
+            jobs_queue_url: reader.url("PAYGRAPH_JOBS_QUEUE_URL"),
         };
         reader.finish(config)
     }

@@ -78,6 +78,7 @@ fn each_function_reads_only_its_own() {
     let dlq = ("PAYGRAPH_DLQ_URL", "http://127.0.0.1:1/dlq");
     let live = ("PAYGRAPH_LIVEMODE", "true");
     let secrets = ("PAYGRAPH_SECRETS_PREFIX", "paygraph");
+    let jobs = ("PAYGRAPH_JOBS_QUEUE_URL", "http://127.0.0.1:1/jobs");
     assert!(
         WorkerConfig::read(&variables(&[table, bus, dlq, live, secrets]))
             .unwrap()
@@ -88,11 +89,18 @@ fn each_function_reads_only_its_own() {
         "paygraph"
     );
     assert_eq!(
-        ApiConfig::read(&variables(&[table, queue, dlq, bus, live, secrets]))
+        ApiConfig::read(&variables(&[table, queue, dlq, bus, live, secrets, jobs]))
             .unwrap()
             .dlq_url,
         dlq.1
     );
+    let reconcile = [table, queue, dlq, bus, live, secrets, jobs];
+    let share = |percent| {
+        let given = [&reconcile[..], &[("PAYGRAPH_STRIPE_SHARE", percent)]].concat();
+        ReconcileConfig::read(&variables(&given)).map(|config| config.share)
+    };
+    assert_eq!((share(""), share("75")), (Ok(40), Ok(75)));
+    assert!(share("101").is_err());
     assert!(AwsConfig::read(&variables(&[])).is_ok());
 }
 

@@ -1,6 +1,6 @@
 //! Tenants' connections to Stripe, and whose each Stripe account is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -56,6 +56,11 @@ impl ConnectionStore for DynamoStore {
     async fn owner(&self, account: &StripeId) -> Result<Option<TenantId>, StoreError> {
         let item = self.get(key::ACCOUNTS.to_owned(), account.as_str()).await?;
         Ok(item.as_ref().and_then(tenant_of))
+    }
+
+    async fn tenants(&self) -> Result<BTreeSet<TenantId>, StoreError> {
+        let items = self.query(key::ACCOUNTS.to_owned(), "").await?;
+        Ok(items.iter().filter_map(tenant_of).collect())
     }
 
     async fn platform_accounts(&self) -> Result<BTreeMap<StripeId, TenantId>, StoreError> {

@@ -115,10 +115,16 @@ pub fn reviews(tenant: &TenantId) -> String {
     format!("T#{tenant}#REVIEW")
 }
 
-/// The tenant's runs, and the lease of the one that works.
+/// The tenant's runs.
 #[must_use]
 pub fn runs(tenant: &TenantId) -> String {
     format!("T#{tenant}#RUNS")
+}
+
+/// The lease of the one that works at them.
+#[must_use]
+pub fn lease(tenant: &TenantId) -> String {
+    format!("{}#LEASE", runs(tenant))
 }
 
 /// Where the progress of a run over all contacts is noted.

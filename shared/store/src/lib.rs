@@ -15,5 +15,6 @@ mod runs;
 pub mod settings;
 mod store;
 pub mod token;
+mod watches;
 
 pub use store::DynamoStore;

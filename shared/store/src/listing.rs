@@ -1,6 +1,6 @@
-//! Lists of contacts: the members of a segment, and all of them by what they have paid.
+//! Lists: the members of a segment, all contacts by what they have paid, and runs.
 //!
-//! Both come from an index that holds keys only and may be some seconds old; the contacts
+//! Those of contacts come from an index that holds keys only and may be some seconds old; the contacts
 //! themselves are then read consistently.
 
 use std::collections::HashMap;
@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::Select;
 use paygraph_domain::contact::Contact;
 use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_engine::ports::StoreError;
+use paygraph_engine::run::Run;
 
 use crate::item::{Item, doc, get_text, keyed, number, text};
 use crate::key;
@@ -28,6 +29,8 @@ pub enum List {
     Members,
     /// All contacts, those who have paid most first.
     Customers,
+    /// Imports and comparisons with Stripe, the newest first.
+    Runs,
 }
 
 impl List {
@@ -35,6 +38,7 @@ impl List {
         match self {
             Self::Members => "MEMBER#",
             Self::Customers => "CUSTOMER#",
+            Self::Runs => "RUNS#",
         }
     }
 
@@ -107,7 +111,7 @@ impl DynamoStore {
     ) -> Result<Count, StoreError> {
         let list = key::segment(tenant, segment);
         let query = self
-            .listing("segment", "segment_pk = :list", list)
+            .listing(Some("segment"), "segment_pk = :list", list)
             .select(Select::Count);
         let (mut members, mut start) = (0, None);
         for _ in 0..MAX_COUNTED_PAGES {
@@ -149,6 +153,30 @@ impl DynamoStore {
         })
     }
 
+    /// The tenant's imports and comparisons with Stripe, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn runs(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Run>, StoreError> {
+        let answer = self
+            .page(List::Runs, key::runs(tenant), after, limit)
+            .scan_index_forward(false)
+            .send()
+            .await
+            .map_err(|error| call_failed("listing runs", error))?;
+        let last = answer.last_evaluated_key();
+        let last = last.and_then(|last| get_text(last, "sk"));
+        Ok(Page {
+            entries: answer.items().iter().map(doc).collect::<Result<_, _>>()?,
+            next: last.map(|place| List::Runs.at(place)),
+        })
+    }
+
     /// The ids of all contacts, in their order, with a word after every page on how many there are
     /// so far.
     ///
@@ -160,7 +188,7 @@ impl DynamoStore {
         mut so_far: impl FnMut(usize),
     ) -> Result<Vec<CustomerId>, StoreError> {
         let list = key::contact_listing(tenant);
-        let query = self.listing("tenant", "tenant_pk = :list", list);
+        let query = self.listing(Some("tenant"), "tenant_pk = :list", list);
         let (mut ids, mut start) = (Vec::new(), None);
         loop {
             let answer = query.clone().set_exclusive_start_key(start).send().await;
@@ -242,15 +270,16 @@ impl DynamoStore {
     ) -> QueryFluentBuilder {
         let (index, all, left) = match list {
             List::Members => (
-                "segment",
+                Some("segment"),
                 "segment_pk = :list",
                 "segment_pk = :list AND segment_sk > :after",
             ),
             List::Customers => (
-                "tenant",
+                Some("tenant"),
                 "tenant_pk = :list",
                 "tenant_pk = :list AND tenant_sk < :after",
             ),
+            List::Runs => (None, "pk = :list", "pk = :list AND sk < :after"),
         };
         let limit = limit.clamp(1, MAX_PAGE);
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
@@ -263,11 +292,12 @@ impl DynamoStore {
         .limit(limit)
     }
 
-    fn listing(&self, index: &str, condition: &str, list: String) -> QueryFluentBuilder {
+    /// A query of an index, or of the table itself.
+    fn listing(&self, index: Option<&str>, condition: &str, list: String) -> QueryFluentBuilder {
         self.client()
             .query()
             .table_name(self.table())
-            .index_name(index)
+            .set_index_name(index.map(str::to_owned))
             .key_condition_expression(condition)
             .expression_attribute_values(":list", text(list))
     }

@@ -2,23 +2,17 @@
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use futures::StreamExt as _;
-use futures::stream;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{CommitError, Runs, StoreError};
 use paygraph_engine::run::{Drift, Look, Run};
 
 use crate::commit::refused;
-use crate::item::{Item, doc, get_number, get_text, keyed, number, text, with_doc};
+use crate::item::{Item, doc, get_number, keyed, number, with_doc};
 use crate::key;
-use crate::read::{Cursor, MAX_PAGE, Page};
 use crate::store::{DynamoStore, call_failed, failed};
 
-/// What the names of runs begin with.
-const RUN: &str = "run-";
-/// What the cursors of the list of runs begin with.
-const RUNS: &str = "RUNS#";
 const LEASE: &str = "LEASE";
 const LOOK: &str = "LOOK#";
 const DRIFT: &str = "DRIFT#";
@@ -32,51 +26,26 @@ fn look_key(look: &Look) -> String {
 }
 
 impl DynamoStore {
-    /// The tenant's runs, the newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the table cannot be read.
-    pub async fn runs(
-        &self,
-        tenant: &TenantId,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<Run>, StoreError> {
-        let mut query = self
-            .client()
-            .query()
-            .table_name(self.table())
-            .key_condition_expression("pk = :pk AND begins_with(sk, :run)")
-            .expression_attribute_values(":pk", text(key::runs(tenant)))
-            .expression_attribute_values(":run", text(RUN))
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit.clamp(1, MAX_PAGE)).unwrap_or(i32::MAX));
-        if let Some(after) = after.and_then(|after| after.place(RUNS)) {
-            query = query.set_exclusive_start_key(Some(keyed(key::runs(tenant), after)));
-        }
-        let answer = query
-            .send()
-            .await
-            .map_err(|error| call_failed("listing runs", error))?;
-        let last = answer
-            .last_evaluated_key()
-            .and_then(|key| get_text(key, "sk"));
-        let next = last.map(|sort| Cursor::new(format!("{RUNS}{sort}")));
-        let entries = answer.items().iter().map(doc);
-        Ok(Page {
-            entries: entries.collect::<Result<_, StoreError>>()?,
-            next,
-        })
-    }
-
     async fn put_all(&self, items: Vec<Item>) -> Result<(), StoreError> {
-        let mut puts =
-            stream::iter(items.into_iter().map(|item| self.put(item))).buffer_unordered(AT_ONCE);
-        while let Some(done) = puts.next().await {
-            done?;
-        }
-        Ok(())
+        all(items.into_iter().map(|item| self.put(item))).await
     }
+}
+
+/// Does all of it, some side by side.
+async fn all(
+    work: impl Iterator<Item = impl Future<Output = Result<(), StoreError>>>,
+) -> Result<(), StoreError> {
+    stream::iter(work)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// An item of a run, kept as long as the run.
+fn of_run(run: &Run, mut item: Item) -> Item {
+    let expires = run.started_at.unix() + KEPT;
+    item.insert("expires_at".to_owned(), number(expires));
+    item
 }
 
 impl Runs for DynamoStore {
@@ -90,7 +59,7 @@ impl Runs for DynamoStore {
             .client()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(keyed(key::runs(tenant), LEASE)))
+            .set_key(Some(keyed(key::lease(tenant), LEASE)))
             .update_expression("SET #until = :until ADD #token :one")
             .condition_expression("attribute_not_exists(pk) OR #until <= :now")
             .expression_attribute_names("#until", "until")
@@ -119,7 +88,7 @@ impl Runs for DynamoStore {
             .client()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(keyed(key::runs(tenant), LEASE)))
+            .set_key(Some(keyed(key::lease(tenant), LEASE)))
             .update_expression("SET #until = :never")
             .condition_expression("#token = :token")
             .expression_attribute_names("#until", "until")
@@ -142,12 +111,9 @@ impl Runs for DynamoStore {
     }
 
     async fn note(&self, run: &Run, token: u64, until: Timestamp) -> Result<(), CommitError> {
-        let mut item = with_doc(keyed(key::runs(&run.tenant), &run.id), run)?;
-        item.insert(
-            "expires_at".to_owned(),
-            number(run.started_at.unix() + KEPT),
-        );
-        let mut lease = keyed(key::runs(&run.tenant), LEASE);
+        let item = with_doc(keyed(key::runs(&run.tenant), &run.id), run)?;
+        let item = of_run(run, item);
+        let mut lease = keyed(key::lease(&run.tenant), LEASE);
         lease.insert("until".to_owned(), number(until.unix()));
         lease.insert("token".to_owned(), number(token));
         // Who holds the lease by now has another token.
@@ -174,6 +140,10 @@ impl Runs for DynamoStore {
         noted.map(|_| ()).map_err(|error| refused(error, false))
     }
 
+    async fn latest(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Run>, StoreError> {
+        Ok(self.runs(tenant, None, limit).await?.entries)
+    }
+
     async fn run(&self, tenant: &TenantId, id: &str) -> Result<Option<Run>, StoreError> {
         let item = self.get(key::runs(tenant), id).await?;
         item.as_ref().map(doc).transpose()
@@ -182,12 +152,8 @@ impl Runs for DynamoStore {
     async fn note_looks(&self, run: &Run, looks: &[Look]) -> Result<(), StoreError> {
         let pk = key::run(&run.tenant, &run.id);
         let item = |look: &Look| {
-            let mut item = with_doc(keyed(pk.clone(), look_key(look)), look)?;
-            item.insert(
-                "expires_at".to_owned(),
-                number(run.started_at.unix() + KEPT),
-            );
-            Ok(item)
+            let item = with_doc(keyed(pk.clone(), look_key(look)), look)?;
+            Ok(of_run(run, item))
         };
         let items = looks.iter().map(item).collect::<Result<_, StoreError>>()?;
         self.put_all(items).await
@@ -202,12 +168,7 @@ impl Runs for DynamoStore {
         let pk = key::run(&run.tenant, &run.id);
         let item = |drift: &Drift| {
             let sort = format!("{DRIFT}{}#{}", drift.class.as_str(), drift.object);
-            let mut item = with_doc(keyed(pk.clone(), sort), drift)?;
-            item.insert(
-                "expires_at".to_owned(),
-                number(run.started_at.unix() + KEPT),
-            );
-            Ok(item)
+            Ok(of_run(run, with_doc(keyed(pk.clone(), sort), drift)?))
         };
         let items = drift.iter().map(item).collect::<Result<_, StoreError>>()?;
         self.put_all(items).await
@@ -229,13 +190,10 @@ impl Runs for DynamoStore {
         let each = keys.into_iter().map(|keys| async {
             let delete = self.client().delete_item().table_name(self.table());
             let done = delete.set_key(Some(keys)).send().await;
-            done.map_err(|error| call_failed("taking out what was looked at", error))
+            let failed = |error| call_failed("taking out what was looked at", error);
+            done.map(|_| ()).map_err(failed)
         });
-        let mut done = stream::iter(each).buffer_unordered(AT_ONCE);
-        while let Some(done) = done.next().await {
-            done?;
-        }
-        Ok(())
+        all(each).await
     }
 
     async fn everyone(&self, tenant: &TenantId) -> Result<Vec<CustomerId>, StoreError> {

@@ -58,6 +58,10 @@ pub enum EnvelopeError {
     Type,
 }
 
+/// What the types of events about Stripe itself begin with: they have times in RFC 3339, and may
+/// have no data.
+pub(crate) const V2: &str = "v2.";
+
 /// An event's envelope, with its text.
 #[derive(Debug)]
 pub struct Envelope<'a> {
@@ -117,8 +121,13 @@ impl<'a> Envelope<'a> {
             }
         })?;
         let event_type = event_type(wire.event_type)?;
-        let created = Timestamp::from_unix(required("created", wire.created)?)
-            .map_err(EnvelopeError::Created)?;
+        let is_v2 = event_type.starts_with(V2);
+        let created = if is_v2 {
+            Timestamp::parse(&required::<String>("created", wire.created)?)
+        } else {
+            Timestamp::from_unix(required("created", wire.created)?)
+        };
+        let created = created.map_err(EnvelopeError::Created)?;
         let account = field::<String>("account", wire.account)?
             .map(StripeId::parse)
             .transpose()
@@ -127,9 +136,11 @@ impl<'a> Envelope<'a> {
                 source,
             })?;
         let livemode = field("livemode", wire.livemode)?.unwrap_or(false);
-        let data = wire.data.ok_or(EnvelopeError::Missing("data"))?;
-        if !data.get().starts_with('{') {
-            return Err(EnvelopeError::WrongType("data"));
+        match wire.data {
+            Some(data) if data.get().starts_with('{') => {}
+            Some(_) => return Err(EnvelopeError::WrongType("data")),
+            None if is_v2 => {}
+            None => return Err(EnvelopeError::Missing("data")),
         }
         Ok(Self {
             id,

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use paygraph_domain::id::{Cause, InvalidId};
 use paygraph_domain::time::{InvalidTime, Timestamp};
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::value::RawValue;
+
+use crate::envelope::V2;
 
 /// Why an event cannot be read. It will not get better by trying again.
 #[derive(Debug, thiserror::Error)]
@@ -74,19 +77,22 @@ struct Wire<'a> {
     id: Cow<'a, str>,
     #[serde(borrow, rename = "type")]
     event_type: Cow<'a, str>,
-    created: i64,
+    /// Whole seconds; in events about Stripe itself (`v2.…`) RFC 3339.
+    #[serde(borrow)]
+    created: &'a RawValue,
     #[serde(default)]
     livemode: bool,
     #[serde(borrow)]
     api_version: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    data: Payload<'a>,
+    data: Option<Payload<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Payload<'a> {
+    /// None in events about Stripe itself.
     #[serde(borrow)]
-    object: &'a RawValue,
+    object: Option<&'a RawValue>,
     #[serde(borrow)]
     previous_attributes: Option<&'a RawValue>,
 }
@@ -98,14 +104,33 @@ impl<'a> StripeEvent<'a> {
     /// [`DecodeError`] when the text is no event, or its id or time are not valid.
     pub fn parse(text: &'a str) -> Result<Self, DecodeError> {
         let wire: Wire<'a> = serde_json::from_str(text).map_err(DecodeError::Event)?;
+        let object = wire.data.as_ref().and_then(|data| data.object);
+        let object = match object {
+            Some(object) => object,
+            None if wire.event_type.starts_with(V2) => RawValue::NULL,
+            None => {
+                return Err(DecodeError::Event(serde_json::Error::missing_field(
+                    "data.object",
+                )));
+            }
+        };
         Ok(Self {
             id: Cause::parse(wire.id.into_owned()).map_err(DecodeError::Id)?,
+            created: created(wire.created.get())?,
             event_type: wire.event_type,
-            created: Timestamp::from_unix(wire.created)?,
             livemode: wire.livemode,
             api_version: wire.api_version,
-            object: wire.data.object,
-            previous: wire.data.previous_attributes,
+            object,
+            previous: wire.data.and_then(|data| data.previous_attributes),
         })
     }
+}
+
+fn created(text: &str) -> Result<Timestamp, DecodeError> {
+    if text.starts_with('"') {
+        let text: String = serde_json::from_str(text).map_err(DecodeError::Event)?;
+        return Ok(Timestamp::parse(&text)?);
+    }
+    let seconds = serde_json::from_str(text).map_err(DecodeError::Event)?;
+    Ok(Timestamp::from_unix(seconds)?)
 }

@@ -8,6 +8,8 @@ use paygraph_domain::time::{InvalidTime, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::event::{DecodeError, StripeEvent};
+
 /// The most bytes of one message that the queue takes, 1 MiB
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
 pub const QUEUE_LIMIT_BYTES: usize = 1_048_576;
@@ -39,6 +41,9 @@ pub enum IngestError {
     /// The message has neither an event nor a pointer, or both.
     #[error("the ingest message must have either `event` or `pointer`")]
     Content,
+    /// What was read from Stripe is no event.
+    #[error("what Stripe gave is no event")]
+    Event(#[from] DecodeError),
 }
 
 /// One message of the ingest queue.
@@ -144,6 +149,35 @@ impl<'a> IngestMessage<'a> {
             content,
         })
     }
+}
+
+/// The body of a message with an event that was read from Stripe, and not sent by it: whole where
+/// the queue takes it, else its pointer. Gives the event's id with it.
+///
+/// # Errors
+/// [`IngestError::Event`] when it is no event.
+pub fn read_from_stripe(
+    tenant: &TenantId,
+    event: &RawValue,
+    now: Timestamp,
+) -> Result<(Cause, String), IngestError> {
+    let known = StripeEvent::parse(event.get())?;
+    let message = |content| IngestMessage {
+        tenant: Some(tenant.clone()),
+        account: None,
+        received_at: now,
+        content,
+    };
+    let mut body = message(IngestContent::Event(event)).to_body()?;
+    if body.len() > QUEUE_LIMIT_BYTES {
+        let pointer = EventPointer {
+            id: known.id.clone(),
+            event_type: known.event_type.to_string(),
+            created: known.created,
+        };
+        body = message(IngestContent::Pointer(pointer)).to_body()?;
+    }
+    Ok((known.id, body))
 }
 
 impl From<&EventPointer> for WirePointer {

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use paygraph_bus::EventBridge;
+use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::fetch::NoFetch;
@@ -21,7 +22,6 @@ use paygraph_store::DynamoStore;
 use paygraph_stripe::ingest::{IngestContent, IngestMessage};
 use paygraph_testkit::world::World;
 use paygraph_worker::batch::Worker;
-use paygraph_worker::dead_letters::DeadLetterQueue;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 

@@ -13,7 +13,14 @@ use serde::Deserialize;
 use super::{Places, cargo};
 
 /// Every function, by its binary's name.
-pub const FUNCTIONS: [&str; 5] = ["webhook", "worker", "tick", "api", "greenlight"];
+pub const FUNCTIONS: [&str; 6] = [
+    "webhook",
+    "worker",
+    "tick",
+    "reconcile",
+    "api",
+    "greenlight",
+];
 /// About how many crates a build has, before one was counted.
 const ABOUT: u64 = 330;
 

@@ -2,18 +2,22 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 use indicatif::HumanCount;
+use paygraph_domain::id::StripeId;
 use paygraph_domain::time::Timestamp;
+use paygraph_engine::connection::ConnectionStore as _;
 use paygraph_engine::run::{Job, Kind, Scope};
 
-use super::{Asking, kind, report};
-use crate::stack::run;
+use super::{Asked, end, kind};
+use crate::stack::{Which, run};
 
 /// Import everything that Stripe has: customers, subscriptions, invoices, and what belongs to them.
 ///
 /// Objects are listed, and not events, so that nothing is too old. The bus hears of each customer
-/// once (`customer_synced`), and of nothing that is past. An import may be repeated at any time.
+/// once (`customer_synced`), and of nothing that is past. An import may be repeated at any time. The
+/// function `reconcile` does it; this command shows how far it is.
 #[derive(Args)]
 pub struct Backfill {
     /// Only objects that were made since then
@@ -22,6 +26,9 @@ pub struct Backfill {
     /// Only these kinds of objects
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
     objects: Vec<Kind>,
+    /// The connected Stripe account that is meant, instead of its tenant
+    #[arg(long, value_name = "ACCT", conflicts_with = "tenant", value_parser = |id: &str| StripeId::parse(id))]
+    account: Option<StripeId>,
     /// Go on with this run
     #[arg(long = "run", value_name = "RUN")]
     name: Option<String>,
@@ -29,41 +36,35 @@ pub struct Backfill {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    asking: Asking,
+    which: Which,
 }
 
 impl Backfill {
     /// Imports.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(mut self) -> anyhow::Result<ExitCode> {
         let (import, _) = run(async {
-            let connection = self.asking.connect().await?;
+            if let Some(account) = &self.account {
+                let owner = self.which.open()?.store.owner(account).await?;
+                let owner = owner.with_context(|| format!("no tenant has connected {account}"))?;
+                self.which.tenant = owner;
+            }
             let scope = Scope {
                 kinds: self.objects.clone(),
                 since: self.since,
                 ..Scope::default()
             };
             let name = self.name.as_deref();
-            let which = &self.asking.which;
-            let import = connection
-                .run(name, Job::Backfill, scope, which, None)
-                .await?;
-            connection.complete(import).await
+            let asked = Asked::new(&self.which, Job::Backfill, scope, name, None).await?;
+            asked.complete().await
         })?;
         if self.json {
-            println!("{}", report(&import, &[]));
+            println!("{}", import.report(&[]));
         } else {
             for (kind, count) in &import.counts.objects {
                 println!("{:<20} {:>10}", kind.name(), HumanCount(*count).to_string());
             }
             println!("{} commits.", HumanCount(import.counts.committed));
         }
-        for (object, why) in &import.counts.failed {
-            eprintln!("error: {object}: {why}");
-        }
-        Ok(if import.is_complete() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(end(&import))
     }
 }

@@ -6,14 +6,14 @@ use clap::Args;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::run::{Job, Scope};
 
-use super::{Asking, report};
-use crate::stack::run;
+use super::{Asked, end};
+use crate::stack::{Which, run};
 
 /// Compare everything with Stripe, and put right what differs.
 ///
 /// What differs is asked for a second time, since a webhook may have been on its way. What still
 /// differs is drift: it is named with its class and with the money that is at stake, and Stripe's
-/// state is taken over where that is all it needs. Prints JSON.
+/// state is taken over where that is all it needs. The function `reconcile` does it. Prints JSON.
 #[derive(Args)]
 pub struct Reconcile {
     /// Change nothing, and only say what differs
@@ -29,35 +29,24 @@ pub struct Reconcile {
     #[arg(long = "run", value_name = "RUN")]
     name: Option<String>,
     #[command(flatten)]
-    asking: Asking,
+    which: Which,
 }
 
 impl Reconcile {
     /// Compares.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let (comparison, drift) = run(async {
-            let connection = self.asking.connect().await?;
             let scope = Scope {
                 recent: self.recent,
                 dry_run: self.dry_run,
                 ..Scope::default()
             };
             let name = self.name.as_deref();
-            let which = &self.asking.which;
-            let comparison = connection
-                .run(name, Job::Reconcile, scope, which, self.now)
-                .await?;
-            connection.complete(comparison).await
+            let asked = Asked::new(&self.which, Job::Reconcile, scope, name, self.now).await?;
+            asked.complete().await
         })?;
-        let report = report(&comparison, &drift);
+        let report = comparison.report(&drift);
         println!("{}", serde_json::to_string_pretty(&report)?);
-        for (object, why) in &comparison.counts.failed {
-            eprintln!("error: {object}: {why}");
-        }
-        Ok(if comparison.is_complete() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(end(&comparison))
     }
 }

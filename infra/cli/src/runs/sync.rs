@@ -6,10 +6,10 @@ use anyhow::bail;
 use clap::Args;
 use paygraph_engine::run::{Job, Kind, Scope};
 
-use super::{Asking, Connection, report};
-use crate::stack::run;
+use super::{Asked, end};
+use crate::stack::{Which, run};
 
-/// Take over how one object is at Stripe now: cus_…, sub_…, in_…, ch_…, re_…, dp_…, cs_…
+/// Take over how one object is at Stripe now: cus_…, sub_…, in_…, ch_…, re_…, dp_…, pm_…
 ///
 /// A customer comes with its subscriptions, invoices and charges. What differed is told on the bus
 /// and printed.
@@ -21,7 +21,7 @@ pub struct Sync {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    asking: Asking,
+    which: Which,
 }
 
 impl Sync {
@@ -32,15 +32,16 @@ impl Sync {
             bail!("{} is none of {}…", self.id, known.join("…, "));
         }
         let (sync, drift) = run(async {
-            let connection = self.asking.connect().await?;
-            let which = &self.asking.which;
-            let scope = Scope::default();
-            let sync = Connection::begin(Job::Reconcile, scope, which, None);
-            connection.sync(sync, &self.id).await
+            let scope = Scope {
+                object: Some(self.id.clone()),
+                ..Scope::default()
+            };
+            let asked = Asked::new(&self.which, Job::Reconcile, scope, None, None).await?;
+            asked.complete().await
         })?;
         if self.json {
-            println!("{}", report(&sync, &drift));
-        } else if drift.is_empty() {
+            println!("{}", sync.report(&drift));
+        } else if drift.is_empty() && sync.is_complete() {
             println!("{} was as Stripe has it.", self.id);
         }
         for drift in drift.iter().filter(|_| !self.json) {
@@ -53,6 +54,6 @@ impl Sync {
                 drift.stripe
             );
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(end(&sync))
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Wanted<'a> {
 
 /// An endpoint, as Stripe has it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     pub id: String,
     pub url: String,
     pub status: String,
@@ -85,20 +85,13 @@ impl<'a> Wanted<'a> {
 
     /// The endpoints that are there for this tenant, made by us or by hand.
     pub async fn existing(&self, client: &Client) -> Result<Vec<Endpoint>, ClientError> {
-        // An account has 16 at most.
-        let list = List {
-            limit: 100,
-            ..List::default()
-        };
-        let page = client.page(ENDPOINTS, &list).await?.value;
-        let read = page.data.iter().map(|object| read(object.get()));
-        let mut endpoints = read.collect::<Result<Vec<_>, _>>()?;
+        let mut endpoints = Endpoint::all(client).await?;
         endpoints.retain(|endpoint| self.made_by_us(endpoint) || endpoint.url == self.url);
         Ok(endpoints)
     }
 
     fn made_by_us(&self, endpoint: &Endpoint) -> bool {
-        endpoint.metadata.get(OURS).map(String::as_str) == Some(self.tenant.as_str())
+        endpoint.is_made_for(self.tenant)
     }
 
     /// Whether an endpoint can stay what it is, if its secret is known. (The version of an endpoint
@@ -148,6 +141,22 @@ impl<'a> Wanted<'a> {
 }
 
 impl Endpoint {
+    /// All of an account's endpoints.
+    pub async fn all(client: &Client) -> Result<Vec<Self>, ClientError> {
+        // An account has 16 at most.
+        let list = List {
+            limit: 100,
+            ..List::default()
+        };
+        let page = client.page(ENDPOINTS, &list).await?.value;
+        page.data.iter().map(|object| read(object.get())).collect()
+    }
+
+    /// Whether we made it for a tenant.
+    pub fn is_made_for(&self, tenant: &TenantId) -> bool {
+        self.metadata.get(OURS).map(String::as_str) == Some(tenant.as_str())
+    }
+
     /// The required event types that it does not send.
     pub fn missing_events(&self) -> Vec<&'static str> {
         let sends = |name: &str| self.enabled_events.iter().any(|on| on == "*" || on == name);

@@ -1,6 +1,6 @@
 //! Connections in memory, with the conditions of the table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paygraph_domain::id::{StripeId, TenantId};
 use paygraph_domain::time::Timestamp;
@@ -46,6 +46,13 @@ impl ConnectionStore for MemoryStore {
         };
         let owner = inner.connections.iter().find(owns);
         Ok(owner.map(|(tenant, _)| tenant.clone()))
+    }
+
+    async fn tenants(&self) -> Result<BTreeSet<TenantId>, StoreError> {
+        let inner = self.lock();
+        let known = inner.connections.iter();
+        let known = known.filter(|(_, known)| known.status != Status::Disconnected);
+        Ok(known.map(|(tenant, _)| tenant.clone()).collect())
     }
 
     async fn platform_accounts(&self) -> Result<BTreeMap<StripeId, TenantId>, StoreError> {

@@ -11,6 +11,7 @@ use paygraph_domain::identity::{Name, Review};
 use crate::connection::Connection;
 use crate::ports::{AuditEntry, Commit, CommitError, Due, LedgerEntry, Parked};
 use crate::run::{Drift, Look, Run};
+use crate::watch::Watch;
 use paygraph_domain::time::Timestamp;
 
 #[derive(Debug, Default)]
@@ -34,6 +35,7 @@ pub(super) struct Inner {
     pub(super) runs: BTreeMap<(TenantId, String), Run>,
     pub(super) looks: BTreeSet<(TenantId, String, Look)>,
     pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,
+    pub(super) watches: HashMap<TenantId, Watch>,
     pub(super) connections: BTreeMap<TenantId, Connection>,
     /// What may be used once, and was.
     pub(super) spent: BTreeSet<(TenantId, String)>,

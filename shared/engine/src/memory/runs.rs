@@ -44,6 +44,13 @@ impl Runs for MemoryStore {
         Ok(())
     }
 
+    async fn latest(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let inner = self.lock();
+        let runs = inner.runs.iter().rev();
+        let of_tenant = runs.filter(|((owner, _), _)| owner == tenant);
+        Ok(of_tenant.map(|(_, run)| run.clone()).take(limit).collect())
+    }
+
     async fn run(&self, tenant: &TenantId, id: &str) -> Result<Option<Run>, StoreError> {
         let key = (tenant.clone(), id.to_owned());
         Ok(self.lock().runs.get(&key).cloned())

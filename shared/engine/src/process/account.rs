@@ -146,17 +146,23 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             catalog: &catalog,
             now,
         };
-        let (applied, beside) = self
+        let table = self
             .apply_all(origin, facts, &mut account, &mut totals, beside, context)
             .await?;
+        let changing = table.changing();
+        let Table {
+            applied, beside, ..
+        } = table;
+        let applied = applied.unwrap_or_else(Applied::nothing);
         let mut plan = Plan {
             commit: Commit::new(origin.tenant.clone()),
             changes: applied.changes.clone(),
+            changing,
             events: applied.events.iter().map(|event| event.name).collect(),
         };
         let commit = &mut plan.commit;
         if applied.disposition != Disposition::Applied {
-            if origin.is_message || !origin.told.is_empty() {
+            if origin.is_message {
                 let id = contact.as_ref().map(|contact| &contact.id);
                 let outbox = origin.seal(id, Some(customer), Vec::new());
                 commit.ledger = Some(self.entry(origin, applied.disposition, outbox));
@@ -215,7 +221,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         totals: &mut Totals,
         beside: Beside,
         context: Context<'_>,
-    ) -> Result<(Applied, Beside), StoreError> {
+    ) -> Result<Table, StoreError> {
         let mut table = Table::new(beside);
         for fact in facts {
             table.lay(account, fact);
@@ -224,8 +230,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                 .await?;
             table.clear(account, fact);
         }
-        let applied = table.applied.unwrap_or_else(Applied::nothing);
-        Ok((applied, table.beside))
+        Ok(table)
     }
 
     /// Asks Stripe who a customer is that no event has shown yet: by its address and metadata its
@@ -349,6 +354,8 @@ pub(crate) struct Plan {
     pub commit: Commit,
     /// What changes in the objects.
     pub changes: Vec<Change>,
+    /// The ids of the facts that change it.
+    pub changing: BTreeSet<String>,
     /// What that would tell.
     pub events: Vec<&'static str>,
 }

@@ -1,6 +1,6 @@
 //! Where facts are applied one after the other, before anything is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paygraph_domain::account::{Account, ObjectKey};
 use paygraph_domain::apply::{Applied, apply};
@@ -15,6 +15,8 @@ pub(super) struct Table {
     pub applied: Option<Applied>,
     /// What is beside the working set, and not laid out now.
     pub beside: Beside,
+    /// Each fact's id, with what it wrote to, and whether people see a change.
+    written: Vec<(String, Vec<ObjectKey>, bool)>,
     /// The revs of what was changed: each is written once, whatever changes it.
     revs: BTreeMap<ObjectKey, u64>,
 }
@@ -24,6 +26,7 @@ impl Table {
         Self {
             applied: None,
             beside,
+            written: Vec::new(),
             revs: BTreeMap::new(),
         }
     }
@@ -52,10 +55,27 @@ impl Table {
                 }
             }
         }
+        let written = (
+            fact.body.id().to_owned(),
+            applied.changed.clone(),
+            !applied.changes.is_empty(),
+        );
+        self.written.push(written);
         match &mut self.applied {
             Some(all) => all.extend(applied),
             None => self.applied = Some(applied),
         }
+    }
+
+    /// The ids of the facts that change something that people see, and of those that write to the
+    /// same: a refund is a part of its charge.
+    pub fn changing(&self) -> BTreeSet<String> {
+        let seen = self.written.iter().filter(|(.., seen)| *seen);
+        let keys: BTreeSet<_> = seen.flat_map(|(_, keys, _)| keys).collect();
+        let ids = self.written.iter();
+        ids.filter(|(_, written, _)| written.iter().any(|key| keys.contains(key)))
+            .map(|(id, ..)| id.clone())
+            .collect()
     }
 
     /// Takes it out again.

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paygraph_domain::account::Account;
+use paygraph_domain::account::{Account, ObjectKey};
 use paygraph_domain::audit::Change;
+pub use paygraph_domain::drift::Class;
 use paygraph_domain::fact::{Body, Fact};
 use paygraph_domain::id::StripeCustomerId;
 use paygraph_domain::objects::invoice::{Invoice, Status};
@@ -16,28 +17,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::envelope::Told;
-
-/// What kind of difference it is, the gravest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Stripe has it; we do not.
-    MissingLocal,
-    /// It is live here; Stripe does not have it.
-    MissingInStripe,
-    /// It is in another status there: active here, canceled there.
-    StatusMismatch,
-    /// Something else is bought there.
-    PlanMismatch,
-    /// The higher plan is in use while the invoice for it is not paid.
-    UnpaidUpgrade,
-    /// Every retry of a payment has failed, and nobody heard of it.
-    SilentDunning,
-    /// Another amount or quantity.
-    AmountMismatch,
-    /// Anything else that is older here.
-    Stale,
-}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,45 +67,22 @@ pub struct Drift {
     pub outcome: Outcome,
 }
 
-impl Class {
-    /// As it stands in reports and on the bus.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MissingLocal => "missing_local",
-            Self::MissingInStripe => "missing_in_stripe",
-            Self::StatusMismatch => "status_mismatch",
-            Self::PlanMismatch => "plan_mismatch",
-            Self::UnpaidUpgrade => "unpaid_upgrade",
-            Self::SilentDunning => "silent_dunning",
-            Self::AmountMismatch => "amount_mismatch",
-            Self::Stale => "stale",
-        }
+fn severity(class: Class) -> Severity {
+    match class {
+        Class::MissingLocal | Class::StatusMismatch | Class::PlanMismatch => Severity::Critical,
+        Class::MissingInStripe | Class::UnpaidUpgrade | Class::SilentDunning => Severity::High,
+        Class::AmountMismatch => Severity::Medium,
+        Class::Stale => Severity::Low,
     }
+}
 
-    fn severity(self) -> Severity {
-        match self {
-            Self::MissingLocal | Self::StatusMismatch | Self::PlanMismatch => Severity::Critical,
-            Self::MissingInStripe | Self::UnpaidUpgrade | Self::SilentDunning => Severity::High,
-            Self::AmountMismatch => Severity::Medium,
-            Self::Stale => Severity::Low,
-        }
-    }
-
-    /// Whether taking Stripe's state over is all that it needs.
-    #[must_use]
-    pub fn is_healed(self) -> bool {
-        !matches!(self, Self::MissingInStripe | Self::UnpaidUpgrade)
-    }
-
-    fn of_field(field: &str) -> Self {
-        match field {
-            "status" | "deleted" => Self::StatusMismatch,
-            "plan" => Self::PlanMismatch,
-            "quantity" | "mrr" => Self::AmountMismatch,
-            amount if amount.starts_with("amount") => Self::AmountMismatch,
-            _ => Self::Stale,
-        }
+fn of_field(field: &str) -> Class {
+    match field {
+        "status" | "deleted" => Class::StatusMismatch,
+        "plan" => Class::PlanMismatch,
+        "quantity" | "mrr" => Class::AmountMismatch,
+        amount if amount.starts_with("amount") => Class::AmountMismatch,
+        _ => Class::Stale,
     }
 }
 
@@ -145,11 +101,9 @@ pub fn classify(
         objects.entry(object).or_default().push((field, change));
     }
     let told = |(object, changes): (String, Vec<(&str, &Change)>)| {
-        let gravest = changes
-            .iter()
-            .min_by_key(|(field, _)| Class::of_field(field))?;
+        let gravest = changes.iter().min_by_key(|(field, _)| of_field(field))?;
         let (field, change) = *gravest;
-        let mut class = Class::of_field(field);
+        let mut class = of_field(field);
         if exhausted.contains_key(&object) {
             class = Class::SilentDunning;
         } else if !known.contains(&object) {
@@ -260,7 +214,7 @@ impl Drift {
     fn new(class: Class, customer: &StripeCustomerId, object: &str) -> Self {
         Self {
             class,
-            severity: class.severity(),
+            severity: severity(class),
             customer: customer.clone(),
             object: object.to_owned(),
             field: None,
@@ -278,6 +232,24 @@ impl Drift {
             local: json!(subscription.status),
             ..Self::new(Class::MissingInStripe, customer, subscription.id.as_str())
         }
+    }
+
+    /// Says what is to become of it, where somebody wants to look at some classes first.
+    pub(super) fn decide(&mut self, dry_run: bool, review: &BTreeSet<Class>) {
+        self.outcome = if dry_run {
+            Outcome::DryRun
+        } else if self.class.can_be_healed() && !review.contains(&self.class) {
+            Outcome::Healed
+        } else {
+            Outcome::Review
+        };
+    }
+
+    /// Whether taking a fact over would put it right.
+    pub(super) fn is_about(&self, fact: &Fact) -> bool {
+        let whole = ObjectKey::beside(&fact.body);
+        let whole = whole.as_ref().and_then(ObjectKey::id);
+        self.object == fact.body.id() || whole.is_some_and(|id| self.object == id.as_str())
     }
 
     /// What the bus hears of it.

@@ -4,9 +4,10 @@
     allow(dead_code, reason = "only who asks Stripe does runs")
 )]
 
+use paygraph_domain::fact::Body;
 use serde::{Deserialize, Serialize};
 
-/// A kind of object that Stripe lists.
+/// A kind of object that is read from Stripe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -32,6 +33,9 @@ pub enum Kind {
     Refunds,
     /// Disputes, with their charges.
     Disputes,
+    /// Payment methods: Stripe lists them for one customer at a time, so they are asked for by
+    /// their ids only.
+    PaymentMethods,
 }
 
 /// When a kind is read: what others need comes before them.
@@ -53,9 +57,22 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// What people call it.
+    /// As it stands in reports and causes.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Catalog => "catalog",
+            Self::Objects => "objects",
+            Self::Followers => "followers",
+            Self::Unreturned => "unreturned",
+            Self::SecondLook => "second_look",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
         match self {
             Self::Catalog => "catalog",
             Self::Objects => "objects",
@@ -83,6 +100,7 @@ impl Stage {
 pub(super) struct Row {
     pub kind: Kind,
     pub name: &'static str,
+    /// When it is listed; [`Stage::SecondLook`] when it is asked for by its id only.
     pub stage: Stage,
     pub path: &'static str,
     /// What an event about such an object is called: by it the object is read.
@@ -98,7 +116,7 @@ pub(super) struct Row {
 const METHOD: &str = "payment_method.updated";
 const CHARGE: &str = "charge.updated";
 
-pub(super) static ROWS: [Row; 11] = [
+static ROWS: [Row; 12] = [
     row(
         Kind::Products,
         "products",
@@ -209,6 +227,14 @@ pub(super) static ROWS: [Row; 11] = [
             "dp_",
         )
     },
+    row(
+        Kind::PaymentMethods,
+        "payment_methods",
+        Stage::SecondLook,
+        "/payment_methods",
+        METHOD,
+        "pm_",
+    ),
 ];
 
 const fn row(
@@ -235,6 +261,38 @@ impl Kind {
     /// Every kind.
     pub fn all() -> impl Iterator<Item = Self> {
         ROWS.iter().map(|row| row.kind)
+    }
+
+    /// Every kind that is listed.
+    pub fn all_listed() -> impl Iterator<Item = Self> {
+        let stages = [Stage::Catalog, Stage::Objects, Stage::Followers];
+        stages.into_iter().flat_map(Self::listed_in)
+    }
+
+    /// The kinds that are listed in a stage.
+    pub(super) fn listed_in(stage: Stage) -> impl Iterator<Item = Self> {
+        let rows = ROWS.iter().filter(move |row| row.stage == stage);
+        let is_listed = stage <= Stage::Followers;
+        rows.map(|row| row.kind).filter(move |_| is_listed)
+    }
+
+    /// The kind of object that a fact is about; none for a part of another object.
+    pub(super) fn about(body: &Body) -> Option<Self> {
+        Some(match body {
+            Body::Product(_) => Self::Products,
+            Body::Price(_) => Self::Prices,
+            Body::Coupon(_) => Self::Coupons,
+            Body::Customer(_) => Self::Customers,
+            Body::Subscription(_) => Self::Subscriptions,
+            Body::Invoice(_) => Self::Invoices,
+            Body::Charge(_) => Self::Charges,
+            Body::Checkout(_) => Self::CheckoutSessions,
+            Body::Schedule(_) => Self::Schedules,
+            Body::Refund(_) => Self::Refunds,
+            Body::Dispute(_) => Self::Disputes,
+            Body::PaymentMethod(_) => Self::PaymentMethods,
+            Body::Discount(_) => return None,
+        })
     }
 
     /// What people call it: `subscriptions`.
@@ -292,11 +350,13 @@ mod tests {
             ("schedules", "sub_sched_1"),
             ("refunds", "re_1"),
             ("disputes", "dp_1"),
+            ("payment_methods", "pm_1"),
         ] {
             let kind = Kind::named(name).unwrap();
             assert_eq!((kind.name(), Kind::of(id)), (name, Some(kind)));
         }
-        assert_eq!(Kind::all().count(), 11);
+        assert_eq!(Kind::all().count(), 12);
+        assert_eq!(Kind::all_listed().count(), 11);
         assert_eq!(Kind::of("evt_1"), None);
     }
 }

@@ -73,19 +73,20 @@ pub(super) async fn object(
     client.whole(&format!("{}/{id}", row.path), &expand).await
 }
 
-/// The ids of everything of a kind that belongs to one Stripe customer.
+/// The ids of everything of a kind that belongs to one Stripe customer; of everybody's only what
+/// Stripe takes for live.
 pub(super) async fn ids_of(
     client: &Client,
     kind: Kind,
-    customer: &StripeCustomerId,
+    customer: Option<&StripeCustomerId>,
 ) -> Result<Vec<String>, ClientError> {
     let (mut ids, mut after) = (Vec::new(), None::<String>);
     loop {
         let list = List {
             limit: PAGE,
             starting_after: after.as_deref(),
-            customer: Some(customer.as_str()),
-            status: (kind == Kind::Subscriptions).then_some("all"),
+            customer: customer.map(StripeCustomerId::as_str),
+            status: (customer.is_some() && kind == Kind::Subscriptions).then_some("all"),
             ..List::default()
         };
         let page = client.page(kind.row().path, &list).await?.value;

@@ -1,8 +1,5 @@
 //! Does a run: reads, takes in, notes, and looks again at what differed.
 
-use std::collections::HashSet;
-
-use paygraph_domain::fact::Body;
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::client::{Client, ClientError, Page, Received};
 use tokio::task::JoinSet;
@@ -31,8 +28,6 @@ pub struct Runner<'a, S, C, F, P> {
     pub client: Client,
     /// How long after the first look the second one is, in seconds.
     pub second_look_after: i64,
-    /// Told after each note.
-    pub progress: &'a (dyn Fn(&Run) + Sync),
 }
 
 /// What is left of a run.
@@ -64,9 +59,50 @@ pub enum RunError {
         #[source]
         source: ClientError,
     },
+    /// Nobody can be asked.
+    #[error("{0}")]
+    NotConnected(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl RunError {
+    /// Whether going on later helps only after somebody did something: the key was revoked, or
+    /// lacks a permission.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Stripe { source, .. } => !source.is_passing(),
+            Self::NotConnected(_) => true,
+            Self::Held | Self::TakenOver => false,
+            Self::Store(error) => !error.retry,
+        }
+    }
+}
+
+/// Notes that nobody goes on with a run by itself, and why. Nothing happens while somebody works at
+/// the tenant's runs.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn stop<S: Runs>(
+    store: &S,
+    run: &mut Run,
+    why: String,
+    now: Timestamp,
+) -> Result<(), RunError> {
+    let until = now.plus(LEASE);
+    let token = store.lease(&run.tenant, now, until).await?;
+    let token = token.ok_or(RunError::Held)?;
+    (run.problem, run.stopped, run.noted_at) = (Some(why), true, now);
+    let noted = store.note(run, token, until).await;
+    store.release(&run.tenant, token).await?;
+    match noted {
+        Ok(()) => Ok(()),
+        Err(CommitError::Store(error)) => Err(error.into()),
+        Err(CommitError::Conflict | CommitError::Duplicate) => Err(RunError::TakenOver),
+    }
 }
 
 type Answered = (Range, Result<Received<Page>, ClientError>);
@@ -81,12 +117,13 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let until = now.plus(LEASE);
         let token = self.engine.store.lease(&run.tenant, now, until).await?;
         let token = token.ok_or(RunError::Held)?;
-        run.problem = None;
+        (run.problem, run.stopped) = (None, false);
         let left = self.stages(run, token, deadline).await;
         if let Err(error) = &left
             && !matches!(error, RunError::TakenOver)
         {
             run.problem = Some(error.to_string());
+            run.stopped = error.is_final();
             self.note(run, token).await?;
         }
         self.engine.store.release(&run.tenant, token).await?;
@@ -99,46 +136,55 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         token: u64,
         deadline: Deadline,
     ) -> Result<Left, RunError> {
-        // What was returned is known only to whoever read all of it.
-        let mut returned = (run.stage == Stage::Catalog).then(HashSet::new);
         loop {
             let left = match run.stage {
                 Stage::Catalog | Stage::Objects | Stage::Followers => {
-                    self.read(run, token, &mut returned, deadline).await?
+                    self.read(run, token, deadline).await?
                 }
-                Stage::Unreturned => self.unreturned(run, returned.as_ref()).await?,
+                Stage::Unreturned => self.by_id(run).await?,
                 Stage::SecondLook => self.second_look(run, token, deadline).await?,
                 Stage::Finished => return Ok(Left::Nothing),
             };
             if left != Left::Nothing {
                 return Ok(left);
             }
-            run.enter(run.stage.next());
+            let mut next = run.clone();
+            next.enter(run.stage.next());
+            // Told first: whoever dies in between tells it again, under the same id.
+            self.announce(&next).await?;
+            *run = next;
             self.note(run, token).await?;
         }
+    }
+
+    /// Tells the bus how far a run is, and what it came to.
+    async fn announce(&self, run: &Run) -> Result<(), RunError> {
+        if run.scope.dry_run || run.scope.object.is_some() {
+            return Ok(());
+        }
+        let (name, data) = if run.is_finished() {
+            let drift = self.engine.store.drift(run).await?;
+            ("run_completed", run.summary(&drift))
+        } else {
+            ("run_progress", run.shown())
+        };
+        let cause = format!("{}:{}", run.id, run.stage.as_str());
+        let told = (name.to_owned(), data, None);
+        self.tell(run, cause, None, vec![told]).await
     }
 
     pub(super) async fn note(&self, run: &mut Run, token: u64) -> Result<(), RunError> {
         run.noted_at = self.engine.clock.now();
         let until = run.noted_at.plus(LEASE);
         match self.engine.store.note(run, token, until).await {
-            Ok(()) => {
-                (self.progress)(run);
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(CommitError::Store(error)) => Err(error.into()),
             Err(CommitError::Conflict | CommitError::Duplicate) => Err(RunError::TakenOver),
         }
     }
 
     /// Reads what is left of a stage: each range a page at a time, all side by side.
-    async fn read(
-        &self,
-        run: &mut Run,
-        token: u64,
-        returned: &mut Option<HashSet<String>>,
-        deadline: Deadline,
-    ) -> Result<Left, RunError> {
+    async fn read(&self, run: &mut Run, token: u64, deadline: Deadline) -> Result<Left, RunError> {
         let mut reads = JoinSet::new();
         for range in run.ranges.clone() {
             self.spawn(&mut reads, range);
@@ -151,19 +197,17 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             let (cause, source) = origin_of(run)?;
             for (range, answer) in &window {
                 let Ok(page) = answer else { continue };
-                run.counts.pages += 1;
-                let count = u64::try_from(page.value.data.len()).unwrap_or(0);
-                *run.counts.objects.entry(range.kind).or_default() += count;
                 facts.add_page(range.kind, page, &cause, source);
-            }
-            if let Some(returned) = returned {
-                returned.extend(live(&facts));
             }
             self.take_in(run, facts).await?;
             let mut next = Vec::new();
             for (range, answer) in window {
                 match answer {
-                    Ok(page) => next.extend(advance(run, &range, &page.value)),
+                    Ok(page) => {
+                        run.counts.pages += 1;
+                        run.counts.read(range.kind, page.value.data.len());
+                        next.extend(advance(run, &range, &page.value));
+                    }
                     Err(source) => {
                         let what = format!("reading {}", range.kind.name());
                         refused = Some(RunError::Stripe { what, source });
@@ -195,18 +239,6 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     }
 }
 
-/// The live subscriptions among some facts.
-fn live(facts: &Facts) -> impl Iterator<Item = String> {
-    let facts = facts.customers.values().flatten();
-    facts.filter_map(|fact| {
-        let Body::Subscription(subscription) = &fact.body else {
-            return None;
-        };
-        let live = subscription.status.is_live();
-        live.then(|| subscription.id.to_string())
-    })
-}
-
 /// Moves a range on by a page, and cuts it in two where there is room for another. Gives what is to
 /// be read next.
 fn advance(run: &mut Run, range: &Range, page: &Page) -> Vec<Range> {
@@ -224,9 +256,7 @@ fn advance(run: &mut Run, range: &Range, page: &Page) -> Vec<Range> {
         ..range.clone()
     };
     let same = run.ranges.iter().filter(|other| other.kind == range.kind);
-    let older = (same.count() < PARALLEL)
-        .then(|| rest.cut(read_to))
-        .flatten();
+    let older = (same.count() < PARALLEL).then(|| rest.cut()).flatten();
     if let Some(known) = run.ranges.get_mut(place) {
         *known = rest.clone();
     }

@@ -1,90 +1,29 @@
-//! Asks again for what differed, and for what no list returned.
+//! Asks again for what differed: what still does is drift.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use futures::StreamExt as _;
-use futures::stream;
 use paygraph_domain::fact::Fact;
 use paygraph_domain::id::{Cause, StripeCustomerId};
-use paygraph_domain::rollup::BillingStatus;
 use paygraph_stripe::client::ClientError;
 
 use super::drift::{Drift, Outcome};
-use super::kind::Kind;
 use super::read::{self, Facts};
-use super::runner::{AT_ONCE, Left, RunError, Runner};
+use super::runner::{Left, RunError, Runner};
 use super::state::{Job, Look, Run};
-use super::take_in::{no_cause, origin_of};
+use super::take_in::{no_cause, origin_of, store_error};
 use crate::backoff::Deadline;
+use crate::envelope::Told;
 use crate::fetch::Fetch;
-use crate::ports::{Clock, Publisher, Runs, Store, StoreError};
+use crate::ports::{Clock, Publisher, Runs, Store};
 use crate::process::{Origin, ProcessError, Processed};
 use crate::publish::publish;
 
 /// How many looks are done between two notes.
-const LOOKS: usize = 200;
+const LOOKS: usize = 50;
 /// How many objects of a customer are looked at again in one commit.
 const TOGETHER: usize = 10;
-/// What is taken over with a customer.
-const OF_CUSTOMERS: [Kind; 5] = [
-    Kind::Subscriptions,
-    Kind::Schedules,
-    Kind::CheckoutSessions,
-    Kind::Charges,
-    Kind::Invoices,
-];
 
 impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
-    /// What no list returned, live subscriptions and customers that were never seen, is asked for by
-    /// its id.
-    pub(super) async fn unreturned(
-        &self,
-        run: &mut Run,
-        returned: Option<&HashSet<String>>,
-    ) -> Result<Left, RunError> {
-        let asked = |kind| run.scope.kinds.is_empty() || run.scope.kinds.contains(&kind);
-        let (customers, subscriptions) = (
-            asked(Kind::Customers),
-            asked(Kind::Subscriptions) && run.job == Job::Reconcile,
-        );
-        let store = &self.engine.store;
-        let everyone = store.everyone(&run.tenant).await?;
-        let known: &Run = run;
-        let each = everyone.iter().map(|id| async move {
-            let Some(contact) = store.contact(&known.tenant, id).await? else {
-                return Ok(Vec::new());
-            };
-            let mut looks = Vec::new();
-            for (customer, rollup) in &contact.accounts {
-                // Of a deleted customer no list tells.
-                if customers && !rollup.seen {
-                    looks.push(look(customer, customer.as_str()));
-                }
-                if !subscriptions || rollup.status == BillingStatus::None {
-                    continue;
-                }
-                let account = store.account(&known.tenant, customer).await?;
-                let live = account.subscriptions.values();
-                let live = live.map(|held| held.value.subscription.get());
-                for subscription in live.filter(|subscription| subscription.status.is_live()) {
-                    let id = subscription.id.as_str();
-                    if returned.is_none_or(|returned| !returned.contains(id)) {
-                        looks.push(look(customer, id));
-                    }
-                }
-            }
-            Ok::<_, StoreError>(looks)
-        });
-        let mut found = stream::iter(each).buffer_unordered(AT_ONCE);
-        let mut looks = Vec::new();
-        while let Some(some) = found.next().await {
-            looks.extend(some?);
-        }
-        drop(found);
-        store.note_looks(run, &looks).await?;
-        Ok(Left::Nothing)
-    }
-
     /// Asks again for what differed: what still does is drift, and is healed or left for review.
     pub(super) async fn second_look(
         &self,
@@ -102,7 +41,12 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             Some(at) => at,
             None => {
                 run.counts.differed = u64::try_from(looks.len()).unwrap_or(0);
-                *run.second_look_at.insert(now.plus(self.second_look_after))
+                let after = match run.job {
+                    // Nothing is compared that a webhook may be about to change.
+                    Job::Backfill => 0,
+                    Job::Reconcile => self.second_look_after,
+                };
+                *run.second_look_at.insert(now.plus(after))
             }
         };
         if now < at {
@@ -119,8 +63,11 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let mut done = 0;
         for (customer, looks) in &customers {
             for looks in looks.chunks(TOGETHER) {
-                self.look_again(run, customer, looks).await?;
+                let gone = self.look_again(run, customer, looks).await?;
                 store.looked(run, looks).await?;
+                if run.scope.object.is_none() {
+                    run.counts.in_flight += gone;
+                }
                 done += looks.len();
             }
             if done >= LOOKS {
@@ -134,58 +81,14 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         Ok(Left::Nothing)
     }
 
-    /// Takes over how one object is at Stripe now; of a customer, all that belongs to it.
-    ///
-    /// # Errors
-    /// [`RunError`] when Stripe or the store cannot be asked.
-    pub async fn sync(&self, run: &mut Run, id: &str) -> Result<Vec<Drift>, RunError> {
-        let refused = |source| RunError::Stripe {
-            what: format!("asking for {id}"),
-            source,
-        };
-        let (cause, source) = origin_of(run)?;
-        let kind = Kind::of(id).unwrap_or(Kind::Customers);
-        let found = read::object(&self.client, kind, id)
-            .await
-            .map_err(refused)?;
-        let mut facts = Facts::default();
-        if let Ok(object) = serde_json::from_str(&found.value) {
-            facts.add(kind, object, (found.since, found.until), &cause, source);
-        }
-        let entries = self.take_in_catalog(run, &mut facts).await?;
-        publish(&self.engine.store, self.publisher, &entries).await?;
-        self.lead(run, &mut facts).await?;
-        let Some((customer, _)) = facts.customers.pop_first() else {
-            return Ok(Vec::new());
-        };
-        let mut looks = vec![look(&customer, id)];
-        if kind == Kind::Customers {
-            for kind in OF_CUSTOMERS {
-                let ids = read::ids_of(&self.client, kind, &customer).await;
-                let ids = ids.map_err(refused)?;
-                looks.extend(ids.iter().map(|id| look(&customer, id)));
-            }
-        }
-        let mut drift = Vec::new();
-        for looks in looks.chunks(TOGETHER) {
-            drift.extend(self.look_again(run, &customer, looks).await?);
-        }
-        run.counts
-            .objects
-            .insert(kind, u64::try_from(looks.len()).unwrap_or(0));
-        Ok(drift)
-    }
-
-    /// Asks for some of a customer's objects, and puts right what differs. Gives what that was.
-    ///
-    /// # Errors
-    /// [`RunError`] when Stripe or the store cannot be asked.
-    pub async fn look_again(
+    /// Asks for some of a customer's objects, and puts right what differs. Gives how many of them
+    /// do not differ any more.
+    async fn look_again(
         &self,
         run: &mut Run,
         customer: &StripeCustomerId,
         looks: &[Look],
-    ) -> Result<Vec<Drift>, RunError> {
+    ) -> Result<u64, RunError> {
         let (cause, source) = origin_of(run)?;
         let mut facts = Facts::default();
         let mut missing = Vec::new();
@@ -210,31 +113,27 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let origin = self.origin(run, customer.as_str(), &facts)?;
         if run.job == Job::Backfill {
             let done = self.commit_as(&origin, customer, &facts).await;
-            self.publish(done).await?;
-            return Ok(Vec::new());
+            return self.publish(done).await.map(|()| 0);
         }
         let found = self.difference(&origin, customer, &facts).await;
-        let mut drift = found.map_err(store_error)?;
+        let mut drift = found.map_err(store_error)?.drift;
         drift.extend(self.gone(run, customer, &missing).await?);
+        let stands = |look: &&Look| drift.iter().any(|drift| drift.object == look.object);
+        let gone = looks.len() - looks.iter().filter(stands).count();
+        let gone = u64::try_from(gone).unwrap_or(0);
         if drift.is_empty() {
-            run.counts.in_flight += u64::try_from(looks.len()).unwrap_or(0);
-            return Ok(drift);
+            return Ok(gone);
         }
+        let settings = self.engine.store.settings(&run.tenant).await?;
         for drift in &mut drift {
-            drift.outcome = if run.scope.dry_run {
-                Outcome::DryRun
-            } else if drift.class.is_healed() {
-                Outcome::Healed
-            } else {
-                Outcome::Review
-            };
+            drift.decide(run.scope.dry_run, &settings.review_drift);
         }
         // Noted first: whoever dies in between finds it noted, and nothing left to heal.
         self.engine.store.note_drift(run, &drift).await?;
         if !run.scope.dry_run {
             self.settle(run, origin, customer, &facts, &drift).await?;
         }
-        Ok(drift)
+        Ok(gone)
     }
 
     /// Takes Stripe's state over, and tells what differed.
@@ -249,18 +148,36 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let healed = |drift: &&Drift| drift.outcome == Outcome::Healed;
         let told = drift.iter().filter(healed);
         origin.told = told.flat_map(|drift| drift.told(&run.id)).collect();
-        let done = self.commit_as(&origin, customer, facts).await;
+        // What somebody wants to look at first stays as it is.
+        let held = |fact: &Fact| {
+            let mut about = drift.iter().filter(|drift| drift.is_about(fact)).peekable();
+            about.peek().is_some() && about.all(|drift| !healed(&drift))
+        };
+        let facts: Vec<Fact> = facts.iter().filter(|fact| !held(fact)).cloned().collect();
+        let done = self.commit_as(&origin, customer, &facts).await;
         self.publish(done).await?;
         // What waits for a person is told once, however many runs see it.
         for drift in drift.iter().filter(|drift| !healed(drift)) {
             let name = format!("drift:{}:{}", drift.class.as_str(), drift.object);
-            let mut origin = self.origin(run, customer.as_str(), &[])?;
-            origin.cause = Cause::parse(name).map_err(no_cause)?;
-            origin.told = drift.told(&run.id);
-            let done = self.commit_as(&origin, customer, &[]).await;
-            self.publish(done).await?;
+            self.tell(run, name, Some(customer), drift.told(&run.id))
+                .await?;
         }
         Ok(())
+    }
+
+    /// Tells the bus what a run came to, once under each name.
+    pub(super) async fn tell(
+        &self,
+        run: &Run,
+        name: String,
+        customer: Option<&StripeCustomerId>,
+        told: Vec<Told>,
+    ) -> Result<(), RunError> {
+        let mut origin = self.origin(run, run.id.as_str(), &[])?;
+        origin.cause = Cause::parse(name).map_err(no_cause)?;
+        origin.told = told;
+        let done = self.engine.tell(&origin, customer).await;
+        self.publish(done.map(Processed::alone)).await
     }
 
     async fn publish(&self, done: Result<Processed, ProcessError>) -> Result<(), RunError> {
@@ -270,7 +187,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     }
 
     /// Subscriptions that are live here, and that Stripe does not have.
-    pub(super) async fn gone(
+    async fn gone(
         &self,
         run: &Run,
         customer: &StripeCustomerId,
@@ -291,30 +208,5 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         Ok(live
             .map(|subscription| Drift::missing(customer, subscription))
             .collect())
-    }
-}
-
-fn store_error(error: ProcessError) -> RunError {
-    let retry = error.is_retryable();
-    if let ProcessError::Store(error) = error {
-        return error.into();
-    }
-    RunError::Store(StoreError {
-        context: "a customer could not be compared".to_owned(),
-        retry,
-        source: Some(Box::new(error)),
-    })
-}
-
-/// What to ask for because of an object: itself, or the customer that it comes with.
-pub(super) fn look(customer: &StripeCustomerId, object: &str) -> Look {
-    let (kind, object) = match Kind::of(object) {
-        Some(kind) => (kind, object),
-        None => (Kind::Customers, customer.as_str()),
-    };
-    Look {
-        customer: customer.clone(),
-        kind,
-        object: object.to_owned(),
     }
 }

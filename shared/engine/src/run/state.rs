@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use paygraph_domain::fact::Source;
+use paygraph_domain::fact::{Fact, Source};
 use paygraph_domain::id::{StripeCustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Kind, ROWS, Stage};
+use super::kind::{Kind, Stage};
 
 /// How many ranges of one kind are read side by side.
 pub(super) const PARALLEL: usize = 12;
@@ -19,6 +19,8 @@ pub(super) const PARALLEL: usize = 12;
 const SHORTEST: i64 = 3_600;
 /// How far back the objects reach that are read every day, in seconds.
 const RECENT: i64 = 35 * 86_400;
+/// Nothing at Stripe is older, in Unix seconds: the beginning of 2010.
+const BEGINNING: i64 = 1_262_304_000;
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +64,8 @@ pub struct Scope {
     pub recent: bool,
     /// Nothing is changed, here or on the bus.
     pub dry_run: bool,
+    /// Only this object, by its id; of a customer all that belongs to it. No list is read.
+    pub object: Option<String>,
 }
 
 /// A part of one of Stripe's lists: objects made in a part of time, newest first.
@@ -107,6 +111,10 @@ impl Counts {
         self.objects.values().sum()
     }
 
+    pub(super) fn read(&mut self, kind: Kind, objects: usize) {
+        *self.objects.entry(kind).or_default() += u64::try_from(objects).unwrap_or(0);
+    }
+
     pub(super) fn fail(&mut self, object: &str, why: String) {
         if self.failed.len() < 100 {
             self.failed.insert(object.to_owned(), why);
@@ -139,9 +147,12 @@ pub struct Run {
     pub counts: Counts,
     /// Why it does not go on, for people.
     pub problem: Option<String>,
+    /// Whether nobody goes on with it by itself: first a person has to do something.
+    #[serde(default)]
+    pub stopped: bool,
 }
 
-/// An object that differed at the first look.
+/// An object that is asked for by its id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Look {
     /// Whose it is.
@@ -168,8 +179,12 @@ impl Run {
             second_look_at: None,
             counts: Counts::default(),
             problem: None,
+            stopped: false,
         };
-        run.ranges = run.ranges_of(Stage::Catalog);
+        run.enter(match run.scope.object {
+            Some(_) => Stage::Unreturned,
+            None => Stage::Catalog,
+        });
         run
     }
 
@@ -188,14 +203,11 @@ impl Run {
     /// About how much of it is done, in thousandths: by the time that is read of each kind.
     #[must_use]
     pub fn share_done(&self) -> u64 {
-        let kinds = |stage: Stage| ROWS.iter().filter(move |row| row.stage == stage).count();
-        let since = self.scope.since.unwrap_or_default();
-        let span = (self.started_at.unix() - since.unix()).max(1);
-        let left = self.ranges.iter();
-        let left: i64 = left
-            .map(|range| range.read_to.unwrap_or(range.before).unix() - range.from.unix())
-            .sum();
-        let all = span.saturating_mul(i64::try_from(kinds(self.stage)).unwrap_or(1).max(1));
+        let since = self.scope.since.unwrap_or_default().unix().max(BEGINNING);
+        let span = (self.started_at.unix() - since).max(1);
+        let left: i64 = self.ranges.iter().map(Range::left).sum();
+        let kinds = self.kinds_of(self.stage).count();
+        let all = span.saturating_mul(i64::try_from(kinds).unwrap_or(1).max(1));
         let of_stage = 1_000 - (left.max(0).saturating_mul(1_000) / all).min(1_000);
         // Nearly everything is read in the second stage.
         let (before, length) = match self.stage {
@@ -215,10 +227,12 @@ impl Run {
     }
 
     fn ranges_of(&self, stage: Stage) -> Vec<Range> {
-        let wanted = |kind: &Kind| self.scope.kinds.is_empty() || self.scope.kinds.contains(kind);
-        let rows = ROWS.iter().filter(|row| row.stage == stage);
-        let kinds = rows.map(|row| row.kind).filter(wanted);
+        let kinds = self.kinds_of(stage);
         kinds.flat_map(|kind| self.ranges_for(kind)).collect()
+    }
+
+    fn kinds_of(&self, stage: Stage) -> impl Iterator<Item = Kind> {
+        Kind::listed_in(stage).filter(|kind| self.scope.wants(*kind))
     }
 
     fn ranges_for(&self, kind: Kind) -> Vec<Range> {
@@ -248,20 +262,55 @@ impl Run {
             | Kind::CheckoutSessions
             | Kind::Schedules
             | Kind::Refunds
-            | Kind::Disputes => {}
+            | Kind::Disputes
+            | Kind::PaymentMethods => {}
         }
         ranges
     }
 }
 
+impl Look {
+    /// At what a fact is about.
+    pub(super) fn at(customer: &StripeCustomerId, fact: &Fact) -> Self {
+        match Kind::about(&fact.body) {
+            Some(kind) => Self::new(customer, kind, fact.body.id()),
+            // It comes with its customer.
+            None => Self::new(customer, Kind::Customers, customer.as_str()),
+        }
+    }
+
+    pub(super) fn new(customer: &StripeCustomerId, kind: Kind, object: &str) -> Self {
+        Self {
+            customer: customer.clone(),
+            kind,
+            object: object.to_owned(),
+        }
+    }
+}
+
+impl Scope {
+    /// Whether a kind is read.
+    #[must_use]
+    pub fn wants(&self, kind: Kind) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&kind)
+    }
+}
+
 impl Range {
-    /// Cuts off the older half of what is left, given how far it is read.
-    pub(super) fn cut(&mut self, read_to: Timestamp) -> Option<Self> {
-        let left = read_to.unix() - self.from.unix();
+    /// How much time is left of it, in seconds.
+    fn left(&self) -> i64 {
+        let to = self.read_to.unwrap_or(self.before);
+        to.unix() - self.from.unix().max(BEGINNING)
+    }
+
+    /// Cuts off the older half of what is left.
+    pub(super) fn cut(&mut self) -> Option<Self> {
+        let left = self.left();
         if left < SHORTEST {
             return None;
         }
-        let middle = self.from.plus(left / 2);
+        let to = self.read_to.unwrap_or(self.before);
+        let middle = to.plus(-(left / 2));
         let older = Self {
             before: middle,
             after: None,

@@ -12,7 +12,6 @@ use xxhash_rust::xxh3::Xxh3;
 use super::drift::{Drift, classify, exhausted, unpaid_upgrades};
 use super::read::{Facts, weight};
 use super::runner::{AT_ONCE, RunError, Runner};
-use super::second_look::look;
 use super::state::{Job, Look, Run};
 use crate::backoff::{Deadline, pause};
 use crate::fetch::Fetch;
@@ -32,6 +31,15 @@ struct TakenIn {
     looks: Vec<Look>,
     committed: u64,
     failed: Vec<(String, String)>,
+    /// Why it has to be tried again.
+    again: Option<ProcessError>,
+}
+
+/// What taking facts in would change.
+pub(super) struct Difference {
+    pub drift: Vec<Drift>,
+    /// The ids of the facts that say otherwise.
+    pub differing: BTreeSet<String>,
 }
 
 impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
@@ -49,10 +57,11 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             .iter()
             .map(|(customer, facts)| self.take_in_customer(known, customer, facts));
         let taken: Vec<TakenIn> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
-        let mut looks = Vec::new();
+        let (mut looks, mut again) = (Vec::new(), None);
         for taken in taken {
             entries.extend(taken.entries);
             looks.extend(taken.looks);
+            again = again.or(taken.again);
             run.counts.committed += taken.committed;
             for (object, why) in taken.failed {
                 run.counts.fail(&object, why);
@@ -62,7 +71,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             self.engine.store.note_looks(run, &looks).await?;
         }
         publish(&self.engine.store, self.publisher, &entries).await?;
-        Ok(())
+        again.map_or(Ok(()), |error| Err(store_error(error)))
     }
 
     pub(super) async fn take_in_catalog(
@@ -110,7 +119,14 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         facts: &[Fact],
     ) -> TakenIn {
         let mut taken = TakenIn::default();
-        for facts in self.parts(run, facts).await {
+        let parts = match self.parts(run, facts).await {
+            Ok(parts) => parts,
+            Err(error) => {
+                taken.again = Some(error.into());
+                return taken;
+            }
+        };
+        for facts in parts {
             let done = match run.job {
                 Job::Backfill if !run.scope.dry_run => {
                     self.commit(run, customer, facts, &mut taken).await
@@ -120,6 +136,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 }
             };
             if let Err(error) = done {
+                if error.is_retryable() {
+                    taken.again = Some(error);
+                    return taken;
+                }
                 let error: &dyn std::error::Error = &error;
                 tracing::error!(code = "not_taken_in", error, customer = %customer, "A customer's objects could not be taken in");
                 let failed = facts.iter().map(|fact| fact.body.id().to_owned());
@@ -132,10 +152,9 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     }
 
     /// Facts in parts that fit in one transaction each.
-    async fn parts<'f>(&self, run: &Run, facts: &'f [Fact]) -> Vec<&'f [Fact]> {
-        let settings = self.engine.store.settings(&run.tenant).await;
-        let segments = settings.map_or(0, |settings| settings.segments.iter().count());
-        let room = ROOM.saturating_sub(segments).max(1);
+    async fn parts<'f>(&self, run: &Run, facts: &'f [Fact]) -> Result<Vec<&'f [Fact]>, StoreError> {
+        let settings = self.engine.store.settings(&run.tenant).await?;
+        let room = ROOM.saturating_sub(settings.segments.iter().count()).max(1);
         let mut parts = Vec::new();
         let (mut from, mut heavy) = (0, 0);
         for (place, fact) in facts.iter().enumerate() {
@@ -146,7 +165,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             heavy += weight(fact);
         }
         parts.extend(facts.get(from..));
-        parts
+        Ok(parts)
     }
 
     async fn commit(
@@ -182,15 +201,17 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         taken: &mut TakenIn,
     ) -> Result<(), ProcessError> {
         let origin = self.origin(run, customer.as_str(), facts)?;
-        let drift = self.difference(&origin, customer, facts).await?;
-        let differs = |fact: &&Fact| drift.iter().any(|drift| drift.object == fact.body.id());
-        let same: Vec<Fact> = facts
+        let Difference { drift, differing } = self.difference(&origin, customer, facts).await?;
+        let noted = |fact: &&Fact| drift.iter().any(|drift| drift.object == fact.body.id());
+        let (differs, same): (Vec<_>, Vec<_>) = facts
             .iter()
-            .filter(|fact| !differs(fact))
-            .cloned()
-            .collect();
-        let objects = drift.iter().map(|drift| look(customer, &drift.object));
-        taken.looks.extend(objects.collect::<BTreeSet<_>>());
+            .partition(|fact| differing.contains(fact.body.id()));
+        let again = differs
+            .into_iter()
+            .chain(same.iter().copied().filter(noted));
+        let looks = again.map(|fact| Look::at(customer, fact));
+        taken.looks.extend(looks.collect::<BTreeSet<_>>());
+        let same: Vec<Fact> = same.into_iter().cloned().collect();
         if run.scope.dry_run || same.is_empty() {
             return Ok(());
         }
@@ -203,7 +224,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         origin: &Origin<'_>,
         customer: &StripeCustomerId,
         facts: &[Fact],
-    ) -> Result<Vec<Drift>, ProcessError> {
+    ) -> Result<Difference, ProcessError> {
         let settings = self.engine.store.settings(origin.tenant).await?;
         let mut attempt = 0;
         loop {
@@ -222,7 +243,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 };
                 let mut drift = classify(customer, &plan.changes, &known, &exhausted);
                 drift.extend(unpaid);
-                return Ok(drift);
+                return Ok(Difference {
+                    drift,
+                    differing: plan.changing,
+                });
             }
             if !origin.deadline.has_time() {
                 return Err(ProcessError::Busy);
@@ -261,6 +285,18 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
 pub(super) fn origin_of(run: &Run) -> Result<(Cause, Source), StoreError> {
     let cause = Cause::parse(run.id.clone()).map_err(no_cause)?;
     Ok((cause, run.job.source()))
+}
+
+pub(super) fn store_error(error: ProcessError) -> RunError {
+    let retry = error.is_retryable();
+    if let ProcessError::Store(error) = error {
+        return error.into();
+    }
+    RunError::Store(StoreError {
+        context: "a customer could not be compared".to_owned(),
+        retry,
+        source: Some(Box::new(error)),
+    })
 }
 
 pub(super) fn no_cause(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {

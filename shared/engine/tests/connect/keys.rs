@@ -24,7 +24,7 @@ impl World {
     fn endpoint_of(done: &Webhooks) -> &str {
         match done {
             Webhooks::Created { endpoint } | Webhooks::Adopted { endpoint } => endpoint,
-            other => panic!("{other:?}"),
+            Webhooks::Platform | Webhooks::ByHand(_) => panic!("{done:?}"),
         }
     }
 }

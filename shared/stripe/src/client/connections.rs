@@ -32,6 +32,8 @@ pub struct Connections<S> {
 struct Connection {
     key: Option<SecretString>,
     account: Option<StripeId>,
+    /// Another place for Stripe's API.
+    url: Option<String>,
 }
 
 /// Why there is no client.
@@ -65,15 +67,16 @@ impl<S: SecretSource> Connections<S> {
     /// # Errors
     /// [`ConnectionError`].
     pub async fn client(&self, tenant: &TenantId) -> Result<Option<Client>, ConnectionError> {
-        let Some(access) = self.access(tenant).await? else {
+        let Some((access, url)) = self.found(tenant).await? else {
             return Ok(None);
         };
+        let url = url.as_ref().unwrap_or(&self.url);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = clients.get(tenant).filter(|known| known.is_for(&access)) {
             return Ok(Some(known.clone()));
         }
         let budget = Arc::new(Budget::new(self.limits));
-        let client = Client::new(&self.url, access, budget)?.patient_for(PATIENCE);
+        let client = Client::new(url, access, budget)?.patient_for(PATIENCE);
         clients.insert(tenant.clone(), client.clone());
         Ok(Some(client))
     }
@@ -83,6 +86,14 @@ impl<S: SecretSource> Connections<S> {
     /// # Errors
     /// [`ConnectionError`].
     pub async fn access(&self, tenant: &TenantId) -> Result<Option<Access>, ConnectionError> {
+        Ok(self.found(tenant).await?.map(|(access, _)| access))
+    }
+
+    /// The same, with the place of Stripe's API where the tenant has one of its own.
+    async fn found(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Option<(Access, Option<String>)>, ConnectionError> {
         let Some(own) = self.connection(&format!("stripe/{tenant}")).await? else {
             return Ok(None);
         };
@@ -93,7 +104,7 @@ impl<S: SecretSource> Connections<S> {
             (None, None) => None,
         };
         let account = own.account;
-        Ok(key.map(|key| Access { key, account }))
+        Ok(key.map(|key| (Access { key, account }, own.url)))
     }
 
     /// The platform's own key; none when there is none.

@@ -14,7 +14,7 @@ pub trait DeadLetters: Sync {
     fn bury(&self, body: &str, reason: &str) -> impl Future<Output = bool> + Send;
 }
 
-/// The ingest queue's dead-letter queue.
+/// A dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct DeadLetterQueue {
     client: Client,

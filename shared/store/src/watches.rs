@@ -1,0 +1,74 @@
+//! What the watch over Stripe's events notes, and which events were processed.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use paygraph_domain::id::{Cause, TenantId};
+use paygraph_engine::ports::{CommitError, StoreError};
+use paygraph_engine::watch::{Watch, Watches};
+
+use crate::item::{doc, get_text, keyed, number, with_doc};
+use crate::key;
+use crate::store::{DynamoStore, call_failed};
+
+/// The sort key of the watch.
+const WATCH: &str = "WATCH";
+
+impl Watches for DynamoStore {
+    async fn watch(&self, tenant: &TenantId) -> Result<Option<Watch>, StoreError> {
+        let item = self.get(key::health(tenant), WATCH).await?;
+        item.as_ref().map(doc).transpose()
+    }
+
+    async fn note_watch(&self, tenant: &TenantId, watch: &Watch) -> Result<(), CommitError> {
+        let next = watch.clone();
+        let next = Watch {
+            rev: watch.rev + 1,
+            ..next
+        };
+        let mut item = with_doc(keyed(key::health(tenant), WATCH), &next)?;
+        item.insert("rev".to_owned(), number(next.rev));
+        let put = self
+            .client()
+            .put_item()
+            .table_name(self.table())
+            .set_item(Some(item));
+        let put = match watch.rev {
+            0 => put.condition_expression("attribute_not_exists(pk)"),
+            before => put
+                .condition_expression("rev = :rev")
+                .expression_attribute_values(":rev", number(before)),
+        };
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(CommitError::Conflict)
+            }
+            Err(error) => Err(call_failed("noting a watch", error).into()),
+        }
+    }
+
+    async fn unknown(
+        &self,
+        tenant: &TenantId,
+        causes: &[Cause],
+    ) -> Result<BTreeSet<Cause>, StoreError> {
+        let keys: BTreeSet<_> = causes
+            .iter()
+            .map(|cause| key::ledger(tenant, cause))
+            .collect();
+        let keys = keys.into_iter().map(|pk| keyed(pk, key::EVENT));
+        let items = self.batch_get(keys.collect(), "looking for events").await?;
+        let known: BTreeSet<&str> = items
+            .iter()
+            .filter_map(|item| get_text(item, "pk"))
+            .collect();
+        let is_known = |cause: &Cause| known.contains(key::ledger(tenant, cause).as_str());
+        let unknown = causes.iter().filter(|cause| !is_known(cause));
+        Ok(unknown.cloned().collect())
+    }
+}
