@@ -195,3 +195,24 @@ proptest! {
         let _ = Envelope::parse(&body[..at]);
     }
 }
+
+/// P5: events about Stripe itself have times in RFC 3339, and no object.
+#[test]
+fn p5_an_event_about_stripe_itself_is_taken() {
+    let text = include_str!(
+        "../../../events/passed_on/v2.core.health.event_generation_failure.resolved.json"
+    );
+    let envelope = Envelope::parse(text.as_bytes()).unwrap();
+    assert_eq!(envelope.created.to_string(), "2026-11-21T02:10:44Z");
+    let event = crate::event::StripeEvent::parse(text).unwrap();
+    assert_eq!((event.created, &event.id), (envelope.created, &envelope.id));
+    assert_eq!(event.object.get(), "null");
+    assert!(crate::decode::decode(&event).unwrap().is_none());
+    for (from, to) in [
+        (r#""2026-11-21T02:10:44.000Z""#, "1"),
+        ("v2.core.health", "core.health"),
+    ] {
+        let wrong = text.replace(from, to);
+        assert!(Envelope::parse(wrong.as_bytes()).is_err(), "{to}");
+    }
+}
