@@ -255,9 +255,15 @@ where
         Ok(match connection.map(|connection| connection.status) {
             Some(Status::Paused { reason }) => format!("the tenant {tenant} is paused: {reason}"),
             Some(Status::Disconnected) => format!("the tenant {tenant} was disconnected"),
-            Some(Status::Connected) | None => {
-                format!("the tenant {tenant} is not connected to Stripe")
+            // That there is no key may be remembered for a minute.
+            Some(Status::Connected) => {
+                return Err(StoreError {
+                    context: format!("the key of the tenant {tenant} was not found yet"),
+                    retry: true,
+                    source: None,
+                });
             }
+            None => format!("the tenant {tenant} is not connected to Stripe"),
         })
     }
 

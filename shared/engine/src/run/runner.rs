@@ -15,6 +15,9 @@ use crate::process::Engine;
 
 /// How long a lease lasts without a note.
 const LEASE: i64 = 90;
+/// The most pages that are taken in between two notes: well within a lease, and within what a
+/// function keeps back for its end.
+const WINDOW: usize = 24;
 /// How many customers are taken in side by side.
 pub(super) const AT_ONCE: usize = 16;
 
@@ -191,7 +194,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         }
         let mut refused = None;
         while let Some(first) = reads.join_next().await {
-            let more = std::iter::from_fn(|| reads.try_join_next());
+            let more = std::iter::from_fn(|| reads.try_join_next()).take(WINDOW - 1);
             let window: Vec<Answered> = std::iter::once(first).chain(more).flatten().collect();
             let mut facts = Facts::default();
             let (cause, source) = origin_of(run)?;
