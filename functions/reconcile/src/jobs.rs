@@ -59,9 +59,9 @@ impl Jobs for Queue {
 
 /// The function over its ports.
 #[derive(Debug)]
-pub struct Reconciler<S, C, T, K, P, J, I, D> {
+pub struct Reconciler<S, C, K, P, J, I, D> {
     /// What takes in, and whom it asks.
-    pub engine: Engine<S, C, Connected<T, K>>,
+    pub engine: Engine<S, C, Connected<S, K>>,
     /// The bus.
     pub publisher: P,
     /// Where it hands itself on.
@@ -74,11 +74,10 @@ pub struct Reconciler<S, C, T, K, P, J, I, D> {
     pub platform_tenant: TenantId,
 }
 
-impl<S, C, T, K, P, J, I, D> Reconciler<S, C, T, K, P, J, I, D>
+impl<S, C, K, P, J, I, D> Reconciler<S, C, K, P, J, I, D>
 where
-    S: Store + Runs + Watches + ConnectionStore,
+    S: Store + Runs + Watches + ConnectionStore + Send,
     C: Clock,
-    T: ConnectionStore + Send,
     K: SecretKeeper + Send + Sync,
     P: Publisher,
     J: Jobs,

@@ -38,11 +38,10 @@ enum Watch {
     Watch,
 }
 
-impl<S, C, T, K, P, J, I, D> Reconciler<S, C, T, K, P, J, I, D>
+impl<S, C, K, P, J, I, D> Reconciler<S, C, K, P, J, I, D>
 where
-    S: Store + Runs + Watches + ConnectionStore,
+    S: Store + Runs + Watches + ConnectionStore + Send,
     C: Clock,
-    T: ConnectionStore + Send,
     K: SecretKeeper + Send + Sync,
     P: Publisher,
     J: Jobs,

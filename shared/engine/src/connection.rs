@@ -4,7 +4,6 @@
 //! there, put by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use paygraph_domain::id::{StripeId, TenantId};
 use paygraph_domain::time::Timestamp;
@@ -184,41 +183,6 @@ pub trait ConnectionStore: Sync {
         nonce: &str,
         runs_out: Timestamp,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-}
-
-impl<T: ConnectionStore + Send> ConnectionStore for Arc<T> {
-    async fn connection(&self, tenant: &TenantId) -> Result<Option<Connection>, StoreError> {
-        T::connection(self, tenant).await
-    }
-
-    async fn put_connection(
-        &self,
-        tenant: &TenantId,
-        connection: &Connection,
-    ) -> Result<(), ClaimError> {
-        T::put_connection(self, tenant, connection).await
-    }
-
-    async fn owner(&self, account: &StripeId) -> Result<Option<TenantId>, StoreError> {
-        T::owner(self, account).await
-    }
-
-    async fn tenants(&self) -> Result<BTreeSet<TenantId>, StoreError> {
-        T::tenants(self).await
-    }
-
-    async fn platform_accounts(&self) -> Result<BTreeMap<StripeId, TenantId>, StoreError> {
-        T::platform_accounts(self).await
-    }
-
-    async fn spend(
-        &self,
-        tenant: &TenantId,
-        nonce: &str,
-        runs_out: Timestamp,
-    ) -> Result<bool, StoreError> {
-        T::spend(self, tenant, nonce, runs_out).await
-    }
 }
 
 /// Gives the tenant's connection another status. Gives the connection as it was before; none when

@@ -105,7 +105,7 @@ pub fn rights() -> Vec<(&'static str, Right)> {
 /// A fake Stripe with the platform's account and two more, each with a restricted key.
 pub struct World {
     pub stripe: FakeStripe,
-    pub store: Arc<MemoryStore>,
+    pub store: MemoryStore,
     pub secrets: Secrets,
     pub imports: Imports,
 }
@@ -127,13 +127,13 @@ impl World {
         secrets.set("webhook/platform", &webhook);
         Self {
             stripe,
-            store: Arc::new(store),
+            store,
             secrets,
             imports: Imports::default(),
         }
     }
 
-    pub fn connector(&self, livemode: bool) -> Connector<Arc<MemoryStore>, Secrets, &Imports> {
+    pub fn connector(&self, livemode: bool) -> Connector<MemoryStore, Secrets, &Imports> {
         let (url, id) = (self.stripe.url().to_owned(), "ca_test".to_owned());
         Connector {
             store: self.store.clone(),

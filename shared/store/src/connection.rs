@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, Delete, Put, TransactWriteItem};
 use paygraph_domain::id::{StripeId, TenantId};
@@ -13,7 +12,7 @@ use paygraph_engine::ports::StoreError;
 use crate::commit::is_busy;
 use crate::item::{Item, doc, get_text, keyed, number, text, with_doc};
 use crate::key;
-use crate::store::{DynamoStore, call_failed, failed};
+use crate::store::{DynamoStore, call_failed, failed, if_met};
 
 /// How long something that was used up is remembered after it has run out, in seconds.
 const REMEMBERED: i64 = 86_400;
@@ -87,17 +86,8 @@ impl ConnectionStore for DynamoStore {
         let put = self.client().put_item().table_name(self.table());
         let put = put.set_item(Some(item));
         let put = put.condition_expression("attribute_not_exists(pk)");
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(call_failed("using something up", error)),
-        }
+        let spent = if_met(put.send().await, "using something up")?;
+        Ok(spent.is_some())
     }
 }
 
@@ -140,11 +130,10 @@ impl DynamoStore {
         tenant: &TenantId,
         connection: &Connection,
     ) -> Result<TransactWriteItem, StoreError> {
-        let rev = connection.rev + 1;
-        let next = connection.clone();
-        let next = Connection { rev, ..next };
+        let mut next = connection.clone();
+        next.rev += 1;
         let mut item = with_doc(keyed(key::tenant(tenant), key::CONNECTION), &next)?;
-        item.insert("rev".to_owned(), number(rev));
+        item.insert("rev".to_owned(), number(next.rev));
         let put = Put::builder().table_name(self.table()).set_item(Some(item));
         let put = match connection.rev {
             0 => put.condition_expression("attribute_not_exists(pk)"),

@@ -1,6 +1,5 @@
 //! Runs over all of Stripe's objects: the tenant's lease, what was done, and what was found.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use paygraph_domain::id::{CustomerId, TenantId};
@@ -11,7 +10,7 @@ use paygraph_engine::run::{Drift, Look, Run};
 use crate::commit::refused;
 use crate::item::{Item, doc, get_number, keyed, number, with_doc};
 use crate::key;
-use crate::store::{DynamoStore, call_failed, failed};
+use crate::store::{DynamoStore, call_failed, failed, if_met};
 
 const LEASE: &str = "LEASE";
 const LOOK: &str = "LOOK#";
@@ -70,17 +69,9 @@ impl Runs for DynamoStore {
             .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
             .send()
             .await;
-        match taken {
-            Ok(answer) => Ok(answer.attributes.map(|item| get_number(&item, "token"))),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(call_failed("taking the lease", error)),
-        }
+        let taken = if_met(taken, "taking the lease")?;
+        let item = taken.and_then(|answer| answer.attributes);
+        Ok(item.map(|item| get_number(&item, "token")))
     }
 
     async fn release(&self, tenant: &TenantId, token: u64) -> Result<(), StoreError> {
@@ -97,17 +88,7 @@ impl Runs for DynamoStore {
             .expression_attribute_values(":token", number(token))
             .send()
             .await;
-        match released {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(call_failed("giving the lease back", error)),
-        }
+        if_met(released, "giving the lease back").map(|_| ())
     }
 
     async fn note(&self, run: &Run, token: u64, until: Timestamp) -> Result<(), CommitError> {

@@ -3,16 +3,13 @@
 //! Those who use settings ask [`Store::settings`](paygraph_engine::ports::Store::settings), which
 //! may be some seconds old; this is for those who change them.
 
-use std::error::Error;
-
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::ports::StoreError;
 
 use crate::item::{SCHEMA, get_number, get_text, keyed, text, with_doc};
 use crate::key;
-use crate::store::{DynamoStore, call_failed};
+use crate::store::{DynamoStore, if_met};
 
 /// The condition of a change: the document that was read still stands there.
 const UNMOVED: &str = "doc = :doc";
@@ -84,9 +81,9 @@ impl DynamoStore {
                 .expression_attribute_values(":doc", text(before.document())),
             None => put.condition_expression("attribute_not_exists(pk)"),
         };
-        let sent = put.send().await.map(|_| ());
+        let sent = put.send().await;
         self.forget_settings(tenant);
-        sent.map_err(refused)
+        unmoved(if_met(sent, "changing the settings")?)
     }
 
     /// Takes a tenant's own settings away: those of the example hold again.
@@ -105,22 +102,13 @@ impl DynamoStore {
             .set_key(Some(keyed(key::tenant(tenant), key::SETTINGS)))
             .condition_expression(UNMOVED)
             .expression_attribute_values(":doc", text(before.document()));
-        let sent = delete.send().await.map(|_| ());
+        let sent = delete.send().await;
         self.forget_settings(tenant);
-        sent.map_err(refused)
+        unmoved(if_met(sent, "changing the settings")?)
     }
 }
 
-fn refused<E>(error: SdkError<E>) -> ChangeError
-where
-    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    let code = error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code);
-    if code == Some("ConditionalCheckFailedException") {
-        ChangeError::Moved
-    } else {
-        call_failed("changing the settings", error).into()
-    }
+/// Whether the condition was met.
+fn unmoved<T>(met: Option<T>) -> Result<(), ChangeError> {
+    met.map(|_| ()).ok_or(ChangeError::Moved)
 }

@@ -63,6 +63,26 @@ where
     }
 }
 
+/// What a conditional write came to; none when its condition was not met.
+pub(crate) fn if_met<T, E>(
+    done: Result<T, SdkError<E>>,
+    context: &str,
+) -> Result<Option<T>, StoreError>
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let code = |error: &SdkError<E>| {
+        let service = error.as_service_error();
+        let code = service.and_then(ProvideErrorMetadata::code);
+        code == Some("ConditionalCheckFailedException")
+    };
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if code(&error) => Ok(None),
+        Err(error) => Err(call_failed(context, error)),
+    }
+}
+
 impl DynamoStore {
     /// The store over a table, for tenants that have no settings of their own yet.
     #[must_use]

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use paygraph_domain::id::{Cause, TenantId};
 use paygraph_engine::ports::{CommitError, StoreError};
 use paygraph_engine::watch::{Watch, Watches};
 
 use crate::item::{doc, get_text, keyed, number, with_doc};
 use crate::key;
-use crate::store::{DynamoStore, call_failed};
+use crate::store::{DynamoStore, if_met};
 
 /// The sort key of the watch.
 const WATCH: &str = "WATCH";
@@ -21,11 +20,8 @@ impl Watches for DynamoStore {
     }
 
     async fn note_watch(&self, tenant: &TenantId, watch: &Watch) -> Result<(), CommitError> {
-        let next = watch.clone();
-        let next = Watch {
-            rev: watch.rev + 1,
-            ..next
-        };
+        let mut next = watch.clone();
+        next.rev += 1;
         let mut item = with_doc(keyed(key::health(tenant), WATCH), &next)?;
         item.insert("rev".to_owned(), number(next.rev));
         let put = self
@@ -39,17 +35,8 @@ impl Watches for DynamoStore {
                 .condition_expression("rev = :rev")
                 .expression_attribute_values(":rev", number(before)),
         };
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(CommitError::Conflict)
-            }
-            Err(error) => Err(call_failed("noting a watch", error).into()),
-        }
+        let noted = if_met(put.send().await, "noting a watch")?;
+        noted.map(|_| ()).ok_or(CommitError::Conflict)
     }
 
     async fn unknown(

@@ -69,17 +69,20 @@ fn takes(request: &TransactWriteItemsInput, condition: &str) -> bool {
         && connection.condition_expression() == Some(condition)
 }
 
+/// Putting a connection does this write, once.
+async fn puts(write: &Rule, rev: u64, status: Status) {
+    let put = connection(rev, status);
+    let store = store(&[write]);
+    store.put_connection(&tenant(), &put).await.unwrap();
+    assert_eq!(write.num_calls(), 1);
+}
+
 #[tokio::test]
 async fn a_first_connection_takes_its_account() {
     let write = mock!(Client::transact_write_items)
         .match_requests(|request| takes(request, "attribute_not_exists(pk)"))
         .then_output(|| TransactWriteItemsOutput::builder().build());
-    let put = connection(0, Status::Connected);
-    store(&[&write])
-        .put_connection(&tenant(), &put)
-        .await
-        .unwrap();
-    assert_eq!(write.num_calls(), 1);
+    puts(&write, 0, Status::Connected).await;
 }
 
 #[tokio::test]
@@ -97,12 +100,7 @@ async fn a_later_one_replaces_what_was_read() {
         })
         .then_output(|| TransactWriteItemsOutput::builder().build());
     let reason = "the key was revoked".to_owned();
-    let put = connection(3, Status::Paused { reason });
-    store(&[&write])
-        .put_connection(&tenant(), &put)
-        .await
-        .unwrap();
-    assert_eq!(write.num_calls(), 1);
+    puts(&write, 3, Status::Paused { reason }).await;
 }
 
 #[tokio::test]
@@ -113,12 +111,7 @@ async fn what_is_disconnected_frees_its_account() {
             delete.key()["sk"] == text("acct_1") && delete.condition_expression() == Some(FREE)
         })
         .then_output(|| TransactWriteItemsOutput::builder().build());
-    let put = connection(3, Status::Disconnected);
-    store(&[&write])
-        .put_connection(&tenant(), &put)
-        .await
-        .unwrap();
-    assert_eq!(write.num_calls(), 1);
+    puts(&write, 3, Status::Disconnected).await;
 }
 
 #[tokio::test]
@@ -157,9 +150,10 @@ async fn a_nonce_is_used_once_and_forgotten_later() {
     let at = Timestamp::from_unix(1_790_000_000).unwrap();
     assert!(store(&[&put]).spend(&tenant(), "n1", at).await.unwrap());
     let again = mock!(Client::put_item).then_error(|| {
-        PutItemError::ConditionalCheckFailedException(
-            ConditionalCheckFailedException::builder().build(),
-        )
+        let meta = aws_sdk_dynamodb::error::ErrorMetadata::builder();
+        let meta = meta.code("ConditionalCheckFailedException").build();
+        let refused = ConditionalCheckFailedException::builder().meta(meta);
+        PutItemError::ConditionalCheckFailedException(refused.build())
     });
     assert!(!store(&[&again]).spend(&tenant(), "n1", at).await.unwrap());
 }

@@ -70,6 +70,16 @@ pub enum RunError {
     Store(#[from] StoreError),
 }
 
+impl From<CommitError> for RunError {
+    /// Of a note.
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(error) => error.into(),
+            CommitError::Conflict | CommitError::Duplicate => Self::TakenOver,
+        }
+    }
+}
+
 impl RunError {
     /// Whether going on later helps only after somebody did something: the key was revoked, or
     /// lacks a permission.
@@ -101,11 +111,7 @@ pub async fn stop<S: Runs>(
     (run.problem, run.stopped, run.noted_at) = (Some(why), true, now);
     let noted = store.note(run, token, until).await;
     store.release(&run.tenant, token).await?;
-    match noted {
-        Ok(()) => Ok(()),
-        Err(CommitError::Store(error)) => Err(error.into()),
-        Err(CommitError::Conflict | CommitError::Duplicate) => Err(RunError::TakenOver),
-    }
+    Ok(noted?)
 }
 
 type Answered = (Range, Result<Received<Page>, ClientError>);
@@ -179,11 +185,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     pub(super) async fn note(&self, run: &mut Run, token: u64) -> Result<(), RunError> {
         run.noted_at = self.engine.clock.now();
         let until = run.noted_at.plus(LEASE);
-        match self.engine.store.note(run, token, until).await {
-            Ok(()) => Ok(()),
-            Err(CommitError::Store(error)) => Err(error.into()),
-            Err(CommitError::Conflict | CommitError::Duplicate) => Err(RunError::TakenOver),
-        }
+        Ok(self.engine.store.note(run, token, until).await?)
     }
 
     /// Reads what is left of a stage: each range a page at a time, all side by side.

@@ -53,9 +53,7 @@ impl World {
         Ok(())
     }
 
-    fn connected(
-        &self,
-    ) -> Connected<std::sync::Arc<paygraph_engine::memory::MemoryStore>, super::Secrets> {
+    fn connected(&self) -> Connected<paygraph_engine::memory::MemoryStore, super::Secrets> {
         let limits = Limits::default();
         let connections = Connections::new(self.secrets.clone(), self.stripe.url(), limits);
         Connected::new(connections, self.store.clone(), self.secrets.clone())

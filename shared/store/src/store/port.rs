@@ -17,7 +17,7 @@ use paygraph_engine::ports::{
     Beside, Commit, CommitError, Due, LedgerEntry, MAX_CANDIDATES, Parked, Store, StoreError,
 };
 
-use super::{BATCH, DynamoStore, call_failed};
+use super::{BATCH, DynamoStore, call_failed, if_met};
 use crate::commit::{refused, writes};
 use crate::item::{Item, doc, get_number, get_text, keyed, text, with_doc};
 use crate::key;
@@ -242,14 +242,8 @@ impl Store for DynamoStore {
             .set_key(Some(keyed(key::ledger(tenant, cause), key::EVENT)))
             .update_expression("REMOVE pending_pk, pending_sk")
             .condition_expression("attribute_exists(pk)");
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                // The entry has lived its time: there is nothing left to note.
-                Some(service) if service.is_conditional_check_failed_exception() => Ok(()),
-                Some(_) | None => Err(call_failed("noting a publication", error)),
-            },
-        }
+        // An entry that has lived its time: there is nothing left to note.
+        if_met(update.send().await, "noting a publication").map(|_| ())
     }
 
     async fn pending(
