@@ -2,7 +2,9 @@
 
 mod core;
 mod folding;
+mod import;
 mod latency;
+mod memory;
 mod start;
 mod work;
 
@@ -16,8 +18,8 @@ use serde_json::{Value, json};
 use crate::local::{Places, cargo};
 use crate::up::Up;
 
-/// Measure: signature check, decode and apply, fold, the webhook's size and start, calls and write
-/// units per event, and how long an event takes from Stripe's door to the bus.
+/// Measure: the import, signature check, decode and apply, fold, the webhook's size and start, calls
+/// and write units per event, and how long an event takes from Stripe's door to the bus.
 ///
 /// Builds what it measures with full optimisation, so the first run takes minutes.
 #[derive(Args)]
@@ -31,20 +33,26 @@ pub struct Bench {
     /// Leave out what needs the local stack
     #[arg(long)]
     without_stack: bool,
+    /// Measure only the import
+    #[arg(long)]
+    import: bool,
+    /// The customers of an import that is measured, with 27 objects each; may be given several times
+    #[arg(long, value_name = "NUMBER", requires = "import", default_values_t = import::CUSTOMERS)]
+    customers: Vec<u64>,
 }
 
 /// One number.
 #[derive(Debug, Serialize)]
 pub struct Reading {
-    name: &'static str,
+    name: String,
     value: String,
     wanted: &'static str,
 }
 
 impl Reading {
-    fn new(name: &'static str, value: String, wanted: &'static str) -> Self {
+    fn new(name: impl Into<String>, value: String, wanted: &'static str) -> Self {
         Self {
-            name,
+            name: name.into(),
             value,
             wanted,
         }
@@ -64,14 +72,7 @@ impl Bench {
         if !self.here {
             return self.optimised(&places);
         }
-        let mut readings = core::measure()?;
-        readings.extend(folding::measure(&places)?);
-        readings.extend(start::measure(&places)?);
-        if !self.without_stack {
-            let local = Up::detached().ready(&places)?;
-            readings.extend(work::measure(&local)?);
-            readings.push(latency::measure(&local)?);
-        }
+        let readings = self.measure(&places)?;
         if self.json {
             let all: Vec<Value> = readings.iter().map(|reading| json!(reading)).collect();
             println!("{}", serde_json::to_string_pretty(&all)?);
@@ -87,6 +88,23 @@ impl Bench {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn measure(&self, places: &Places) -> anyhow::Result<Vec<Reading>> {
+        // First, since its memory is this process's.
+        let mut readings = import::measure(&self.customers)?;
+        if self.import {
+            return Ok(readings);
+        }
+        readings.extend(core::measure()?);
+        readings.extend(folding::measure(places)?);
+        readings.extend(start::measure(places)?);
+        if !self.without_stack {
+            let local = Up::detached().ready(places)?;
+            readings.extend(work::measure(&local)?);
+            readings.push(latency::measure(&local)?);
+        }
+        Ok(readings)
     }
 
     /// Builds this command with full optimisation and lets that one measure.
@@ -108,6 +126,12 @@ impl Bench {
         }
         if self.without_stack {
             command.arg("--without-stack");
+        }
+        if self.import {
+            command.arg("--import");
+            for customers in &self.customers {
+                command.args(["--customers", &customers.to_string()]);
+            }
         }
         if !command.status().context("cannot start cargo")?.success() {
             bail!("the measurement failed");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use paygraph_testkit::world::World;
 
+use super::memory::peak_kib;
 use super::{Reading, median};
 use crate::local::Places;
 
@@ -50,12 +51,4 @@ pub fn measure(places: &Places) -> anyhow::Result<Vec<Reading>> {
         Reading::new("fold, shuffled", time, "< 5000 ms for 100000"),
         Reading::new("fold, peak memory", peak, "< 500 MB"),
     ])
-}
-
-/// The most memory that a process has had, in KiB. (Linux; 0 elsewhere.)
-fn peak_kib(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }

@@ -1,0 +1,177 @@
+//! The import against a fake Stripe with Stripe's latency and limits, in a process of its own, and
+//! a store that counts and keeps nothing: how much of the budget is used, and how much memory.
+
+mod nowhere;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use paygraph_domain::id::TenantId;
+use paygraph_domain::settings::Settings;
+use paygraph_engine::Deadline;
+use paygraph_engine::fetch::NoFetch;
+use paygraph_engine::process::Engine;
+use paygraph_engine::run::{Job, Kind, Left, Run, Runner, Scope};
+use paygraph_stripe::client::{Access, Budget, Client, Limits};
+use serde_json::Value;
+
+use self::nowhere::{Noted, Nowhere, Unheard};
+use super::Reading;
+use crate::stack::{now, run};
+
+/// Customers of the fake Stripe, with about 27 objects each: 10,000, 50,000 and 200,000 objects.
+pub const CUSTOMERS: [u64; 3] = [370, 1_850, 7_400];
+/// How long the fake Stripe takes to answer, in milliseconds.
+const LATENCY: u64 = 150;
+/// All of Stripe's limits.
+const LIMITS: Limits = Limits {
+    per_endpoint: 25,
+    overall: 100,
+    share: 100,
+};
+/// The most objects of one kind in a second: a hundred in a page.
+const BUDGET: u64 = 2_500;
+
+/// Measures an import of each size.
+pub fn measure(sizes: &[u64]) -> anyhow::Result<Vec<Reading>> {
+    let mut readings = Vec::new();
+    for customers in sizes {
+        readings.extend(import(*customers)?.readings());
+    }
+    Ok(readings)
+}
+
+/// What an import came to.
+struct Import {
+    run: Run,
+    took: Duration,
+    noted: Noted,
+    limited: u64,
+}
+
+fn import(customers: u64) -> anyhow::Result<Import> {
+    let stripe = Stripe::start(customers)?;
+    let access = Access {
+        key: stripe.key.clone().into(),
+        account: None,
+    };
+    let client = Client::new(&stripe.url, access, Budget::new(LIMITS).into())?;
+    let clock: fn() -> i64 = || now().unix();
+    let engine = Engine {
+        store: Nowhere::new(Settings::example()?),
+        clock,
+        livemode: false,
+        fetch: NoFetch,
+    };
+    let runner = Runner {
+        engine: &engine,
+        publisher: &Unheard,
+        client,
+        second_look_after: 0,
+    };
+    let tenant = TenantId::parse("default")?;
+    let (id, scope) = ("run-bench".to_owned(), Scope::default());
+    let mut backfill = Run::new(id, tenant, Job::Backfill, scope, now());
+    let begun = Instant::now();
+    let deadline = Deadline::after(Duration::from_secs(3_600));
+    let left = run(async { Ok(runner.go_on(&mut backfill, deadline).await?) })?;
+    let took = begun.elapsed();
+    ensure!(
+        left == Left::Nothing && backfill.is_complete(),
+        "the import is not complete: {:?}",
+        backfill.counts
+    );
+    ensure!(engine.store.commits() > 0, "nothing was committed");
+    Ok(Import {
+        run: backfill,
+        took,
+        noted: engine.store.noted(),
+        limited: stripe.limited()?,
+    })
+}
+
+impl Import {
+    fn readings(&self) -> Vec<Reading> {
+        let objects = self.run.counts.checked();
+        let name = |what: &str| format!("import of {objects} objects, {what}");
+        let took = format!(
+            "{} ms, {} objects/s",
+            self.took.as_millis(),
+            per_second(objects, self.took)
+        );
+        let busiest = self.noted.kinds.iter().max_by_key(|(_, (read, _))| *read);
+        let budget = busiest.map_or_else(String::new, |(kind, (read, time))| {
+            let speed = per_second(*read, *time);
+            let percent = speed * 100 / BUDGET;
+            format!("{percent} %: {} {speed}/s", Kind::name(*kind))
+        });
+        let memory = &self.noted.resident;
+        let at = |part: usize| memory.get(memory.len() * part / 4).copied();
+        let shown: Vec<String> = [at(1), at(2), at(3), memory.last().copied()]
+            .into_iter()
+            .flatten()
+            .map(|kib| (kib / 1_000).to_string())
+            .collect();
+        let peak = memory.iter().max().copied().unwrap_or(0) / 1_000;
+        let memory = format!("{} MB, peak {peak} MB", shown.join(", "));
+        vec![
+            Reading::new(name("time"), took, "linear"),
+            Reading::new(name("share of the budget"), budget, "≥ 95 % for 200000"),
+            Reading::new(name("memory by quarter"), memory, "flat, ≤ 256 MB"),
+            Reading::new(name("429s"), self.limited.to_string(), "0"),
+        ]
+    }
+}
+
+fn per_second(count: u64, time: Duration) -> u64 {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    count.saturating_mul(1_000) / millis.max(1)
+}
+
+/// A fake Stripe in a process of its own, which ends with this.
+struct Stripe {
+    process: Child,
+    url: String,
+    key: String,
+}
+
+impl Stripe {
+    fn start(customers: u64) -> anyhow::Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(["fake-stripe", "--json", "--port", "0", "--invoices", "12"])
+            .args(["--customers", &customers.to_string()])
+            .args(["--latency-ms", &LATENCY.to_string()])
+            .args(["--rate", &LIMITS.per_endpoint.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the fake Stripe")?;
+        let stdout = process.stdout.take().context("no output")?;
+        let mut stripe = Self {
+            process,
+            url: String::new(),
+            key: String::new(),
+        };
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let told: Value = serde_json::from_str(&line).context("the fake Stripe did not start")?;
+        let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+        (stripe.url, stripe.key) = (text("url"), text("key"));
+        Ok(stripe)
+    }
+
+    /// How many requests it refused with 429.
+    fn limited(&self) -> anyhow::Result<u64> {
+        let mut answer = ureq::get(format!("{}/_control/stats", self.url)).call()?;
+        let stats: Value = answer.body_mut().read_json()?;
+        stats["limited"].as_u64().context("no count of 429s")
+    }
+}
+
+impl Drop for Stripe {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,223 @@
+//! A store that counts and keeps nothing but the run, and a bus that nobody hears.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use paygraph_domain::account::{Account, Catalog, CatalogEntry, CatalogKey, ObjectKey, Stored};
+use paygraph_domain::contact::Contact;
+use paygraph_domain::fact::Link;
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::identity::Name;
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::envelope::Outgoing;
+use paygraph_engine::ports::{
+    Beside, Commit, CommitError, Due, LedgerEntry, Parked, Publisher, Runs, Store, StoreError,
+};
+use paygraph_engine::run::{Drift, Kind, Look, Run, Stage};
+
+use crate::bench::memory::resident_kib;
+
+type Answer<T> = Result<T, StoreError>;
+
+/// Takes everything, and keeps only how far the run is.
+pub struct Nowhere {
+    settings: Arc<Settings>,
+    commits: AtomicU64,
+    noted: Mutex<Noted>,
+}
+
+/// What was seen at the notes of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Noted {
+    run: Option<Run>,
+    /// When the objects' stage began.
+    began: Option<Instant>,
+    /// The objects of each kind so far, and how long after the stage began the last one came.
+    pub kinds: BTreeMap<Kind, (u64, Duration)>,
+    /// Resident memory at each note, in KiB.
+    pub resident: Vec<u64>,
+}
+
+impl Noted {
+    fn see(&mut self, run: &Run) {
+        if run.stage == Stage::Objects {
+            let began = *self.began.get_or_insert_with(Instant::now);
+            for (kind, objects) in &run.counts.objects {
+                let seen = self.kinds.entry(*kind).or_default();
+                if seen.0 != *objects {
+                    *seen = (*objects, began.elapsed());
+                }
+            }
+        }
+        self.resident.push(resident_kib());
+        self.run = Some(run.clone());
+    }
+}
+
+impl Nowhere {
+    /// With a tenant's settings.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            commits: AtomicU64::new(0),
+            noted: Mutex::default(),
+        }
+    }
+
+    /// How many commits came.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// What was seen so far.
+    pub fn noted(&self) -> Noted {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Nowhere {
+    async fn settings(&self, _: &TenantId) -> Answer<Arc<Settings>> {
+        Ok(Arc::clone(&self.settings))
+    }
+
+    async fn contact_of(&self, _: &TenantId, _: &StripeCustomerId) -> Answer<Option<CustomerId>> {
+        Ok(None)
+    }
+
+    async fn customer_by(&self, _: &TenantId, _: &Link) -> Answer<Option<StripeCustomerId>> {
+        Ok(None)
+    }
+
+    async fn named(&self, _: &TenantId, _: &Name) -> Answer<Vec<CustomerId>> {
+        Ok(Vec::new())
+    }
+
+    async fn contact(&self, _: &TenantId, _: &CustomerId) -> Answer<Option<Contact>> {
+        Ok(None)
+    }
+
+    async fn account(&self, _: &TenantId, _: &StripeCustomerId) -> Answer<Account> {
+        Ok(Account::default())
+    }
+
+    async fn beside(
+        &self,
+        _: &TenantId,
+        _: &StripeCustomerId,
+        _: &BTreeSet<ObjectKey>,
+    ) -> Answer<Beside> {
+        Ok(Beside::new())
+    }
+
+    async fn catalog(&self, _: &TenantId, _: &BTreeSet<CatalogKey>) -> Answer<Catalog> {
+        Ok(Catalog::default())
+    }
+
+    async fn catalog_entry(
+        &self,
+        _: &TenantId,
+        _: &CatalogKey,
+    ) -> Answer<Option<Stored<CatalogEntry>>> {
+        Ok(None)
+    }
+
+    async fn awaiting(&self, _: &TenantId, _: &CatalogKey) -> Answer<Vec<StripeCustomerId>> {
+        Ok(Vec::new())
+    }
+
+    async fn commit(&self, _: &Commit) -> Result<(), CommitError> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn ledger(&self, _: &TenantId, _: &Cause) -> Answer<Option<LedgerEntry>> {
+        Ok(None)
+    }
+
+    async fn published(&self, _: &TenantId, _: &Cause) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn pending(&self, _: Timestamp, _: usize) -> Answer<Vec<LedgerEntry>> {
+        Ok(Vec::new())
+    }
+
+    async fn due(&self, _: u64, _: Timestamp, _: usize) -> Answer<Vec<Due>> {
+        Ok(Vec::new())
+    }
+
+    async fn park(&self, _: &Parked) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn parked(&self, _: &TenantId, _: &str) -> Answer<Vec<Parked>> {
+        Ok(Vec::new())
+    }
+
+    async fn unpark(&self, _: &Parked) -> Answer<()> {
+        Ok(())
+    }
+}
+
+impl Runs for Nowhere {
+    async fn lease(&self, _: &TenantId, _: Timestamp, _: Timestamp) -> Answer<Option<u64>> {
+        Ok(Some(1))
+    }
+
+    async fn release(&self, _: &TenantId, _: u64) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn note(&self, run: &Run, _: u64, _: Timestamp) -> Result<(), CommitError> {
+        self.lock().see(run);
+        Ok(())
+    }
+
+    async fn latest(&self, _: &TenantId, _: usize) -> Answer<Vec<Run>> {
+        Ok(self.lock().run.clone().into_iter().collect())
+    }
+
+    async fn run(&self, _: &TenantId, _: &str) -> Answer<Option<Run>> {
+        Ok(self.lock().run.clone())
+    }
+
+    async fn note_looks(&self, _: &Run, _: &[Look]) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn looks(&self, _: &Run) -> Answer<Vec<Look>> {
+        Ok(Vec::new())
+    }
+
+    async fn note_drift(&self, _: &Run, _: &[Drift]) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn drift(&self, _: &Run) -> Answer<Vec<Drift>> {
+        Ok(Vec::new())
+    }
+
+    async fn looked(&self, _: &Run, _: &[Look]) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn everyone(&self, _: &TenantId) -> Answer<Vec<CustomerId>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Takes every event.
+pub struct Unheard;
+
+impl Publisher for Unheard {
+    async fn publish(&self, _: &[&Outgoing]) -> BTreeSet<usize> {
+        BTreeSet::new()
+    }
+}
