@@ -40,8 +40,18 @@ struct Named {
 
 /// The last object of a page: its id, and when it was made.
 pub(super) fn last(page: &Page) -> Option<(String, Timestamp)> {
-    let last = page.data.last()?;
-    let named: Named = serde_json::from_str(last.get()).ok()?;
+    named(page.data.last()?)
+}
+
+/// How many seconds lie between the first object of a page and the last.
+pub(super) fn span(page: &Page) -> i64 {
+    let first = page.data.first().and_then(|first| named(first));
+    let ends = first.zip(last(page));
+    ends.map_or(0, |((_, first), (_, last))| first.unix() - last.unix())
+}
+
+fn named(object: &RawValue) -> Option<(String, Timestamp)> {
+    let named: Named = serde_json::from_str(object.get()).ok()?;
     Some((named.id, Timestamp::from_unix(named.created).ok()?))
 }
 

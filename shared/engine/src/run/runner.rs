@@ -244,15 +244,15 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     }
 }
 
-/// Moves a range on by a page, and cuts it in two where there is room for another. Gives what is to
-/// be read next.
+/// Moves a range on by a page, and cuts it where there is room for others. Gives what is to be read
+/// next.
 fn advance(run: &mut Run, range: &Range, page: &Page) -> Vec<Range> {
     let Some(place) = run.ranges.iter().position(|known| known == range) else {
         return Vec::new();
     };
+    run.ranges.swap_remove(place);
     let last = read::last(page).filter(|_| page.has_more);
     let Some((id, read_to)) = last else {
-        run.ranges.remove(place);
         return Vec::new();
     };
     let mut rest = Range {
@@ -261,10 +261,12 @@ fn advance(run: &mut Run, range: &Range, page: &Page) -> Vec<Range> {
         ..range.clone()
     };
     let same = run.ranges.iter().filter(|other| other.kind == range.kind);
-    let older = (same.count() < PARALLEL).then(|| rest.cut()).flatten();
-    if let Some(known) = run.ranges.get_mut(place) {
-        *known = rest.clone();
-    }
-    run.ranges.extend(older.clone());
-    std::iter::once(rest).chain(older).collect()
+    let longest = same.clone().map(Range::left).max().unwrap_or(0);
+    let room = PARALLEL.saturating_sub(same.count() + 1);
+    // Halves of halves: who knows how far back there is anything.
+    let halves = std::iter::from_fn(|| rest.cut(read::span(page), longest));
+    let mut next: Vec<_> = halves.take(room).collect();
+    next.insert(0, rest);
+    run.ranges.extend_from_slice(&next);
+    next
 }

@@ -17,6 +17,8 @@ use super::kind::{Kind, Stage};
 pub(super) const PARALLEL: usize = 12;
 /// The shortest range that is worth cutting in two, in seconds.
 const SHORTEST: i64 = 3_600;
+/// About how many pages it has: each range ends with a page that is not full.
+const FEWEST_PAGES: i64 = 8;
 /// How far back the objects reach that are read every day, in seconds.
 const RECENT: i64 = 35 * 86_400;
 /// Nothing at Stripe is older, in Unix seconds: the beginning of 2010.
@@ -298,15 +300,17 @@ impl Scope {
 
 impl Range {
     /// How much time is left of it, in seconds.
-    fn left(&self) -> i64 {
+    pub(super) fn left(&self) -> i64 {
         let to = self.read_to.unwrap_or(self.before);
         to.unix() - self.from.unix().max(BEGINNING)
     }
 
-    /// Cuts off the older half of what is left.
-    pub(super) fn cut(&mut self) -> Option<Self> {
+    /// Cuts off the older half of what is left, where a page spans so many seconds; none when it
+    /// is short, or far shorter than the longest of the others, which is then cut instead.
+    pub(super) fn cut(&mut self, page: i64, longest: i64) -> Option<Self> {
         let left = self.left();
-        if left < SHORTEST {
+        let shortest = SHORTEST.max(page.saturating_mul(FEWEST_PAGES));
+        if left < shortest.max(longest / 2) {
             return None;
         }
         let to = self.read_to.unwrap_or(self.before);

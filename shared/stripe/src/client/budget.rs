@@ -2,10 +2,11 @@
 //! never meet a limit that ours have used up.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::Mutex as Queue;
+use tokio::time::{Instant, sleep_until};
 
 /// Stripe's limits, and our share of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,8 @@ impl Default for Limits {
     }
 }
 
-/// Gives turns, evenly spaced: what was not used is not saved up.
+/// Gives turns, evenly spaced: what was not used is not saved up. Who waits for one kind of object
+/// keeps nobody from another.
 #[derive(Debug)]
 pub struct Budget {
     /// How far apart two requests are.
@@ -42,7 +44,8 @@ pub struct Budget {
 #[derive(Debug, Default)]
 struct Turns {
     next: Option<Instant>,
-    endpoints: BTreeMap<String, Instant>,
+    /// Who waits for a kind of object, in order, and when the next one may ask.
+    endpoints: BTreeMap<String, Arc<Queue<Option<Instant>>>>,
 }
 
 impl Budget {
@@ -58,24 +61,37 @@ impl Budget {
 
     /// Waits until this kind of object may be asked for.
     pub(super) async fn turn(&self, endpoint: &str) {
-        tokio::time::sleep_until(self.take(endpoint, Instant::now())).await;
+        let queue = self.queue(endpoint);
+        let mut next = queue.lock().await;
+        let due = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
+        sleep_until(due).await;
+        // Only now, so that the others' turns are not kept for it.
+        let at = self.take(due);
+        *next = Some(at + self.apart_per_endpoint);
+        sleep_until(at).await;
     }
 
-    fn take(&self, endpoint: &str, now: Instant) -> Instant {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        let endpoints = turns.endpoints.get(endpoint).copied();
-        let at = [turns.next, endpoints].into_iter().flatten().max();
-        let at = at.map_or(now, |next| next.max(now));
+    fn take(&self, due: Instant) -> Instant {
+        let mut turns = self.lock();
+        let at = turns.next.map_or(due, |next| next.max(due));
         turns.next = Some(at + self.apart);
-        let next = at + self.apart_per_endpoint;
-        turns.endpoints.insert(endpoint.to_owned(), next);
         at
+    }
+
+    fn queue(&self, endpoint: &str) -> Arc<Queue<Option<Instant>>> {
+        let mut turns = self.lock();
+        let queue = turns.endpoints.entry(endpoint.to_owned());
+        Arc::clone(queue.or_default())
     }
 
     /// Lets nobody have a turn for so long.
     pub(super) fn hold(&self, wait: Duration) {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.lock();
         turns.next = turns.next.max(Some(Instant::now() + wait));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,40 +104,56 @@ fn apart(per_second: u32, share: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
+
     use super::*;
 
-    #[test]
-    fn n17_no_second_has_more_than_our_share() {
-        let budget = Budget::new(Limits::default());
-        let now = Instant::now();
-        let mut turns: Vec<Instant> = Vec::new();
-        for n in 0..200 {
-            let endpoint = ["/customers", "/invoices", "/subscriptions"][n % 3];
-            turns.push(budget.take(endpoint, now));
-        }
-        turns.sort();
-        for (n, turn) in turns.iter().enumerate() {
-            let second = turns[n..]
-                .iter()
-                .take_while(|at| **at - *turn < Duration::from_secs(1));
-            assert!(second.count() <= 40);
+    /// When each of these was asked for, by kind, if all were wanted at once.
+    async fn turns(
+        share: u32,
+        endpoints: impl Iterator<Item = &'static str>,
+    ) -> Vec<(&'static str, Duration)> {
+        let limits = Limits {
+            share,
+            ..Limits::default()
+        };
+        let (budget, begun) = (&Budget::new(limits), Instant::now());
+        let each = endpoints.map(|endpoint| async move {
+            budget.turn(endpoint).await;
+            (endpoint, begun.elapsed())
+        });
+        let mut turns = join_all(each).await;
+        turns.sort_by_key(|(_, at)| *at);
+        turns
+    }
+
+    const KINDS: [&str; 3] = ["/customers", "/invoices", "/subscriptions"];
+
+    #[tokio::test(start_paused = true)]
+    async fn n17_no_second_has_more_than_our_share() {
+        let turns = turns(40, KINDS.into_iter().cycle().take(200)).await;
+        for window in turns.windows(41) {
+            assert!(window[40].1 - window[0].1 > Duration::from_secs(1));
         }
         // Three kinds of 10 a second each: all are asked for within their share, and not slower.
-        let took = turns[turns.len() - 1] - now;
+        let took = turns[turns.len() - 1].1;
         assert!(took < Duration::from_secs(7), "{took:?}");
     }
 
-    #[test]
-    fn n17_one_kind_has_its_own_limit() {
-        let budget = Budget::new(Limits {
-            share: 100,
-            ..Limits::default()
-        });
-        let now = Instant::now();
-        let turns: Vec<_> = (0..100).map(|_| budget.take("/customers", now)).collect();
+    #[tokio::test(start_paused = true)]
+    async fn n17_one_kind_has_its_own_limit() {
+        let turns = turns(100, std::iter::repeat_n("/customers", 100)).await;
         for window in turns.windows(26) {
-            assert!(window[25] - window[0] > Duration::from_secs(1));
+            assert!(window[25].1 - window[0].1 > Duration::from_secs(1));
         }
-        assert!(turns[99] - now < Duration::from_millis(4_100));
+        assert!(turns[99].1 < Duration::from_millis(4_200));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_one_kind_keeps_nobody_from_another() {
+        let each = KINDS.into_iter().flat_map(|kind| [kind; 50]);
+        let turns = turns(100, each).await;
+        let took = turns[turns.len() - 1].1;
+        assert!(took < Duration::from_millis(2_200), "{took:?}");
     }
 }
