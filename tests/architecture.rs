@@ -1,6 +1,7 @@
-//! Who may depend on whom.
+//! Who may depend on whom, and on what.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
@@ -10,7 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("paygraph-stripe", &["domain", "runtime"]),
     ("paygraph-engine", &["domain", "stripe", "runtime"]),
     ("paygraph-store", &["domain", "engine"]),
-    ("paygraph-bus", &["domain", "engine"]),
+    ("paygraph-bus", &["domain", "engine", "runtime"]),
     ("paygraph-runtime", &[]),
     ("paygraph-testkit", &[]),
     ("paygraph-webhook", &["domain", "stripe", "runtime"]),
@@ -77,4 +78,29 @@ fn crates_depend_only_on_those_they_may() {
         tools,
         "every crate has its rule"
     );
+}
+
+/// Other crates with their features, as cargo builds them for these arguments.
+fn dependencies(arguments: &[&str]) -> BTreeSet<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--prefix", "none", "--no-dedupe"])
+        .args(["--format", "{p}|{f}"])
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{tree:?}");
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let lines = tree.lines().filter(|line| !line.starts_with("paygraph"));
+    lines.map(str::to_owned).collect()
+}
+
+/// Whoever has run the command has built what the tests need, once.
+#[test]
+fn the_command_is_built_from_what_the_tests_are_built_from() {
+    let command = ["--package", "paygraph", "--features", "as-tests"];
+    let command = dependencies(&[&command[..], &["--edges", "normal,build"]].concat());
+    let tests = dependencies(&["--workspace"]);
+    let own: Vec<_> = command.difference(&tests).collect();
+    assert!(own.is_empty(), "built again for the tests: {own:?}");
 }

@@ -72,9 +72,7 @@ pub fn root() -> PathBuf {
 #[must_use]
 pub fn paygraph(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO"));
-    command
-        .current_dir(root())
-        .args(["run", "--quiet", "--package", "paygraph", "--"]);
+    command.current_dir(root()).arg("paygraph");
     command.args(arguments).output().unwrap()
 }
 

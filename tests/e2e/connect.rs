@@ -9,7 +9,7 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
 use paygraph_store::token::Right as TokenRight;
 use paygraph_testkit::fake_stripe::{
-    AccountConfig, Config, Delivery, FakeStripe, KEY, Key, Right, Shelf,
+    AccountConfig, Config, Delivery, FakeStripe, KEY, Key, Right, Shelf, needed_rights,
 };
 use paygraph_tests::{customer_created, event, now, root, stack, unique, wait};
 use serde_json::{Value, json};
@@ -168,27 +168,6 @@ fn ticket(page: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// Everything that a key needs, and endpoints.
-fn rights() -> Vec<(&'static str, Right)> {
-    let read = [
-        "product",
-        "plan",
-        "coupon",
-        "customer",
-        "subscription",
-        "invoice",
-        "charge",
-        "checkout_session",
-        "dispute",
-        "payment_method",
-        "event",
-    ];
-    let read = read.map(|name| (name, Right::Read));
-    read.into_iter()
-        .chain([("webhook", Right::Write)])
-        .collect()
-}
-
 /// A restricted key of an account that may do this.
 fn key(account: &str, rights: &[(&str, Right)]) -> String {
     let key = unique("rk_test_");
@@ -274,7 +253,7 @@ fn i8_i9_an_account_is_connected_by_oauth_and_takes_its_access_back() {
 fn n13_n15_an_account_is_connected_by_a_restricted_key() {
     let account = &world().accounts[1];
     let (tenant, other) = (Tenant::new(), Tenant::new());
-    let some: Vec<_> = rights()
+    let some: Vec<_> = needed_rights()
         .into_iter()
         .filter(|of| of.0 != "invoice")
         .collect();
@@ -301,7 +280,7 @@ fn n13_n15_an_account_is_connected_by_a_restricted_key() {
     }
     assert_eq!(tenant.connection().0, 404);
 
-    let (status, made) = tenant.by_key(&key(account, &rights()));
+    let (status, made) = tenant.by_key(&key(account, &needed_rights()));
     assert_eq!(status, 200, "{made}");
     assert_eq!(
         (&made["webhooks"]["by"], &made["import"]),
@@ -316,10 +295,10 @@ fn n13_n15_an_account_is_connected_by_a_restricted_key() {
         (run["job"] == "backfill" && run["complete"] == true).then_some(())
     });
     assert!(!made.to_string().contains("rk_test_") && !made.to_string().contains("whsec_"));
-    let (_, again) = tenant.by_key(&key(account, &rights()));
+    let (_, again) = tenant.by_key(&key(account, &needed_rights()));
     assert_eq!(again["webhooks"]["by"], "adopted");
     assert_eq!(again["webhooks"]["endpoint"], made["webhooks"]["endpoint"]);
-    let (status, taken) = other.by_key(&key(account, &rights()));
+    let (status, taken) = other.by_key(&key(account, &needed_rights()));
     assert_eq!(
         (status, &taken["error"]["code"]),
         (409, &json!("account_taken"))
@@ -345,7 +324,7 @@ fn n13_n15_an_account_is_connected_by_a_restricted_key() {
     assert_eq!(tenant.connection().1["status"], "disconnected");
     assert_eq!(other.disconnect().0, 404);
     assert_eq!(
-        other.by_key(&key(account, &rights())).0,
+        other.by_key(&key(account, &needed_rights())).0,
         200,
         "the account is free"
     );
@@ -385,12 +364,12 @@ fn n13_the_command_connects_and_checks() {
         (done.status.success(), told)
     };
     let connect = ["connect", "--restricted-key-stdin"];
-    let mut some = rights();
+    let mut some = needed_rights();
     some.retain(|of| of.0 != "dispute");
     let (connected, told) = run(&connect, &key(account, &some));
     assert!(!connected);
     assert_eq!(told["missing"][0]["missing"], "rak_dispute_read");
-    let key = key(account, &rights());
+    let key = key(account, &needed_rights());
     let (connected, told) = run(&connect, &format!("{key}\n"));
     assert!(connected, "{told}");
     let (fine, told) = run(&["check"], "");

@@ -3,6 +3,7 @@
 //! An event may be published twice and in any order; its id is the same, so consumers drop
 //! repeats and take it as a hint to look at the current state.
 
+pub mod batch;
 pub mod dead_letters;
 pub mod incoming;
 mod pack;

@@ -44,6 +44,13 @@ pub struct Settings {
     /// others are healed, where taking Stripe's state over is all that it needs.
     #[serde(default)]
     pub review_drift: BTreeSet<Class>,
+    /// How many hours long an event is news: nobody is alerted or written to for an older one.
+    #[serde(default = "news_hours")]
+    pub news_hours: u16,
+}
+
+fn news_hours() -> u16 {
+    72
 }
 
 fn grace_days() -> u16 {
@@ -235,6 +242,7 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         segments: Segments::default(),
         unmatched: Unmatched::default(),
         review_drift: BTreeSet::new(),
+        news_hours: news_hours(),
     })?;
     let tier = serde_json::to_value(TierOf {
         tier: String::new(),
@@ -284,8 +292,8 @@ mod tests {
             "products": { "prod_1": { "tier": "x", "life": true } } }"#;
         assert_eq!(
             refused(text),
-            "`tier` is no setting; there are default_tier, grace_days, health, mrr, prices, products, \
-             review_drift, segments, tiers, unmatched; \
+            "`tier` is no setting; there are default_tier, grace_days, health, mrr, news_hours, prices, \
+             products, review_drift, segments, tiers, unmatched; \
              `mrr.past_due_count` is no setting; there are count_paused_collection, \
              count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \
              `products.prod_1.life` is no setting; there are lifetime, tier"

@@ -3,6 +3,7 @@
 //! It can tear its reads on purpose, as concurrent transactions tear a Query.
 
 mod connections;
+mod effects;
 mod inner;
 mod runs;
 mod watches;

@@ -18,7 +18,7 @@ use paygraph_engine::connect::{ConnectError, Connector, Done, Offer, Place, Rest
 use paygraph_engine::connection::{Connection, ConnectionStore, StartImport};
 use paygraph_engine::memory::MemoryStore;
 use paygraph_runtime::secrets::{SecretKeeper, SecretSource, SecretsError};
-use paygraph_testkit::fake_stripe::{AccountConfig, Config, FakeStripe, Key, Right};
+use paygraph_testkit::fake_stripe::{AccountConfig, Config, FakeStripe, Key, needed_rights};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -81,27 +81,6 @@ pub fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
 }
 
-/// Everything that a key needs to be able to read, and endpoints.
-pub fn rights() -> Vec<(&'static str, Right)> {
-    let read = [
-        "product",
-        "plan",
-        "coupon",
-        "customer",
-        "subscription",
-        "invoice",
-        "charge",
-        "checkout_session",
-        "dispute",
-        "payment_method",
-        "event",
-    ];
-    let read = read.map(|name| (name, Right::Read));
-    read.into_iter()
-        .chain([("webhook", Right::Write)])
-        .collect()
-}
-
 /// A fake Stripe with the platform's account and two more, each with a restricted key.
 pub struct World {
     pub stripe: FakeStripe,
@@ -117,7 +96,7 @@ impl World {
             config.accounts.push(AccountConfig::new(id));
         }
         let stripe = FakeStripe::start(config).await.unwrap();
-        stripe.add_key(Key::restricted(RK, "acct_acme", &rights()));
+        stripe.add_key(Key::restricted(RK, "acct_acme", &needed_rights()));
         let store = MemoryStore::new(Settings::example().unwrap());
         let secrets = Secrets::default();
         let platform = json!({ "key": paygraph_testkit::fake_stripe::KEY, "account": null });

@@ -14,7 +14,7 @@ use paygraph_stripe::ingest::{IngestContent, IngestMessage};
 use paygraph_testkit::fake_stripe::{Config, FakeStripe};
 use serde_json::{Value, json};
 
-use crate::runs::{START, Stack, history, holding, same};
+use crate::runs::stack::{START, Stack, history, holding, same};
 use crate::schemas::Judge;
 use crate::stripe_api::default;
 

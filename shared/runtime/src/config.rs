@@ -3,11 +3,14 @@
 //! Each function has its own struct with only what it needs. The readers take the variables as a
 //! map, so that a test passes its own; only `main` passes [`environment`].
 
+mod reader;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use secrecy::SecretString;
 
+pub use self::reader::ConfigError;
+use self::reader::Reader;
 use crate::telemetry::LogFilter;
 
 /// The variables of a process, by name.
@@ -19,167 +22,6 @@ pub fn environment() -> Variables {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
-}
-
-/// The most bytes that a part of a table key may have.
-const MAX_KEY_PART_BYTES: usize = 255;
-
-/// Everything that is wrong with the settings.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ConfigError(Vec<Problem>);
-
-/// What is wrong with one variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Problem {
-    variable: &'static str,
-    /// Never the value: it may be a secret that slipped into the wrong variable.
-    reason: &'static str,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration is not usable: ")?;
-        for (index, Problem { variable, reason }) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{variable} {reason}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for ConfigError {
-    /// The sentence as well: it is what a `main` that ends with this error prints.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// Takes variables out of a map and remembers what is wrong with them.
-struct Reader<'a> {
-    variables: &'a Variables,
-    problems: Vec<Problem>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(variables: &'a Variables) -> Self {
-        Self {
-            variables,
-            problems: Vec::new(),
-        }
-    }
-
-    fn problem(&mut self, variable: &'static str, reason: &'static str) {
-        self.problems.push(Problem { variable, reason });
-    }
-
-    /// An empty variable counts as absent: templates set those.
-    fn optional(&self, name: &str) -> Option<String> {
-        self.variables
-            .get(name)
-            .map(|value| value.trim())
-            .filter(|v| !v.is_empty())
-            .map(Into::into)
-    }
-
-    fn required(&mut self, name: &'static str) -> String {
-        self.optional(name).unwrap_or_else(|| {
-            self.problem(name, "is missing");
-            String::new()
-        })
-    }
-
-    fn with_default(&self, name: &str, default: &str) -> String {
-        self.optional(name).unwrap_or_else(|| default.to_owned())
-    }
-
-    /// A text that goes into table keys, whose parts are divided by `#`.
-    fn key_part(&mut self, name: &'static str, default: &str) -> String {
-        let text = self.with_default(name, default);
-        if text.len() > MAX_KEY_PART_BYTES || text.chars().any(|c| c == '#' || c.is_control()) {
-            self.problem(
-                name,
-                "must have at most 255 bytes, no '#' and no control characters",
-            );
-        }
-        text
-    }
-
-    fn url(&mut self, name: &'static str) -> String {
-        let url = self.required(name);
-        if !url.is_empty() && !is_url(&url) {
-            self.problem(name, "must begin with http:// or https://");
-        }
-        url
-    }
-
-    fn optional_url(&mut self, name: &'static str) -> Option<String> {
-        let url = self.optional(name);
-        if url.as_deref().is_some_and(|url| !is_url(url)) {
-            self.problem(name, "must begin with http:// or https://");
-        }
-        url
-    }
-
-    fn flag(&mut self, name: &'static str) -> bool {
-        match self.required(name).as_str() {
-            "true" => true,
-            "false" | "" => false,
-            _ => {
-                self.problem(name, "must be true or false");
-                false
-            }
-        }
-    }
-
-    fn log(&mut self) -> LogFilter {
-        let text = self.with_default("PAYGRAPH_LOG", "info");
-        LogFilter::parse(&text).unwrap_or_else(|_| {
-            self.problem(
-                "PAYGRAPH_LOG",
-                "must be a level or target=level, joined by commas",
-            );
-            LogFilter::default()
-        })
-    }
-
-    fn aws(&mut self) -> AwsConfig {
-        let endpoint_url = self.optional_url("AWS_ENDPOINT_URL");
-        let service_endpoint_urls = self
-            .variables
-            .iter()
-            .filter(|(name, url)| name.starts_with("AWS_ENDPOINT_URL_") && is_url(url))
-            .map(|(name, url)| (name.clone(), url.clone()))
-            .collect();
-        AwsConfig {
-            region: self.required("AWS_REGION"),
-            endpoint_url,
-            service_endpoint_urls,
-            access_key_id: self.required("AWS_ACCESS_KEY_ID"),
-            secret_access_key: self.required("AWS_SECRET_ACCESS_KEY").into(),
-            session_token: self.optional("AWS_SESSION_TOKEN").map(Into::into),
-        }
-    }
-
-    fn stripe(&mut self) -> StripeConfig {
-        StripeConfig {
-            url: self.optional_url("PAYGRAPH_STRIPE_URL"),
-            secrets_prefix: self.required("PAYGRAPH_SECRETS_PREFIX"),
-        }
-    }
-
-    fn finish<T>(self, config: T) -> Result<T, ConfigError> {
-        if self.problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError(self.problems))
-        }
-    }
-}
-
-fn is_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
 }
 
 /// How to reach AWS: the region and credentials that Lambda gives each function, and for the local

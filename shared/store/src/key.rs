@@ -8,6 +8,7 @@ use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::Name;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{AuditOwner, DUE_SHARDS};
+use paygraph_engine::target::Effect;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How many partitions a sparse index is spread over.
@@ -24,6 +25,8 @@ pub const SETTINGS: &str = "SETTINGS";
 pub const CONNECTION: &str = "CONNECTION";
 /// Where all Stripe accounts stand that belong to a tenant, by their ids.
 pub const ACCOUNTS: &str = "ACCOUNTS";
+/// The sort key of what a target did, or is about to.
+pub const EFFECT: &str = "EFFECT";
 /// The sort key of what was used up.
 pub const SPENT: &str = "SPENT";
 /// What the sort keys of a working set begin with.
@@ -163,6 +166,12 @@ pub fn spent(tenant: &TenantId, nonce: &str) -> String {
     format!("T#{tenant}#ONCE#{nonce}")
 }
 
+/// Where it is noted that a target did something, or is about to.
+#[must_use]
+pub fn effect(tenant: &TenantId, effect: &Effect) -> String {
+    format!("T#{tenant}#X#{}", effect.as_str())
+}
+
 /// Where a tenant's settings and its connection to Stripe stand.
 #[must_use]
 pub fn tenant(tenant: &TenantId) -> String {
@@ -243,6 +252,7 @@ mod tests {
             run(&a, "r1"),
             health(&a),
             token(&a, "00"),
+            effect(&a, &Effect::new("alert", "evt_1#0")),
         ] {
             assert!(key.starts_with("T#a#"), "{key}");
         }

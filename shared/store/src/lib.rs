@@ -7,6 +7,7 @@
 mod cache;
 mod commit;
 mod connection;
+mod effects;
 mod item;
 pub mod key;
 pub mod listing;

@@ -39,7 +39,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use self::account::Account;
-pub use self::config::{AccountConfig, Config, KEY, Key, NEWEST, PLATFORM, Right, Rights};
+pub use self::config::{
+    AccountConfig, Config, KEY, Key, NEWEST, PLATFORM, Right, Rights, needed_rights,
+};
 pub use self::delivery::{Delivered, Delivery, Target};
 pub use self::fault::{Fault, FaultKind};
 pub use self::lazy::Lazy;

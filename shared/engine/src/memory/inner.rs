@@ -8,9 +8,11 @@ use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{Name, Review};
 
+use super::effects::Claimed;
 use crate::connection::Connection;
 use crate::ports::{AuditEntry, Commit, CommitError, Due, LedgerEntry, Parked};
 use crate::run::{Drift, Look, Run};
+use crate::target::Effect;
 use crate::watch::Watch;
 use paygraph_domain::time::Timestamp;
 
@@ -32,6 +34,8 @@ pub(super) struct Inner {
     pub(super) due: BTreeSet<Due>,
     /// Until when each tenant's lease lasts, and its token.
     pub(super) leases: HashMap<TenantId, (Timestamp, u64)>,
+    /// What targets claimed and did.
+    pub(super) effects: HashMap<(TenantId, Effect), Claimed>,
     pub(super) runs: BTreeMap<(TenantId, String), Run>,
     pub(super) looks: BTreeSet<(TenantId, String, Look)>,
     pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,

@@ -46,6 +46,16 @@ pub enum WatchError {
     Conflict,
 }
 
+impl From<CommitError> for WatchError {
+    /// Of a note.
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(error) => error.into(),
+            CommitError::Conflict | CommitError::Duplicate => Self::Conflict,
+        }
+    }
+}
+
 /// Watches for one tenant.
 #[derive(Debug)]
 pub struct Watcher<'a, S, C, F, P, I> {
@@ -173,14 +183,9 @@ where
     }
 
     async fn note(&self, tenant: &TenantId, watch: &mut Watch) -> Result<(), WatchError> {
-        match self.engine.store.note_watch(tenant, watch).await {
-            Ok(()) => {
-                watch.rev += 1;
-                Ok(())
-            }
-            Err(CommitError::Store(error)) => Err(error.into()),
-            Err(CommitError::Conflict | CommitError::Duplicate) => Err(WatchError::Conflict),
-        }
+        self.engine.store.note_watch(tenant, watch).await?;
+        watch.rev += 1;
+        Ok(())
     }
 
     /// Tells what has become wrong, or right again.

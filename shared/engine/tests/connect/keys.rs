@@ -6,10 +6,10 @@ use paygraph_engine::connection::{ConnectionStore, Status, set_status};
 use paygraph_engine::fetch::Fetch;
 use paygraph_stripe::client::{Connections, Limits};
 use paygraph_stripe::event_types::REQUIRED;
-use paygraph_testkit::fake_stripe::{Key, Right};
+use paygraph_testkit::fake_stripe::{Key, Right, needed_rights};
 use serde_json::{Value, json};
 
-use super::{RK, URL, World, offer, rights, tenant};
+use super::{RK, URL, World, offer, tenant};
 
 impl World {
     /// The endpoints of acct_acme, as its key sees them.
@@ -95,7 +95,7 @@ async fn n15_a_known_endpoint_is_adopted_and_an_unknown_secret_is_replaced() {
 async fn n13_every_missing_permission_is_named_and_nothing_is_kept() {
     let world = World::new().await;
     let lacks = |name: &(&str, Right)| !["invoice", "coupon"].contains(&name.0);
-    let some: Vec<_> = rights().into_iter().filter(lacks).collect();
+    let some: Vec<_> = needed_rights().into_iter().filter(lacks).collect();
     world
         .stripe
         .add_key(Key::restricted(RK, "acct_acme", &some));
@@ -114,7 +114,7 @@ async fn n13_every_missing_permission_is_named_and_nothing_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_to_make_endpoints_it_is_said_how() {
     let world = World::new().await;
-    let mut some = rights();
+    let mut some = needed_rights();
     some.pop();
     world
         .stripe
@@ -166,7 +166,7 @@ async fn an_account_is_one_tenants_and_a_tenant_has_one_account() {
     let globex = "rk_test_globex1234567890";
     world
         .stripe
-        .add_key(Key::restricted(globex, "acct_globex", &rights()));
+        .add_key(Key::restricted(globex, "acct_globex", &needed_rights()));
     let error = world.by_key("acme", globex).await.unwrap_err();
     assert!(matches!(error, ConnectError::Other(_)), "{error}");
     // Once it is free, another may have it.
@@ -196,7 +196,10 @@ async fn n13_a_refused_key_pauses_the_tenant_and_says_why() {
     let acme = tenant("acme");
     assert_eq!(connected.event(&acme, &event).await.unwrap(), None);
     assert!(connected.client(&acme).await.unwrap().is_some());
-    let lacking: Vec<_> = rights().into_iter().filter(|of| of.0 != "event").collect();
+    let lacking: Vec<_> = needed_rights()
+        .into_iter()
+        .filter(|of| of.0 != "event")
+        .collect();
     world
         .stripe
         .add_key(Key::restricted(RK, "acct_acme", &lacking));
@@ -214,7 +217,7 @@ async fn n13_a_refused_key_pauses_the_tenant_and_says_why() {
     assert_eq!(codes, ["paused", "permission"]);
     world
         .stripe
-        .add_key(Key::restricted(RK, "acct_acme", &rights()));
+        .add_key(Key::restricted(RK, "acct_acme", &needed_rights()));
     set_status(&world.store, &acme, &Status::Connected)
         .await
         .unwrap();

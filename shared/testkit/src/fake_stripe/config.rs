@@ -168,3 +168,25 @@ impl Key {
         }
     }
 }
+
+/// What a restricted key needs to be able to do for paygraph.
+#[must_use]
+pub fn needed_rights() -> Vec<(&'static str, Right)> {
+    let read = [
+        "product",
+        "plan",
+        "coupon",
+        "customer",
+        "subscription",
+        "invoice",
+        "charge",
+        "checkout_session",
+        "dispute",
+        "payment_method",
+        "event",
+    ];
+    let read = read.map(|name| (name, Right::Read));
+    read.into_iter()
+        .chain([("webhook", Right::Write)])
+        .collect()
+}

@@ -1,0 +1,178 @@
+//! What leaks between Stripe and here: named, with its money, and healed or left for review.
+
+use paygraph_domain::settings::Settings;
+use paygraph_engine::memory::MemoryStore;
+use paygraph_engine::run::{Class, Job, Outcome};
+use paygraph_testkit::fake_stripe::{Config, FakeStripe};
+use paygraph_testkit::world::price;
+use serde_json::{Value, json};
+
+use super::stack::{START, Stack, whole};
+use crate::schemas::Judge;
+
+/// A class that somebody wants to look at first is told, and stays as it is here.
+#[tokio::test]
+async fn what_is_to_be_reviewed_is_not_healed() {
+    let stripe = FakeStripe::start(Config::default().unlimited())
+        .await
+        .unwrap();
+    let mut stack = Stack::new(&stripe);
+    let mut settings = Settings::example().unwrap();
+    settings.review_drift.insert(Class::PlanMismatch);
+    stack.engine.store = MemoryStore::new(settings).keeping_history();
+    leaking(&stripe, &stack).await;
+    for _ in 0..2 {
+        let (_, drift) = stack.run(Job::Reconcile, whole()).await;
+        let up = drift.iter().find(|drift| drift.object == "sub_up").unwrap();
+        assert_eq!(
+            (up.class, up.outcome),
+            (Class::PlanMismatch, Outcome::Review)
+        );
+    }
+    let plans = stack.billing();
+    assert_eq!(plans["cus_sub_up"]["plan"], "price_small");
+    assert_eq!(plans["cus_sub_gone"]["billing_status"], "canceled");
+}
+
+pub fn priced(id: &str, amount: u64) -> Value {
+    let mut price = price(1);
+    price["id"] = json!(id);
+    price["unit_amount"] = json!(amount);
+    price["unit_amount_decimal"] = json!(amount.to_string());
+    price
+}
+
+pub fn subscription(id: &str, price: &Value, status: &str) -> Value {
+    json!({
+        "id": id, "object": "subscription", "customer": format!("cus_{id}"), "status": status,
+        "currency": "usd", "created": START, "discounts": [],
+        "items": { "object": "list", "has_more": false, "url": "/v1/subscription_items",
+            "data": [{ "id": "si_1", "object": "subscription_item", "price": price, "quantity": 1 }] },
+    })
+}
+
+/// An invoice over 50 dollars that was tried so often.
+fn invoice(subscription: &str, reason: &str, attempts: u64, next: Option<i64>) -> Value {
+    json!({
+        "id": format!("in_{subscription}"), "object": "invoice", "status": "open",
+        "customer": format!("cus_{subscription}"), "currency": "usd", "created": START,
+        "amount_due": 5_000, "amount_paid": 0, "amount_remaining": 5_000, "total": 5_000,
+        "attempt_count": attempts, "attempted": attempts > 0, "next_payment_attempt": next,
+        "collection_method": "charge_automatically", "billing_reason": reason,
+        "parent": { "type": "subscription_details",
+            "subscription_details": { "subscription": subscription } },
+        "lines": { "object": "list", "has_more": false, "data": [] },
+    })
+}
+
+/// What Stripe tells us, and what it has.
+async fn leaking(stripe: &FakeStripe, stack: &Stack) {
+    let (small, large) = (priced("price_small", 2_900), priced("price_large", 9_900));
+    let tomorrow = Some(START + 86_400);
+    let ours = [
+        subscription("sub_gone", &large, "active"),
+        subscription("sub_up", &small, "active"),
+        subscription("sub_dunning", &small, "past_due"),
+        subscription("sub_unpaid", &large, "active"),
+        subscription("sub_missing", &small, "active"),
+        invoice("sub_dunning", "subscription_cycle", 1, tomorrow),
+        invoice("sub_unpaid", "subscription_update", 1, tomorrow),
+    ];
+    for (n, object) in ours.into_iter().enumerate() {
+        let kind = match object["object"].as_str() {
+            Some("invoice") => "invoice.created",
+            _ => "customer.subscription.created",
+        };
+        let event = json!({ "id": format!("evt_{n}"), "type": kind, "created": START + 5,
+            "livemode": false, "data": { "object": object } });
+        stack.deliver([&event.to_string()]).await;
+    }
+    for theirs in [
+        subscription("sub_gone", &large, "canceled"),
+        subscription("sub_up", &large, "active"),
+        subscription("sub_dunning", &small, "past_due"),
+        subscription("sub_unpaid", &large, "active"),
+        subscription("sub_new", &small, "active"),
+        invoice("sub_dunning", "subscription_cycle", 4, None),
+        invoice("sub_unpaid", "subscription_update", 1, tomorrow),
+    ] {
+        let customer = &theirs["customer"];
+        stripe.put(
+            json!({ "id": customer, "object": "customer", "created": START,
+            "invoice_settings": {}, "metadata": {} }),
+        );
+        stripe.put(theirs);
+    }
+}
+
+/// The leaks of the field, each with its class and its money: canceled there and active here, a
+/// higher plan there, retries exhausted and nobody told, an upgrade that nobody paid, what one side
+/// does not have.
+#[tokio::test]
+async fn the_leaks_are_named_with_their_money() {
+    let stripe = FakeStripe::start(Config::default().unlimited())
+        .await
+        .unwrap();
+    let stack = Stack::new(&stripe);
+    leaking(&stripe, &stack).await;
+    let (_, drift) = stack.run(Job::Reconcile, whole()).await;
+    let found = |object: &str| drift.iter().find(|drift| drift.object == object).unwrap();
+    for (object, class, money, outcome) in [
+        ("sub_gone", Class::StatusMismatch, 9_900, Outcome::Healed),
+        ("sub_up", Class::PlanMismatch, 7_000, Outcome::Healed),
+        (
+            "in_sub_dunning",
+            Class::SilentDunning,
+            5_000,
+            Outcome::Healed,
+        ),
+        (
+            "in_sub_unpaid",
+            Class::UnpaidUpgrade,
+            5_000,
+            Outcome::Review,
+        ),
+        ("sub_missing", Class::MissingInStripe, 0, Outcome::Review),
+        ("sub_new", Class::MissingLocal, 2_900, Outcome::Healed),
+    ] {
+        let drift = found(object);
+        assert_eq!((drift.class, drift.outcome), (class, outcome), "{object}");
+        let sum = drift.money_per_month.get("usd").copied().unwrap_or(0);
+        assert_eq!(sum, money, "{object}");
+    }
+    let (active, none) = (json!("active"), Value::Null);
+    let (small, large) = (json!("price_small"), json!("price_large"));
+    for (object, field, local, theirs) in [
+        ("sub_gone", Some("status"), &active, &json!("canceled")),
+        ("sub_up", Some("plan"), &small, &large),
+        (
+            "in_sub_unpaid",
+            Some("latest_invoice"),
+            &large,
+            &json!("in_sub_unpaid"),
+        ),
+        ("sub_missing", None, &active, &none),
+        ("sub_new", None, &none, &active),
+    ] {
+        let drift = found(object);
+        assert_eq!(drift.field.as_deref(), field, "{object}");
+        assert_eq!((&drift.local, &drift.stripe), (local, theirs), "{object}");
+    }
+    let mut judge = Judge::new();
+    for event in stack.bus.published() {
+        judge.check(&event);
+    }
+    // What waits for a person is found again, and told no more.
+    let told = stack.told();
+    let (_, again) = stack.run(Job::Reconcile, whole()).await;
+    let left: Vec<_> = again.iter().map(|drift| drift.object.as_str()).collect();
+    assert_eq!(left, ["sub_missing", "in_sub_unpaid"]);
+    assert_eq!(stack.told(), told);
+    assert_eq!(
+        (
+            told["payment_retries_exhausted"],
+            told["subscription_canceled"]
+        ),
+        (1, 1)
+    );
+}
