@@ -36,7 +36,7 @@ pub struct Bench {
     /// Measure only the import
     #[arg(long)]
     import: bool,
-    /// The customers of an import that is measured, with 27 objects each; may be given several times
+    /// The customers of an import that is measured, with 24 objects each; may be given several times
     #[arg(long, value_name = "NUMBER", requires = "import", default_values_t = import::CUSTOMERS)]
     customers: Vec<u64>,
 }

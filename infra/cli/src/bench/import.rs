@@ -21,8 +21,8 @@ use self::nowhere::{Noted, Nowhere, Unheard};
 use super::Reading;
 use crate::stack::{now, run};
 
-/// Customers of the fake Stripe, with about 27 objects each: 10,000, 50,000 and 200,000 objects.
-pub const CUSTOMERS: [u64; 3] = [370, 1_850, 7_400];
+/// Customers of the fake Stripe, with about 24 objects each: 10,000, 50,000 and 200,000 objects.
+pub const CUSTOMERS: [u64; 3] = [400, 2_000, 8_200];
 /// How long the fake Stripe takes to answer, in milliseconds.
 const LATENCY: u64 = 150;
 /// All of Stripe's limits.
@@ -48,7 +48,16 @@ struct Import {
     run: Run,
     took: Duration,
     noted: Noted,
+    /// What the fake Stripe counted.
+    asked: Asked,
+}
+
+/// How often a fake Stripe was asked.
+struct Asked {
+    /// Requests that it refused with 429.
     limited: u64,
+    /// Requests of the kind of object that was asked for most.
+    busiest: u64,
 }
 
 fn import(customers: u64) -> anyhow::Result<Import> {
@@ -88,7 +97,7 @@ fn import(customers: u64) -> anyhow::Result<Import> {
         run: backfill,
         took,
         noted: engine.store.noted(),
-        limited: stripe.limited()?,
+        asked: stripe.asked()?,
     })
 }
 
@@ -105,7 +114,9 @@ impl Import {
         let budget = busiest.map_or_else(String::new, |(kind, (read, time))| {
             let speed = per_second(*read, *time);
             let percent = speed * 100 / BUDGET;
-            format!("{percent} %: {} {speed}/s", Kind::name(*kind))
+            let requests = self.asked.busiest;
+            let kind = Kind::name(*kind);
+            format!("{percent} %: {kind} {speed}/s, {requests} requests")
         });
         let memory = &self.noted.resident;
         let at = |part: usize| memory.get(memory.len() * part / 4).copied();
@@ -120,7 +131,7 @@ impl Import {
             Reading::new(name("time"), took, "linear"),
             Reading::new(name("share of the budget"), budget, "≥ 95 % for 200000"),
             Reading::new(name("memory by quarter"), memory, "flat, ≤ 256 MB"),
-            Reading::new(name("429s"), self.limited.to_string(), "0"),
+            Reading::new(name("429s"), self.asked.limited.to_string(), "0"),
         ]
     }
 }
@@ -161,11 +172,16 @@ impl Stripe {
         Ok(stripe)
     }
 
-    /// How many requests it refused with 429.
-    fn limited(&self) -> anyhow::Result<u64> {
+    /// How often it was asked.
+    fn asked(&self) -> anyhow::Result<Asked> {
         let mut answer = ureq::get(format!("{}/_control/stats", self.url)).call()?;
         let stats: Value = answer.body_mut().read_json()?;
-        stats["limited"].as_u64().context("no count of 429s")
+        let endpoints = stats["endpoints"].as_object().into_iter().flatten();
+        let requests = endpoints.filter_map(|(_, of)| of["requests"].as_u64());
+        Ok(Asked {
+            limited: stats["limited"].as_u64().context("no count of 429s")?,
+            busiest: requests.max().unwrap_or(0),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! How often Stripe may be asked: one budget per Stripe account, so that the tenant's own calls
 //! never meet a limit that ours have used up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,22 +30,20 @@ impl Default for Limits {
     }
 }
 
-/// Gives turns, evenly spaced: what was not used is not saved up. Who waits for one kind of object
-/// keeps nobody from another.
+/// How long a second of ours is: requests that were a whole one apart when they left may be closer
+/// when they arrive.
+const SECOND: Duration = Duration::from_millis(1_020);
+
+/// Gives turns. Who waits for one kind of object keeps nobody from another.
 #[derive(Debug)]
 pub struct Budget {
-    /// How far apart two requests are.
-    apart: Duration,
-    /// How far apart two requests to the same kind of object are.
-    apart_per_endpoint: Duration,
-    turns: Mutex<Turns>,
-}
-
-#[derive(Debug, Default)]
-struct Turns {
-    next: Option<Instant>,
-    /// Who waits for a kind of object, in order, and when the next one may ask.
-    endpoints: BTreeMap<String, Arc<Queue<Option<Instant>>>>,
+    limits: Limits,
+    /// Who waits for a kind of object, in order.
+    endpoints: Mutex<BTreeMap<String, Arc<Queue<Window>>>>,
+    /// Who waits for any.
+    overall: Queue<Window>,
+    /// Nobody asks before.
+    held: Mutex<Option<Instant>>,
 }
 
 impl Budget {
@@ -53,53 +51,86 @@ impl Budget {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            apart: apart(limits.overall, limits.share),
-            apart_per_endpoint: apart(limits.per_endpoint, limits.share),
-            turns: Mutex::default(),
+            limits,
+            endpoints: Mutex::default(),
+            overall: Queue::new(Window::new(limits.overall, limits.share)),
+            held: Mutex::default(),
         }
     }
 
     /// Waits until this kind of object may be asked for.
     pub(super) async fn turn(&self, endpoint: &str) {
         let queue = self.queue(endpoint);
-        let mut next = queue.lock().await;
-        let due = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
-        sleep_until(due).await;
+        let mut of_kind = queue.lock().await;
+        sleep_until(of_kind.due()).await;
         // Only now, so that the others' turns are not kept for it.
-        let at = self.take(due);
-        *next = Some(at + self.apart_per_endpoint);
-        sleep_until(at).await;
+        let mut of_all = self.overall.lock().await;
+        let held = *locked(&self.held);
+        sleep_until(held.map_or(of_all.due(), |held| held.max(of_all.due()))).await;
+        let now = Instant::now();
+        of_all.note(now);
+        of_kind.note(now);
     }
 
-    fn take(&self, due: Instant) -> Instant {
-        let mut turns = self.lock();
-        let at = turns.next.map_or(due, |next| next.max(due));
-        turns.next = Some(at + self.apart);
-        at
-    }
-
-    fn queue(&self, endpoint: &str) -> Arc<Queue<Option<Instant>>> {
-        let mut turns = self.lock();
-        let queue = turns.endpoints.entry(endpoint.to_owned());
-        Arc::clone(queue.or_default())
+    fn queue(&self, endpoint: &str) -> Arc<Queue<Window>> {
+        let mut endpoints = locked(&self.endpoints);
+        let queue = endpoints.entry(endpoint.to_owned()).or_insert_with(|| {
+            let window = Window::new(self.limits.per_endpoint, self.limits.share);
+            Arc::new(Queue::new(window))
+        });
+        Arc::clone(queue)
     }
 
     /// Lets nobody have a turn for so long.
     pub(super) fn hold(&self, wait: Duration) {
-        let mut turns = self.lock();
-        turns.next = turns.next.max(Some(Instant::now() + wait));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut held = locked(&self.held);
+        *held = (*held).max(Some(Instant::now() + wait));
     }
 }
 
-/// A little more than the limit asks for: two requests that were a whole turn apart when they left
-/// may be closer when they arrive.
-fn apart(per_second: u32, share: u32) -> Duration {
-    let per_hundred_seconds = per_second.saturating_mul(share).max(1);
-    Duration::from_millis(102_000) / per_hundred_seconds
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The requests of the last second: no second has more than the share. They are spread over it, and
+/// who was late may catch up within it; what a second did not use is not saved up.
+#[derive(Debug)]
+struct Window {
+    /// When the last ones left, as many as a window may have.
+    sent: VecDeque<Instant>,
+    most: usize,
+    /// How long that window is: a second, as near as a whole number of requests allows.
+    length: Duration,
+}
+
+impl Window {
+    fn new(per_second: u32, share: u32) -> Self {
+        let per_hundred_seconds = per_second.saturating_mul(share).max(1);
+        let most = (per_hundred_seconds / 100).max(1);
+        let length = SECOND * 100 * most / per_hundred_seconds;
+        Self {
+            sent: VecDeque::new(),
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            length,
+        }
+    }
+
+    /// When the next one may leave.
+    fn due(&self) -> Instant {
+        let now = Instant::now();
+        let most = u32::try_from(self.most).unwrap_or(u32::MAX);
+        let spread = self.sent.back().map(|last| *last + self.length / most / 2);
+        let full = self.sent.front().filter(|_| self.sent.len() >= self.most);
+        let full = full.map(|first| *first + self.length);
+        [spread, full].into_iter().flatten().fold(now, Instant::max)
+    }
+
+    fn note(&mut self, now: Instant) {
+        if self.sent.len() >= self.most {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+    }
 }
 
 #[cfg(test)]
