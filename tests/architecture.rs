@@ -1,4 +1,5 @@
 //! Who may depend on whom, and on what.
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

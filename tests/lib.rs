@@ -23,6 +23,8 @@ use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::config::AwsConfig;
 use paygraph_runtime::secrets::{SecretKeeper as _, SecretsManager};
 use paygraph_store::DynamoStore;
+use paygraph_store::token::Right;
+use paygraph_testkit::fake_stripe::{Config, FakeStripe, KEY};
 use paygraph_testkit::signer::sign;
 use serde_json::{Value, json};
 
@@ -200,6 +202,27 @@ impl Stack {
             delivered: Mutex::default(),
             tap,
         }
+    }
+
+    /// A token of a tenant's.
+    #[must_use]
+    pub fn token(&self, tenant: &TenantId, rights: &[Right]) -> String {
+        let create = self
+            .store
+            .create_token(tenant, "test", rights, Timestamp::default());
+        self.block_on(create).unwrap()
+    }
+
+    /// A tenant of its own whose Stripe is a fake one.
+    #[must_use]
+    pub fn with_stripe(&self, config: Config) -> (TenantId, FakeStripe) {
+        let tenant = TenantId::parse(unique("t")).unwrap();
+        let stripe = self.block_on(FakeStripe::start(config)).unwrap();
+        self.keep_secret(
+            &format!("stripe/{tenant}"),
+            &json!({ "key": KEY, "account": null, "url": stripe.url() }),
+        );
+        (tenant, stripe)
     }
 
     /// A value of `local.json`.

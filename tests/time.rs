@@ -12,7 +12,6 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
-use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
 use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::MemoryBus;
@@ -42,10 +41,7 @@ fn a_thousand_customers_of_whom_forty_flip() {
         }
     };
     load(&tenant, &prefix, ends);
-    let token = stack()
-        .store
-        .create_token(&tenant, "test", &[Right::Read], Timestamp::default());
-    let token = stack().block_on(token).unwrap();
+    let token = stack().token(&tenant, &[Right::Read]);
     let members = |segment: &str| -> BTreeSet<String> {
         let path = format!("segments/{segment}/members?limit=100");
         let members = stack().all(&path, &token).into_iter();

@@ -1,7 +1,6 @@
 //! Tokens and tenants.
 
 use paygraph_domain::id::TenantId;
-use paygraph_domain::time::Timestamp;
 use paygraph_store::token::Right;
 use paygraph_testkit::signer::sign;
 use paygraph_tests::{customer_created, now, paygraph, stack, unique, wait};
@@ -102,10 +101,7 @@ fn i9_tenants_cannot_sign_for_nor_see_each_other() {
     let header = sign(foreign.as_bytes(), &secret, now());
     assert_eq!(stack().send(&own, foreign.as_bytes(), Some(&header)).0, 400);
 
-    let made = stack()
-        .store
-        .create_token(&acme, "test", &[Right::Read], Timestamp::default());
-    let token = stack().block_on(made).unwrap();
+    let token = stack().token(&acme, &[Right::Read]);
     let path = format!("/api/stripe/customer/{customer}");
     wait("the tenant's own customer", || {
         (stack().ask(&path, Some(&token)).0 == 200).then_some(())

@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use paygraph_domain::id::TenantId;
-use paygraph_domain::time::Timestamp;
 use paygraph_store::token::Right as TokenRight;
 use paygraph_testkit::fake_stripe::{
     AccountConfig, Config, Delivery, FakeStripe, KEY, Key, Right, Shelf, needed_rights,
@@ -66,10 +65,7 @@ impl Tenant {
     fn new() -> Self {
         let id = TenantId::parse(unique("t")).unwrap();
         let rights = [TokenRight::Read, TokenRight::Write];
-        let create = stack()
-            .store
-            .create_token(&id, "test", &rights, Timestamp::default());
-        let token = stack().block_on(create).unwrap();
+        let token = stack().token(&id, &rights);
         Self { id, token }
     }
 

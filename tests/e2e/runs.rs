@@ -1,11 +1,12 @@
-//! The import of history and the comparison with Stripe, by the command, on the real table.
+//! The import of history, the comparison with Stripe and the watch over its events, on the real table.
+
+use std::collections::BTreeSet;
 
 use paygraph_bus::Queue;
-use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::watch::Watches as _;
 use paygraph_store::token::Right;
-use paygraph_testkit::fake_stripe::{Config, FakeStripe, KEY, Lazy};
+use paygraph_testkit::fake_stripe::{Config, KEY, Lazy};
 use paygraph_tests::{customer_created, get_from, now, paygraph, stack, unique, wait};
 use serde_json::{Value, json};
 
@@ -21,15 +22,10 @@ fn told(arguments: &[&str]) -> Value {
 /// healed once, and then found no more.
 #[test]
 fn n10_n11_n12_n21_the_command_imports_compares_and_heals() {
-    let tenant = unique("t");
     let world = Config::with_world(Lazy::of(10)).unlimited();
-    let stripe = stack().block_on(FakeStripe::start(world)).unwrap();
-    let url = stripe.url().to_owned();
-    stack().keep_secret(
-        &format!("stripe/{tenant}"),
-        &json!({ "key": KEY, "account": null, "url": url }),
-    );
-    let asking = ["--tenant", &tenant];
+    let (tenant, stripe) = stack().with_stripe(world);
+    let url = stripe.url();
+    let asking = ["--tenant", tenant.as_str()];
     let run = |command: &[&str]| told(&[command, &asking].concat());
 
     let imported = run(&["backfill", "--json"]);
@@ -62,11 +58,7 @@ fn n10_n11_n12_n21_the_command_imports_compares_and_heals() {
     assert_eq!(of(&run(&["reconcile"])), (Vec::new(), json!(0)));
 
     // The runs are listed, the newest first, and each has its report.
-    let owner = TenantId::parse(&tenant).unwrap();
-    let create = stack()
-        .store
-        .create_token(&owner, "test", &[Right::Read], Timestamp::default());
-    let token = stack().block_on(create).unwrap();
+    let token = stack().token(&tenant, &[Right::Read]);
     let path = "/api/stripe/reconciliations";
     let (status, first) = stack().ask(&format!("{path}?limit=2"), Some(&token));
     assert_eq!((status, first["data"].as_array().unwrap().len()), (200, 2));
@@ -105,13 +97,7 @@ fn n10_n11_n12_n21_the_command_imports_compares_and_heals() {
 /// told again when it is over.
 #[test]
 fn n14_the_watch_takes_in_what_never_came() {
-    let tenant = unique("t");
-    let config = Config::default().unlimited();
-    let stripe = stack().block_on(FakeStripe::start(config)).unwrap();
-    stack().keep_secret(
-        &format!("stripe/{tenant}"),
-        &json!({ "key": KEY, "account": null, "url": stripe.url() }),
-    );
+    let (tenant, stripe) = stack().with_stripe(Config::default().unlimited());
     let watch = |at: i64| {
         let at = Timestamp::from_unix(at).unwrap().to_string();
         let round = json!({ "job": "watch", "tenant": tenant, "now": at }).to_string();
@@ -119,11 +105,10 @@ fn n14_the_watch_takes_in_what_never_came() {
         let queue = Queue::new(stack().sqs.clone(), url);
         stack().block_on(queue.send(&round, 0)).unwrap();
     };
-    let owner = TenantId::parse(&tenant).unwrap();
     let noted = |to: i64| {
         let to = Timestamp::from_unix(to).unwrap();
         wait("the watch", || {
-            let watch = stack().block_on(stack().store.watch(&owner)).unwrap()?;
+            let watch = stack().block_on(stack().store.watch(&tenant)).unwrap()?;
             (watch.watched_to >= to).then_some(watch)
         })
     };
@@ -138,10 +123,7 @@ fn n14_the_watch_takes_in_what_never_came() {
     }
     watch(begin + 6_000);
     let unhealthy = noted(begin + 5_700);
-    let owned = stack()
-        .store
-        .create_token(&owner, "test", &[Right::Read], Timestamp::default());
-    let token = stack().block_on(owned).unwrap();
+    let token = stack().token(&tenant, &[Right::Read]);
     for (_, customer) in &lost {
         wait("the record", || {
             let path = format!("/api/stripe/customer/{customer}");
@@ -153,7 +135,7 @@ fn n14_the_watch_takes_in_what_never_came() {
         wait("the bus", || {
             let told = stack().delivered(&format!("watch:{rev}"));
             told.into_iter()
-                .find(|(_, event)| event["tenant"] == tenant)
+                .find(|(_, event)| event["tenant"] == tenant.as_str())
         })
     };
     let (name, event) = told(3);
@@ -165,4 +147,54 @@ fn n14_the_watch_takes_in_what_never_came() {
     watch(begin + 6_600);
     noted(begin + 6_300);
     assert_eq!(told(5).0, "webhook_endpoint_recovered");
+}
+
+/// Events that Stripe still has are taken in again: all of some types, however many pages they fill,
+/// or one by its id. What was taken in before changes nothing.
+#[test]
+fn events_are_replayed_from_stripe() {
+    let (tenant, stripe) = stack().with_stripe(Config::default().unlimited());
+    let token = stack().token(&tenant, &[Right::Read]);
+    let made: Vec<_> = (0..105).map(|_| (unique("evt_"), unique("cus_"))).collect();
+    for (id, customer) in &made {
+        stripe
+            .own()
+            .put_event(customer_created(id, customer), false);
+    }
+    let (other, unasked) = (unique("evt_"), unique("cus_"));
+    let mut updated = customer_created(&other, &unasked);
+    updated["type"] = json!("customer.updated");
+    stripe.own().put_event(updated, false);
+    let replay = |arguments: &[&str]| {
+        let asking = ["replay", "--tenant", tenant.as_str(), "--json"];
+        told(&[&asking, arguments].concat())
+    };
+    let is_known = |customer: &str| {
+        let path = format!("/api/stripe/customer/{customer}");
+        stack().ask(&path, Some(&token)).0 == 200
+    };
+    let ids = |answer: &Value, name: &str| -> BTreeSet<String> {
+        let ids = answer[name].as_array().unwrap().iter();
+        ids.map(|id| id.as_str().unwrap().to_owned()).collect()
+    };
+    let expected: BTreeSet<_> = made.iter().map(|(id, _)| id.clone()).collect();
+    let of_type = ["--type", "customer.created"];
+    let listed = replay(&[&of_type[..], &["--list"]].concat());
+    assert_eq!(ids(&listed, "events"), expected);
+    assert!(!is_known(&made[0].1), "what is only listed is not taken in");
+
+    let replayed = replay(&of_type);
+    assert_eq!(ids(&replayed, "replayed"), expected);
+    for (_, customer) in &made {
+        wait("the record", || is_known(customer).then_some(()));
+    }
+    assert!(!is_known(&unasked));
+    assert_eq!(replay(&["--id", &other]), json!({ "replayed": [other] }));
+    wait("the record", || is_known(&unasked).then_some(()));
+    let since = Timestamp::from_unix(now() + 60).unwrap().to_string();
+    let none = replay(&[&of_type[..], &["--since", &since]].concat());
+    assert_eq!(none, json!({ "replayed": [] }));
+    let missing = paygraph(&["replay", "--tenant", tenant.as_str(), "--id", "evt_none"]);
+    let error = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(error.contains("Stripe does not have it"), "{error}");
 }

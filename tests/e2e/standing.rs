@@ -251,10 +251,7 @@ fn segments_are_listed_and_keep_to_their_tenant() {
         (404, &json!("not_found"))
     );
     let other = TenantId::parse(unique("t")).unwrap();
-    let made = stack()
-        .store
-        .create_token(&other, "test", &[Right::Read], Timestamp::default());
-    let token = stack().block_on(made).unwrap();
+    let token = stack().token(&other, &[Right::Read]);
     for path in [
         "/api/segments/tier_free/members",
         "/api/customers?sort=lifetime_value",
@@ -268,13 +265,7 @@ fn segments_are_listed_and_keep_to_their_tenant() {
 #[test]
 fn a_run_after_new_settings_tells_what_changed_and_a_second_one_nothing() {
     let tenant = TenantId::parse(unique("t")).unwrap();
-    let made = stack().store.create_token(
-        &tenant,
-        "test",
-        &[Right::Read, Right::Write],
-        Timestamp::default(),
-    );
-    let token = stack().block_on(made).unwrap();
+    let token = stack().token(&tenant, &[Right::Read, Right::Write]);
     for (id, partner) in [("acme", true), ("globex", false)] {
         let body = json!({ "name": id, "traits": { "partner": partner } }).to_string();
         assert_eq!(stack().put(id, &body, &token).0, 200);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use paygraph_testkit::fake_stripe::KEY;
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -154,7 +155,7 @@ impl Up {
             command.args(["--parameter", &parameter]);
         }
         let key = self.stripe_key.as_deref();
-        if let Some(key) = key.or(self.stripe_url.as_ref().map(|_| "sk_test_local")) {
+        if let Some(key) = key.or(self.stripe_url.as_ref().map(|_| KEY)) {
             // Not among the arguments, which anybody on this machine can list.
             command.env("PAYGRAPH_STRIPE_KEY", key);
         }

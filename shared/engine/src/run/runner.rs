@@ -2,7 +2,7 @@
 
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::client::{Client, ClientError, Page, Received};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
 use super::kind::Stage;
 use super::read::{self, Facts};
@@ -17,7 +17,7 @@ use crate::process::Engine;
 const LEASE: i64 = 90;
 /// The most pages that are taken in between two notes: well within a lease, and within what a
 /// function keeps back for its end.
-const WINDOW: usize = 24;
+const WINDOW: usize = 48;
 /// How many customers are taken in side by side.
 pub(super) const AT_ONCE: usize = 16;
 
@@ -202,6 +202,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             let (cause, source) = origin_of(run)?;
             for (range, answer) in &window {
                 let Ok(page) = answer else { continue };
+                yield_now().await;
                 facts.add_page(range.kind, page, &cause, source);
             }
             self.take_in(run, facts).await?;
