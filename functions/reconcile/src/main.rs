@@ -17,7 +17,8 @@ use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
 use paygraph_stripe::client::{Connections, Limits, STRIPE_URL};
 
-#[tokio::main(flavor = "current_thread")]
+// Pages are asked for on a thread of their own: computing what they say holds no request up.
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Error> {
     let config = ReconcileConfig::read(&environment())?;
     telemetry::init(config.log);

@@ -198,9 +198,11 @@ pub fn now() -> Timestamp {
     Timestamp::from_unix(SystemClock.now()).unwrap_or_default()
 }
 
-/// Runs asynchronous work.
+/// Runs asynchronous work. What it spawns has threads of its own, so that computing holds no request
+/// or answer up.
 pub fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build()?;
     runtime.block_on(work)

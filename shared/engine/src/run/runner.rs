@@ -2,7 +2,7 @@
 
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::client::{Client, ClientError, Page, Received};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::JoinSet;
 
 use super::kind::Stage;
 use super::read::{self, Facts};
@@ -202,7 +202,6 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             let (cause, source) = origin_of(run)?;
             for (range, answer) in &window {
                 let Ok(page) = answer else { continue };
-                yield_now().await;
                 facts.add_page(range.kind, page, &cause, source);
             }
             self.take_in(run, facts).await?;

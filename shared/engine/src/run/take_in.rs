@@ -7,7 +7,6 @@ use futures::StreamExt as _;
 use futures::stream;
 use paygraph_domain::fact::{Fact, Source};
 use paygraph_domain::id::{Cause, StripeCustomerId};
-use tokio::task::yield_now;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::drift::{Drift, classify, exhausted, unpaid_upgrades};
@@ -119,8 +118,6 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         customer: &StripeCustomerId,
         facts: &[Fact],
     ) -> TakenIn {
-        // Computing holds nothing up that is due: pages are asked for meanwhile.
-        yield_now().await;
         let mut taken = TakenIn::default();
         let parts = match self.parts(run, facts).await {
             Ok(parts) => parts,

@@ -32,7 +32,7 @@ impl Default for Limits {
 
 /// How long a second of ours is: requests that were a whole one apart when they left may be closer
 /// when they arrive.
-const SECOND: Duration = Duration::from_millis(1_020);
+const SECOND: Duration = Duration::from_millis(1_030);
 
 /// Gives turns. Who waits for one kind of object keeps nobody from another.
 #[derive(Debug)]

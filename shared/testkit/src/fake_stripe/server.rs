@@ -83,11 +83,13 @@ async fn stripe(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     let endpoint = call.endpoint();
     state.traffic.see(&endpoint, Instant::now());
     let fault = state.faults.strike(&call.path);
+    // It counts when it comes, however long the answer takes.
+    let access = access(&state, &call, &endpoint);
     if !state.latency.is_zero() {
         tokio::time::sleep(state.latency).await;
     }
     let mut answer = match fault {
-        None => answer(&state, &call, &endpoint).unwrap_or_else(refused),
+        None => computed(&state, call, access).await,
         Some(FaultKind::TooMany { retry_after }) => {
             refused(Refusal::too_many("global-rate", retry_after.as_deref()))
         }
@@ -95,9 +97,7 @@ async fn stripe(Shared(state): Shared<Arc<State>>, request: Request) -> Response
         Some(FaultKind::Revoked) => refused(Refusal::unauthorized("Expired API Key provided")),
         Some(FaultKind::Html) => html(),
         Some(FaultKind::Silence) => std::future::pending().await,
-        Some(FaultKind::HalfBody) => {
-            half(answer(&state, &call, &endpoint).unwrap_or_else(refused)).await
-        }
+        Some(FaultKind::HalfBody) => half(computed(&state, call, access).await).await,
         Some(FaultKind::Closed) => {
             let mut answer = Response::new(Body::empty());
             answer.extensions_mut().insert(Unanswered);
@@ -119,24 +119,39 @@ async fn read(request: Request) -> Result<Call, Refusal> {
     Ok(Call::new(method, &parts.uri, parts.headers, body.to_vec()))
 }
 
+/// Who asks, where a key is needed.
+fn access(state: &State, call: &Call, endpoint: &str) -> Result<Option<Access>, Refusal> {
+    if call.parts().first() != Some(&"v1") {
+        return Ok(None);
+    }
+    let access = Access::of(state, call)?;
+    let account = &access.account.id;
+    state.traffic.admit(account, endpoint, Instant::now())?;
+    Ok(Some(access))
+}
+
+/// The answer, computed beside what comes and goes: nothing that arrives waits for it.
+async fn computed(
+    state: &Arc<State>,
+    call: Call,
+    access: Result<Option<Access>, Refusal>,
+) -> Response {
+    let state = Arc::clone(state);
+    let compute = move || answer(&state, &call, access).unwrap_or_else(refused);
+    let answer = tokio::task::spawn_blocking(compute).await;
+    answer.unwrap_or_else(|_| refused(Refusal::broken()))
+}
+
 /// The answer of a Stripe that works.
-fn answer(state: &State, call: &Call, endpoint: &str) -> Result<Response, Refusal> {
+fn answer(
+    state: &State,
+    call: &Call,
+    access: Result<Option<Access>, Refusal>,
+) -> Result<Response, Refusal> {
+    if let Some(access) = access? {
+        return of_api(state, call, &access);
+    }
     match call.parts().first() {
-        Some(&"v1") => {
-            let access = Access::of(state, call)?;
-            let account = &access.account;
-            state.traffic.admit(&account.id, endpoint, Instant::now())?;
-            let version = api::version(account, call)?;
-            let mut answer = match api::answer(state, &access, call) {
-                Ok(value) => json(StatusCode::OK, &value),
-                Err(refusal) => refused(refusal),
-            };
-            put_header(&mut answer, "stripe-version", &version);
-            if call.header("stripe-account").is_some() {
-                put_header(&mut answer, "stripe-account", &account.id);
-            }
-            Ok(answer)
-        }
         Some(&"oauth") => {
             let value = match (call.method.as_str(), call.path.as_str()) {
                 ("POST", "/oauth/token") => oauth::token(state, call)?,
@@ -147,6 +162,21 @@ fn answer(state: &State, call: &Call, endpoint: &str) -> Result<Response, Refusa
         }
         _ => Err(Refusal::no_such_path(&call.method, &call.path)),
     }
+}
+
+/// The answer of the API.
+fn of_api(state: &State, call: &Call, access: &Access) -> Result<Response, Refusal> {
+    let account = &access.account;
+    let version = api::version(account, call)?;
+    let mut answer = match api::answer(state, access, call) {
+        Ok(value) => json(StatusCode::OK, &value),
+        Err(refusal) => refused(refusal),
+    };
+    put_header(&mut answer, "stripe-version", &version);
+    if call.header("stripe-account").is_some() {
+        put_header(&mut answer, "stripe-account", &account.id);
+    }
+    Ok(answer)
 }
 
 /// What every answer carries.
