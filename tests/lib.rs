@@ -296,9 +296,15 @@ impl Stack {
     /// Posts to the API below `/api/` with the stack's token.
     #[must_use]
     pub fn post_api(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.post_as(path, body, &self.local("api_token"))
+    }
+
+    /// Posts to the API below `/api/` with a token.
+    #[must_use]
+    pub fn post_as(&self, path: &str, body: &Value, token: &str) -> (u16, Value) {
         let url = format!("{}/api/{path}", self.local("api_url"));
         let request = ureq::post(&url).config().http_status_as_error(false);
-        let token = format!("Bearer {}", self.local("api_token"));
+        let token = format!("Bearer {token}");
         let request = request.build().header("authorization", &token);
         answered(request.send(body.to_string()))
     }

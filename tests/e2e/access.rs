@@ -75,7 +75,7 @@ fn i9_tenants_cannot_sign_for_nor_see_each_other() {
     let acme = TenantId::parse(unique("t")).unwrap();
     let secret = unique("whsec_");
     let document = json!({ "secrets": [secret], "account": "acct_acme" });
-    create_secret(&format!("paygraph/webhook/tenant/{acme}"), &document);
+    stack().keep_secret(&format!("webhook/tenant/{acme}"), &document);
     let url = stack().local("webhook_url");
     let own = format!("{url}/{acme}");
     let (id, customer) = (unique("evt_"), unique("cus_"));
@@ -107,15 +107,4 @@ fn i9_tenants_cannot_sign_for_nor_see_each_other() {
         (stack().ask(&path, Some(&token)).0 == 200).then_some(())
     });
     assert_eq!(stack().get(&format!("customer/{customer}")).0, 404);
-}
-
-/// Puts a secret where the webhook looks for it. (The emulator checks no signatures.)
-fn create_secret(name: &str, document: &Value) {
-    let body = json!({ "Name": name, "SecretString": document.to_string() }).to_string();
-    let answer = ureq::post(&stack().local("aws_endpoint_url"))
-        .header("x-amz-target", "secretsmanager.CreateSecret")
-        .header("content-type", "application/x-amz-json-1.1")
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0")
-        .send(body.as_bytes());
-    assert!(answer.unwrap().status().is_success());
 }

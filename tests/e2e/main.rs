@@ -15,3 +15,4 @@ mod infrastructure;
 mod payloads;
 mod runs;
 mod standing;
+mod targets;
