@@ -77,13 +77,26 @@ impl Condition {
     /// # Errors
     /// [`InvalidCondition`] when it is not CEL, or names what there is not.
     pub fn parse(source: &str) -> Result<Self, InvalidCondition> {
+        Self::read(source, Vec::new())
+    }
+
+    /// Reads a condition that may also name an event's data, as in `event.change`.
+    ///
+    /// # Errors
+    /// [`InvalidCondition`], likewise.
+    pub fn of_event(source: &str) -> Result<Self, InvalidCondition> {
+        Self::read(source, vec!["event".to_owned()])
+    }
+
+    /// Reads a condition; `bound` are names that it may use beside those of [`FIELDS`].
+    fn read(source: &str, mut bound: Vec<String>) -> Result<Self, InvalidCondition> {
         let invalid = |problem: String| InvalidCondition {
             condition: source.to_owned(),
             problem,
         };
         let program = Program::compile(source).map_err(|error| invalid(error.to_string()))?;
         let mut names = Names::default();
-        check(&program.expression().expr, &mut Vec::new(), &mut names).map_err(invalid)?;
+        check(&program.expression().expr, &mut bound, &mut names).map_err(invalid)?;
         Ok(Self {
             source: source.to_owned(),
             program: Arc::new(program),
@@ -209,7 +222,12 @@ fn check(expression: &Expr, bound: &mut Vec<String>, names: &mut Names) -> Resul
                 names.add(name, "");
                 Ok(())
             } else {
-                let roots: Vec<_> = FIELDS.iter().map(|(root, _)| *root).collect();
+                let roots = FIELDS.iter().map(|(root, _)| *root);
+                let extra = bound
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|name| *name == "event");
+                let roots: Vec<_> = roots.chain(extra).collect();
                 Err(format!(
                     "there is no `{name}`; there are {}",
                     roots.join(", ")
@@ -384,6 +402,21 @@ pub(crate) fn given(value: &serde_json::Value) -> Value {
         serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
             Value::Null
         }
+    }
+}
+
+/// A value of an event's data, with all that is in it.
+pub(crate) fn whole(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Object(fields) => {
+            let fields = fields.iter();
+            map(fields.map(|(name, value)| (name.as_str(), whole(value))))
+        }
+        serde_json::Value::Array(items) => Value::List(Arc::new(items.iter().map(whole).collect())),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => given(value),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod risk;
 pub mod rollup;
 pub mod segments;
+pub mod sequence;
 pub mod settings;
 pub mod standing;
 pub mod time;

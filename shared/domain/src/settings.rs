@@ -9,6 +9,7 @@ use crate::drift::Class;
 use crate::id::StripeId;
 use crate::objects::catalog::Price;
 use crate::segments::Segments;
+use crate::sequence::{Sequence, Sequences};
 use crate::standing::Kind;
 
 /// A tenant's settings.
@@ -47,6 +48,37 @@ pub struct Settings {
     /// How many hours long an event is news: nobody is alerted or written to for an older one.
     #[serde(default = "news_hours")]
     pub news_hours: u16,
+    /// The sequences.
+    #[serde(default = "Sequences::example")]
+    pub sequences: Sequences,
+    /// Those that run; the others are drafts.
+    #[serde(default)]
+    pub enabled_sequences: BTreeSet<String>,
+    /// To whom e-mails of sequences may go, and how many.
+    #[serde(default)]
+    pub email: EmailSettings,
+}
+
+/// To whom e-mails of sequences may go, and how many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmailSettings {
+    /// Only to the addresses of `allowed`.
+    pub sandbox: bool,
+    /// Addresses that are written to in the sandbox.
+    pub allowed: BTreeSet<String>,
+    /// How many e-mails a contact gets within 7 days, at most.
+    pub per_7_days: u8,
+}
+
+impl Default for EmailSettings {
+    fn default() -> Self {
+        Self {
+            sandbox: true,
+            allowed: BTreeSet::new(),
+            per_7_days: 3,
+        }
+    }
 }
 
 fn news_hours() -> u16 {
@@ -153,6 +185,9 @@ pub enum InvalidSettings {
     /// Tiers that are named and have no rank.
     #[error("{}", .0.join("; "))]
     Unranked(Vec<String>),
+    /// Sequences that are enabled and that there are not, or segments that they name.
+    #[error("{}", .0.join("; "))]
+    Sequences(Vec<String>),
     /// It is not JSON, or a value has the wrong type.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -207,6 +242,49 @@ impl Settings {
         }
     }
 
+    /// Whether every sequence that is enabled is there, and every segment that one names.
+    ///
+    /// # Errors
+    /// [`InvalidSettings::Sequences`], with everything that is missing.
+    pub fn check_sequences(&self) -> Result<(), InvalidSettings> {
+        let mut problems = self.sequences.unknown_segments(&self.segments);
+        let known: Vec<&str> = self.sequences.iter().map(|(name, _)| name).collect();
+        let known = known.join(", ");
+        let enabled = self.enabled_sequences.iter();
+        let missing = enabled.filter(|name| self.sequences.get(name).is_none());
+        problems.extend(missing.map(|name| {
+            format!(
+                "`enabled_sequences` names {name:?}, which `sequences` lacks; there are {known}"
+            )
+        }));
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(InvalidSettings::Sequences(problems))
+        }
+    }
+
+    /// The sequences that run.
+    pub fn running_sequences(&self) -> impl Iterator<Item = (&str, &Sequence)> {
+        let all = self.sequences.iter();
+        all.filter(|(name, _)| self.enabled_sequences.contains(*name))
+    }
+
+    /// A sequence by name, if it runs.
+    #[must_use]
+    pub fn running_sequence(&self, name: &str) -> Option<&Sequence> {
+        let running = self.enabled_sequences.contains(name);
+        self.sequences.get(name).filter(|_| running)
+    }
+
+    /// The same, with every sequence enabled.
+    #[must_use]
+    pub fn with_all_sequences(mut self) -> Self {
+        let all = self.sequences.iter().map(|(name, _)| name.to_owned());
+        self.enabled_sequences = all.collect();
+        self
+    }
+
     /// The tier of a price, or of its product.
     #[must_use]
     pub fn tier_of(&self, price: &StripeId, product: Option<&StripeId>) -> Option<&TierOf> {
@@ -243,13 +321,16 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         unmatched: Unmatched::default(),
         review_drift: BTreeSet::new(),
         news_hours: news_hours(),
+        sequences: Sequences::default(),
+        enabled_sequences: BTreeSet::new(),
+        email: EmailSettings::default(),
     })?;
     let tier = serde_json::to_value(TierOf {
         tier: String::new(),
         lifetime: false,
     })?;
     let mut places = vec![(String::new(), Some(document), Some(&shape))];
-    for part in ["mrr", "health"] {
+    for part in ["mrr", "health", "email"] {
         places.push((part.to_owned(), document.get(part), shape.get(part)));
     }
     for list in ["products", "prices"] {
@@ -292,8 +373,8 @@ mod tests {
             "products": { "prod_1": { "tier": "x", "life": true } } }"#;
         assert_eq!(
             refused(text),
-            "`tier` is no setting; there are default_tier, grace_days, health, mrr, news_hours, prices, \
-             products, review_drift, segments, tiers, unmatched; \
+            "`tier` is no setting; there are default_tier, email, enabled_sequences, grace_days, health, mrr, \
+             news_hours, prices, products, review_drift, segments, sequences, tiers, unmatched; \
              `mrr.past_due_count` is no setting; there are count_paused_collection, \
              count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \
              `products.prod_1.life` is no setting; there are lifetime, tier"
@@ -312,6 +393,31 @@ mod tests {
             "`default_tier` names the tier `free`, which `tiers` lacks; \
              `prices.price_1` names the tier `prp`, which `tiers` lacks"
         );
+    }
+
+    #[test]
+    fn sequences_are_drafts_until_they_are_enabled() {
+        let settings = Settings::example().unwrap();
+        assert_eq!(settings.running_sequences().count(), 0);
+        settings.check_sequences().unwrap();
+        let mut settings = settings.with_all_sequences();
+        assert_eq!(settings.running_sequences().count(), 4);
+        assert!(settings.running_sequence("trial_expiry").is_some());
+        settings.enabled_sequences.insert("typo".to_owned());
+        settings.segments = Segments::default();
+        assert_eq!(
+            settings.check_sequences().unwrap_err().to_string(),
+            "sequence \"trial_expiry\": there is no segment \"trial_expiring\"; there are ; \
+             `enabled_sequences` names \"typo\", which `sequences` lacks; there are \
+             cancellation_win_back, failed_payment_recovery, trial_expiry, upgrade_celebration"
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let settings = Settings::example().unwrap().with_all_sequences();
+        let text = serde_json::to_string(&settings).unwrap();
+        assert_eq!(Settings::parse(&text).unwrap(), settings);
     }
 
     #[test]

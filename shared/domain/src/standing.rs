@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 pub use signals::{Kind, Severity, Signal, SignalKey, card_end};
 
-use crate::condition::{Facts, Values, given};
+use crate::condition::{Facts, Names, Values, given, whole};
 use crate::contact::{Billing, Contact, instant};
 use crate::event::Event;
 use crate::id::StripeId;
@@ -117,7 +117,16 @@ pub fn standing(
         clock.at(rollup.stale_at);
         clock.at(rollup.trial_end);
     }
-    let facts = facts(contact, billing, settings, &access, &signals, health, now);
+    let basis = Basis {
+        contact,
+        billing,
+        settings,
+        access: &access,
+        signals: &signals,
+        health,
+        now,
+    };
+    let facts = basis.facts(settings.segments.names(), None);
     let segments = settings.segments.of(&facts);
     clock.at(settings.segments.next_flip(&facts, now));
     Standing {
@@ -150,66 +159,93 @@ impl Clock {
     }
 }
 
-fn facts(
-    contact: &Contact,
-    billing: &Billing,
-    settings: &Settings,
-    access: &Access,
-    signals: &[Signal],
-    health: u8,
-    now: Timestamp,
-) -> Facts {
-    let names = Some(settings.segments.names());
-    let mut customer = Values::new("customer", names);
-    customer.text("id", Some(contact.id.as_str()));
-    customer.text("name", contact.name());
-    customer.text("email", contact.email());
-    customer.text("company", contact.company());
-    customer.set("deleted", || contact.is_deleted().into());
-    let mut held = Values::new("billing", names);
-    let plan = billing.plan.as_ref();
-    held.text("plan", plan.map(|plan| plan.price.as_str()));
-    held.text("plan_name", plan.map(|plan| plan.name.as_str()));
-    held.text("tier", Some(&billing.tier));
-    held.set("tier_rank", || {
-        i64::from(settings.rank(&billing.tier)).into()
-    });
-    held.money("mrr", &billing.mrr);
-    held.money("arr", &billing.arr);
-    held.text("billing_status", Some(billing.status.as_str()));
-    held.time("trial_end_date", billing.trial_end_date);
-    held.time("subscription_start_date", billing.subscription_start_date);
-    held.time("renewal_date", billing.renewal_date);
-    held.time("next_invoice_date", billing.next_invoice_date);
-    held.time("cancel_at", billing.cancel_at);
-    held.money("lifetime_value", &billing.lifetime_value);
-    held.set("payment_method", || {
-        let mut method = Values::new("", None);
-        method.set("on_file", || billing.payment_method.on_file.into());
-        method.text("type", billing.payment_method.kind.as_deref());
-        method.text("brand", billing.payment_method.brand.as_deref());
-        method.time("expires_at", card_end(&billing.payment_method));
-        method.build()
-    });
-    held.set("access", || {
-        let mut level = Values::new("", None);
-        level.text("level", Some(access.level.as_str()));
-        level.time("until", access.until);
-        level.build()
-    });
-    let mut up = Values::new("signals", names);
-    for signal in signals {
-        up.set(signal.kind.as_str(), || {
-            let mut told = Values::new("", None);
-            told.time("since", Some(signal.since));
-            told.build()
+/// What conditions are asked about, before anybody says which of it they need.
+pub(crate) struct Basis<'a> {
+    pub(crate) contact: &'a Contact,
+    pub(crate) billing: &'a Billing,
+    pub(crate) settings: &'a Settings,
+    pub(crate) access: &'a Access,
+    pub(crate) signals: &'a [Signal],
+    pub(crate) health: u8,
+    pub(crate) now: Timestamp,
+}
+
+impl Basis<'_> {
+    /// The facts that are named, with the data of an event where there is one.
+    pub(crate) fn facts(&self, names: &Names, event: Option<&Value>) -> Facts {
+        let names = Some(names);
+        let mut up = Values::new("signals", names);
+        for signal in self.signals {
+            up.set(signal.kind.as_str(), || {
+                let mut told = Values::new("", None);
+                told.time("since", Some(signal.since));
+                told.build()
+            });
+        }
+        let mut traits = Values::new("traits", names);
+        for (name, value) in self.contact.traits() {
+            traits.set(name, || given(value));
+        }
+        let mut happened = Values::new("event", names);
+        for (name, value) in event.and_then(Value::as_object).into_iter().flatten() {
+            happened.set(name, || whole(value));
+        }
+        let parts = [
+            self.customer(names),
+            self.billing(names),
+            up,
+            traits,
+            happened,
+        ];
+        Facts::new(self.now, self.health, parts)
+    }
+
+    fn customer<'n>(&'n self, names: Option<&'n Names>) -> Values<'n> {
+        let contact = self.contact;
+        let mut customer = Values::new("customer", names);
+        customer.text("id", Some(contact.id.as_str()));
+        customer.text("name", contact.name());
+        customer.text("email", contact.email());
+        customer.text("company", contact.company());
+        customer.set("deleted", || contact.is_deleted().into());
+        customer
+    }
+
+    fn billing<'n>(&'n self, names: Option<&'n Names>) -> Values<'n> {
+        let (billing, settings, access) = (self.billing, self.settings, self.access);
+        let mut held = Values::new("billing", names);
+        let plan = billing.plan.as_ref();
+        held.text("plan", plan.map(|plan| plan.price.as_str()));
+        held.text("plan_name", plan.map(|plan| plan.name.as_str()));
+        held.text("tier", Some(&billing.tier));
+        held.set("tier_rank", || {
+            i64::from(settings.rank(&billing.tier)).into()
         });
+        held.money("mrr", &billing.mrr);
+        held.money("arr", &billing.arr);
+        held.text("billing_status", Some(billing.status.as_str()));
+        held.time("trial_end_date", billing.trial_end_date);
+        held.time("subscription_start_date", billing.subscription_start_date);
+        held.time("renewal_date", billing.renewal_date);
+        held.time("next_invoice_date", billing.next_invoice_date);
+        held.time("cancel_at", billing.cancel_at);
+        held.money("lifetime_value", &billing.lifetime_value);
+        held.set("payment_method", || {
+            let mut method = Values::new("", None);
+            method.set("on_file", || billing.payment_method.on_file.into());
+            method.text("type", billing.payment_method.kind.as_deref());
+            method.text("brand", billing.payment_method.brand.as_deref());
+            method.time("expires_at", card_end(&billing.payment_method));
+            method.build()
+        });
+        held.set("access", || {
+            let mut level = Values::new("", None);
+            level.text("level", Some(access.level.as_str()));
+            level.time("until", access.until);
+            level.build()
+        });
+        held
     }
-    let mut traits = Values::new("traits", names);
-    for (name, value) in contact.traits() {
-        traits.set(name, || given(value));
-    }
-    Facts::new(now, health, [customer, held, up, traits])
 }
 
 impl Standing {

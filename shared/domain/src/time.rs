@@ -54,6 +54,13 @@ impl Timestamp {
     pub fn plus(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds).clamp(EARLIEST, LATEST))
     }
+
+    /// Its day in UTC as people read it: `21 November 2026`.
+    #[must_use]
+    pub fn day(self) -> String {
+        let instant = jiff::Timestamp::from_second(self.0).unwrap_or_default();
+        instant.strftime("%-d %B %Y").to_string()
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -111,6 +118,7 @@ mod tests {
             Timestamp::parse("2026-11-21T05:43:03.9+01:00").unwrap(),
             time
         );
+        assert_eq!(time.day(), "21 November 2026");
         assert!(Timestamp::parse("yesterday").is_err());
         assert!(Timestamp::from_unix(i64::MAX).is_err());
         assert_eq!(time.plus(i64::MAX).unix(), LATEST);
