@@ -4,6 +4,7 @@
 //! and what becomes of an enrolment; it sends nothing and keeps nothing.
 
 mod enrolment;
+mod hear;
 mod read;
 mod seen;
 mod simulate;
@@ -18,7 +19,8 @@ use serde_json::Value;
 
 use crate::condition::{Condition, Names};
 
-pub use self::enrolment::{Advance, Enrolment, Happened, State, StepDue, Taken, Why, advance};
+pub use self::enrolment::{Advance, Enrolment, State, StepDue, Taken, Why, advance};
+pub use self::hear::Happened;
 pub use self::read::{InvalidSequences, problems};
 pub use self::seen::{Seen, VARIABLES, Variable};
 pub use self::simulate::{Simulated, What, simulate};

@@ -54,31 +54,6 @@ pub struct Settings {
     /// Those that run; the others are drafts.
     #[serde(default)]
     pub enabled_sequences: BTreeSet<String>,
-    /// To whom e-mails of sequences may go, and how many.
-    #[serde(default)]
-    pub email: EmailSettings,
-}
-
-/// To whom e-mails of sequences may go, and how many.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EmailSettings {
-    /// Only to the addresses of `allowed`.
-    pub sandbox: bool,
-    /// Addresses that are written to in the sandbox.
-    pub allowed: BTreeSet<String>,
-    /// How many e-mails a contact gets within 7 days, at most.
-    pub per_7_days: u8,
-}
-
-impl Default for EmailSettings {
-    fn default() -> Self {
-        Self {
-            sandbox: true,
-            allowed: BTreeSet::new(),
-            per_7_days: 3,
-        }
-    }
 }
 
 fn news_hours() -> u16 {
@@ -323,14 +298,13 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         news_hours: news_hours(),
         sequences: Sequences::default(),
         enabled_sequences: BTreeSet::new(),
-        email: EmailSettings::default(),
     })?;
     let tier = serde_json::to_value(TierOf {
         tier: String::new(),
         lifetime: false,
     })?;
     let mut places = vec![(String::new(), Some(document), Some(&shape))];
-    for part in ["mrr", "health", "email"] {
+    for part in ["mrr", "health"] {
         places.push((part.to_owned(), document.get(part), shape.get(part)));
     }
     for list in ["products", "prices"] {
@@ -373,7 +347,7 @@ mod tests {
             "products": { "prod_1": { "tier": "x", "life": true } } }"#;
         assert_eq!(
             refused(text),
-            "`tier` is no setting; there are default_tier, email, enabled_sequences, grace_days, health, mrr, \
+            "`tier` is no setting; there are default_tier, enabled_sequences, grace_days, health, mrr, \
              news_hours, prices, products, review_drift, segments, sequences, tiers, unmatched; \
              `mrr.past_due_count` is no setting; there are count_paused_collection, \
              count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \

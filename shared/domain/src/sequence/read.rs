@@ -1,11 +1,13 @@
 //! Reading definitions: everything that is wrong with them is told at once, each with what to change.
 
+mod events;
 mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+pub(super) use self::events::EVENTS;
 use self::fields::Fields;
 use super::{
     Channel, Delay, MAX_SEQUENCES, MAX_STEPS, Reentry, Sequence, Sequences, Step, Template, Trigger,
@@ -16,44 +18,6 @@ use crate::segments::Segments;
 const MAX_SUBJECT: usize = 200;
 /// The most characters of a text.
 const MAX_TEXT: usize = 10_000;
-
-/// The events that may start a sequence: those about a contact, that say that something happened.
-pub(super) const EVENTS: [&str; 34] = [
-    "access_changed",
-    "billing_status_changed",
-    "cancellation_scheduled",
-    "cancellation_unscheduled",
-    "card_expiring",
-    "checkout_abandoned",
-    "checkout_completed",
-    "coupon_applied",
-    "customer.subscription.trial_will_end",
-    "customer_created",
-    "customer_updated",
-    "dispute_closed",
-    "dispute_opened",
-    "health_score_changed",
-    "invoice.payment_failed",
-    "mrr_changed",
-    "payment_method_updated",
-    "payment_recovered",
-    "payment_retries_exhausted",
-    "payment_succeeded",
-    "refund_issued",
-    "risk_signal_cleared",
-    "risk_signal_raised",
-    "segment_left",
-    "subscription_canceled",
-    "subscription_created",
-    "subscription_expired",
-    "subscription_past_due",
-    "subscription_paused",
-    "subscription_resumed",
-    "subscription_updated",
-    "trial_converted",
-    "trial_started",
-    "usage_limit_approached",
-];
 
 /// Definitions that are not usable: everything that is wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
