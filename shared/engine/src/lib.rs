@@ -17,6 +17,7 @@ pub mod process;
 pub mod publish;
 pub mod reevaluate;
 pub mod run;
+pub mod sequence;
 pub mod target;
 pub mod tick;
 pub mod watch;

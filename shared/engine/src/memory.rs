@@ -4,6 +4,7 @@
 
 mod connections;
 mod effects;
+mod enrolments;
 mod inner;
 mod runs;
 mod watches;

@@ -227,6 +227,14 @@ fn cause(contact: &CustomerId, reason: &Reason) -> Result<Cause, StoreError> {
         Reason::Run(run) => format!("{run}:{id}"),
         Reason::Known(cause, _) => format!("{cause}:{id}"),
     };
+    cause_about(contact, name)
+}
+
+/// A cause with a contact in its name, or with the contact's hash where that would be too long.
+pub(crate) fn cause_about(
+    contact: &CustomerId,
+    name: impl Fn(&str) -> String,
+) -> Result<Cause, StoreError> {
     let short = || {
         let mut hasher = DefaultHasher::new();
         contact.hash(&mut hasher);

@@ -78,6 +78,9 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
         )?;
         puts.push(revised(table, item, entry.rev));
     }
+    for write in &commit.enrolments {
+        puts.push(crate::enrolments::put(table, tenant, write)?);
+    }
     if let Some(entry) = &commit.audit {
         puts.push(audit(table, commit, entry)?);
     }

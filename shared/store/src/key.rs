@@ -31,6 +31,8 @@ pub const EFFECT: &str = "EFFECT";
 pub const SPENT: &str = "SPENT";
 /// What the sort keys of a working set begin with.
 pub const STATE: &str = "STATE#";
+/// What the sort keys of enrolments begin with.
+pub const ENROL: &str = "ENROL#";
 /// What the sort keys of invoices begin with.
 pub const INVOICE: &str = "INVOICE#";
 /// What the sort keys of audit entries begin with.
@@ -160,6 +162,24 @@ pub fn due(shard: u64) -> String {
     format!("D#{shard:02}")
 }
 
+/// The sort key of a contact's enrolment in a sequence.
+#[must_use]
+pub fn enrolment(sequence: &str) -> String {
+    format!("{ENROL}{sequence}")
+}
+
+/// The shard of the `due` index that a contact's enrolments are in.
+#[must_use]
+pub fn enrolment_shard(tenant: &TenantId, contact: &CustomerId) -> String {
+    due_enrolments(xxh3_64(format!("{tenant}#{contact}").as_bytes()) % DUE_SHARDS)
+}
+
+/// A shard of the `due` index for enrolments: no shard of contacts.
+#[must_use]
+pub fn due_enrolments(shard: u64) -> String {
+    format!("Q#{shard:02}")
+}
+
 /// Where it is noted that something was used that may be used once.
 #[must_use]
 pub fn spent(tenant: &TenantId, nonce: &str) -> String {
@@ -256,6 +276,7 @@ mod tests {
         ] {
             assert!(key.starts_with("T#a#"), "{key}");
         }
+        assert_ne!(due(3), due_enrolments(3));
         let at = |seconds| instant(Timestamp::from_unix(seconds).unwrap());
         assert!(at(999_999_999) < at(1_000_000_000));
     }

@@ -8,6 +8,7 @@ mod cache;
 mod commit;
 mod connection;
 mod effects;
+mod enrolments;
 mod item;
 pub mod key;
 pub mod listing;

@@ -7,10 +7,13 @@ use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{Name, Review};
+use paygraph_domain::sequence::Enrolment;
 
 use super::effects::Claimed;
 use crate::connection::Connection;
-use crate::ports::{AuditEntry, Commit, CommitError, Due, LedgerEntry, Parked};
+use crate::ports::{
+    AuditEntry, Commit, CommitError, ContactWrite, Due, EnrolmentWrite, LedgerEntry, Parked,
+};
 use crate::run::{Drift, Look, Run};
 use crate::target::Effect;
 use crate::watch::Watch;
@@ -36,6 +39,8 @@ pub(super) struct Inner {
     pub(super) leases: HashMap<TenantId, (Timestamp, u64)>,
     /// What targets claimed and did.
     pub(super) effects: HashMap<(TenantId, Effect), Claimed>,
+    /// By contact and sequence.
+    pub(super) enrolments: BTreeMap<(TenantId, CustomerId, String), Enrolment>,
     pub(super) runs: BTreeMap<(TenantId, String), Run>,
     pub(super) looks: BTreeSet<(TenantId, String, Look)>,
     pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,
@@ -94,7 +99,11 @@ impl Inner {
             let stored = self.catalog.get(&(tenant.clone(), key.sort_key()));
             stored.map_or(0, |stored| stored.rev) + 1 == entry.rev
         });
-        if contacts && objects && link && catalog {
+        let enrolments = commit.enrolments.iter().all(|write| {
+            let held = self.enrolments.get(&enrolment_key(tenant, write));
+            held.map_or(0, |held| held.version) + 1 == write.enrolment.version
+        });
+        if contacts && objects && link && catalog && enrolments {
             Ok(())
         } else {
             Err(CommitError::Conflict)
@@ -110,27 +119,7 @@ impl Inner {
                 .insert(key, (entry.clone(), entry.outbox.is_empty()));
         }
         for write in &commit.contacts {
-            let key = (tenant.clone(), write.contact.id.clone());
-            let due = |contact: &Contact| {
-                contact.due().map(|at| Due {
-                    at,
-                    tenant: tenant.clone(),
-                    contact: contact.id.clone(),
-                })
-            };
-            let before = self.contacts.get(&key).and_then(due);
-            let after = Some(&write.contact).filter(|_| !write.remove).and_then(due);
-            if before != after {
-                before.iter().for_each(|due| {
-                    self.due.remove(due);
-                });
-                self.due.extend(after);
-            }
-            if write.remove {
-                self.contacts.remove(&key);
-            } else {
-                self.contacts.insert(key, write.contact.clone());
-            }
+            self.write_contact(tenant, write);
         }
         for write in &commit.objects {
             let objects = self
@@ -146,6 +135,10 @@ impl Inner {
                     .beside
                     .insert(write.key.clone(), (write.rev, write.object.clone()));
             }
+        }
+        for write in &commit.enrolments {
+            let key = enrolment_key(tenant, write);
+            self.enrolments.insert(key, write.enrolment.clone());
         }
         for write in &commit.stripe_links {
             self.stripe_links
@@ -183,4 +176,34 @@ impl Inner {
                 .insert((tenant.clone(), key.sort_key()), entry.clone());
         }
     }
+
+    /// Writes or removes a contact, and keeps the index of those who are due.
+    fn write_contact(&mut self, tenant: &TenantId, write: &ContactWrite) {
+        let key = (tenant.clone(), write.contact.id.clone());
+        let due = |contact: &Contact| {
+            contact.due().map(|at| Due {
+                at,
+                tenant: tenant.clone(),
+                contact: contact.id.clone(),
+            })
+        };
+        let before = self.contacts.get(&key).and_then(due);
+        let after = Some(&write.contact).filter(|_| !write.remove).and_then(due);
+        if before != after {
+            before.iter().for_each(|due| {
+                self.due.remove(due);
+            });
+            self.due.extend(after);
+        }
+        if write.remove {
+            self.contacts.remove(&key);
+        } else {
+            self.contacts.insert(key, write.contact.clone());
+        }
+    }
+}
+
+fn enrolment_key(tenant: &TenantId, write: &EnrolmentWrite) -> (TenantId, CustomerId, String) {
+    let sequence = write.enrolment.sequence.clone();
+    (tenant.clone(), write.contact.clone(), sequence)
 }

@@ -8,6 +8,7 @@ use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::{Link, Source};
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{Name, Review};
+use paygraph_domain::sequence::Enrolment;
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,15 @@ pub struct StripeLinkWrite {
     pub to: CustomerId,
 }
 
+/// A contact's enrolment in a sequence, to be written over the version before its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolmentWrite {
+    /// The contact.
+    pub contact: CustomerId,
+    /// As it shall be.
+    pub enrolment: Enrolment,
+}
+
 /// Under whose key an audit entry stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -144,6 +154,8 @@ pub struct Commit {
     pub catalog: Option<(CatalogKey, Stored<CatalogEntry>)>,
     /// The audit entry, when something changed.
     pub audit: Option<AuditEntry>,
+    /// Enrolments in sequences.
+    pub enrolments: Vec<EnrolmentWrite>,
 }
 
 impl Commit {
@@ -162,6 +174,7 @@ impl Commit {
             awaits: Vec::new(),
             catalog: None,
             audit: None,
+            enrolments: Vec::new(),
         }
     }
 
