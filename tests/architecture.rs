@@ -36,6 +36,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "paygraph-greenlight",
         &["domain", "engine", "store", "bus", "runtime"],
     ),
+    (
+        "paygraph-sequence",
+        &["domain", "engine", "store", "bus", "runtime"],
+    ),
 ];
 
 #[test]

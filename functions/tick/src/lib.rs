@@ -10,30 +10,12 @@ use paygraph_engine::Deadline;
 use paygraph_engine::ports::{Publisher, Store, StoreError};
 use paygraph_engine::publish::publish;
 use paygraph_engine::tick::Ticked;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// How old an entry must be before it is taken for left behind: a worker may still be at it.
 const LEFT_BEHIND_SECONDS: i64 = 60;
 /// How many entries are published together.
 const AT_ONCE: usize = 100;
-
-/// The schedule's event.
-#[derive(Debug, Clone, Deserialize)]
-pub struct ScheduleEvent {
-    /// When it was due, in RFC 3339.
-    pub time: Option<String>,
-}
-
-impl ScheduleEvent {
-    /// The instant to work for: the event's own, else now.
-    #[must_use]
-    pub fn instant(&self, now: Timestamp) -> Timestamp {
-        self.time
-            .as_deref()
-            .and_then(|time| Timestamp::parse(time).ok())
-            .unwrap_or(now)
-    }
-}
 
 /// What became of what was left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

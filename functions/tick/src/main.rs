@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
+use paygraph_bus::schedule::ScheduleEvent;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
@@ -12,7 +13,7 @@ use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{TickConfig, environment};
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
-use paygraph_tick::{Report, ScheduleEvent, sweep};
+use paygraph_tick::{Report, sweep};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

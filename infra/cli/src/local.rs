@@ -108,6 +108,15 @@ pub struct Local {
     pub reconcile_function: String,
     /// Where GreenLight's lines are.
     pub greenlight_log_group: String,
+    /// The function that sequences run in.
+    #[serde(default)]
+    pub sequence_function: String,
+    /// Its queue.
+    #[serde(default)]
+    pub sequence_queue_url: String,
+    /// Its dead letters.
+    #[serde(default)]
+    pub sequence_dlq_url: String,
     /// Where Stripe's API is asked for; empty for Stripe's own.
     #[serde(default)]
     pub stripe_url: String,

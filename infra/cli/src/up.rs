@@ -58,6 +58,9 @@ struct Outputs {
     api_function_name: String,
     reconcile_function_name: String,
     greenlight_log_group: String,
+    sequence_function_name: String,
+    sequence_queue_url: String,
+    sequence_dead_letter_queue_url: String,
     webhook_secret: String,
     api_token: String,
     region: String,
@@ -147,6 +150,7 @@ impl Up {
             "Livemode=false".to_owned(),
             "DeletionProtection=false".to_owned(),
             "StripeClientId=ca_local".to_owned(),
+            "EnableSequences=true".to_owned(),
             format!(
                 "StripeUrl={}",
                 self.stripe_url.as_deref().unwrap_or_default()
@@ -191,6 +195,9 @@ fn describe(emulator: &Emulator, outputs: Outputs, stripe_url: String) -> Local 
         api_function: outputs.api_function_name,
         reconcile_function: outputs.reconcile_function_name,
         greenlight_log_group: outputs.greenlight_log_group,
+        sequence_function: outputs.sequence_function_name,
+        sequence_queue_url: outputs.sequence_queue_url,
+        sequence_dlq_url: outputs.sequence_dead_letter_queue_url,
         stripe_url,
     }
 }

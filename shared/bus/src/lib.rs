@@ -9,6 +9,7 @@ pub mod incoming;
 mod pack;
 mod publisher;
 mod queue;
+pub mod schedule;
 
 pub use publisher::EventBridge;
 pub use queue::{LONGEST_DELAY, Queue};

@@ -321,6 +321,52 @@ impl GreenlightConfig {
     }
 }
 
+/// What the function `sequence` needs.
+#[derive(Debug, Clone)]
+pub struct SequenceConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_TABLE`: the table's name.
+    pub table: String,
+    /// `PAYGRAPH_EVENT_BUS`: the bus's name.
+    pub event_bus: String,
+    /// `PAYGRAPH_DLQ_URL`: where messages go that cannot be read, with their reason.
+    pub dlq_url: String,
+    /// `PAYGRAPH_ENABLE_SEQUENCES`: whether the example's sequences run for tenants without settings
+    /// of their own; `false`, so that they are drafts.
+    pub enable_examples: bool,
+}
+
+impl SequenceConfig {
+    /// Reads what the function `sequence` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        const ENABLE: &str = "PAYGRAPH_ENABLE_SEQUENCES";
+        let mut reader = Reader::new(variables);
+        let enable_examples = match reader.with_default(ENABLE, "false").as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                reader.problem(ENABLE, "must be true or false");
+                false
+            }
+        };
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            table: reader.required("PAYGRAPH_TABLE"),
+            event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
+            dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
+            enable_examples,
+        };
+        reader.finish(config)
+    }
+}
+
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;

@@ -123,6 +123,33 @@ fn greenlight_shows_an_email_or_an_id() {
 }
 
 #[test]
+fn sequences_are_drafts_unless_a_stack_says_otherwise() {
+    let read = |value: &str| {
+        let extra = [
+            ("PAYGRAPH_TABLE", "t"),
+            ("PAYGRAPH_EVENT_BUS", "b"),
+            ("PAYGRAPH_DLQ_URL", "http://127.0.0.1:1/dlq"),
+            ("PAYGRAPH_ENABLE_SEQUENCES", value),
+        ];
+        SequenceConfig::read(&variables(&extra)).map(|config| config.enable_examples)
+    };
+    assert_eq!(read(""), Ok(false));
+    assert_eq!(read("false"), Ok(false));
+    assert_eq!(read("true"), Ok(true));
+    assert_eq!(
+        read("all").unwrap_err().to_string(),
+        "the configuration is not usable: PAYGRAPH_ENABLE_SEQUENCES must be true or false"
+    );
+    assert_eq!(
+        SequenceConfig::read(&variables(&[]))
+            .unwrap_err()
+            .to_string(),
+        "the configuration is not usable: PAYGRAPH_TABLE is missing; PAYGRAPH_EVENT_BUS is missing; \
+         PAYGRAPH_DLQ_URL is missing"
+    );
+}
+
+#[test]
 fn one_service_can_be_elsewhere() {
     let config = AwsConfig::read(&variables(&[
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),

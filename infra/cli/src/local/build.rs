@@ -13,13 +13,14 @@ use serde::Deserialize;
 use super::{Places, cargo};
 
 /// Every function, by its binary's name.
-pub const FUNCTIONS: [&str; 6] = [
+pub const FUNCTIONS: [&str; 7] = [
     "webhook",
     "worker",
     "tick",
     "reconcile",
     "api",
     "greenlight",
+    "sequence",
 ];
 /// About how many crates a build has, before one was counted.
 const ABOUT: u64 = 330;

@@ -1,0 +1,53 @@
+//! Wires the function: settings, log, clients, run.
+use std::time::Duration;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use paygraph_bus::EventBridge;
+use paygraph_bus::dead_letters::DeadLetterQueue;
+use paygraph_domain::settings::Settings;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::Deadline;
+use paygraph_engine::sequence::Sequencer;
+use paygraph_runtime::clock::{Clock, SystemClock};
+use paygraph_runtime::config::{SequenceConfig, environment};
+use paygraph_runtime::{aws, telemetry};
+use paygraph_sequence::handler::{Input, Target};
+use paygraph_store::DynamoStore;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = SequenceConfig::read(&environment())?;
+    telemetry::init(config.log);
+    let sdk = aws::sdk_config(&config.aws);
+    let example = Settings::example()?;
+    let settings = if config.enable_examples {
+        example.with_all_sequences()
+    } else {
+        example
+    };
+    let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
+    let target = Target {
+        sequencer: Sequencer {
+            store: DynamoStore::new(dynamo, config.table, settings),
+            clock: || SystemClock.now(),
+        },
+        publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
+        dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url),
+    };
+    let handle = service_fn(async |event: LambdaEvent<Value>| {
+        let clock = SystemClock.now();
+        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
+        let left = u64::try_from(until.saturating_sub(clock)).unwrap_or(0);
+        let deadline = Deadline::after(Duration::from_secs(left));
+        let now = Timestamp::from_unix(clock).unwrap_or_default();
+        let answer = match Input::parse(event.payload)? {
+            Input::Queue(batch) => serde_json::to_value(target.queue(&batch, deadline).await),
+            Input::Minute(minute) => {
+                serde_json::to_value(target.minute(&minute, now, deadline).await?)
+            }
+        };
+        Ok::<_, Error>(answer?)
+    });
+    lambda_runtime::run(handle).await
+}
