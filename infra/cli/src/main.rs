@@ -15,6 +15,7 @@ mod reevaluate;
 mod replay;
 mod runs;
 mod segments;
+mod sequences;
 mod settings;
 mod show;
 mod stack;
@@ -58,6 +59,7 @@ enum Command {
     Reconcile(runs::Reconcile),
     Sync(runs::Sync),
     Segments(segments::Segments),
+    Sequences(sequences::Sequences),
     Reevaluate(reevaluate::Reevaluate),
     Tick(tick::Tick),
     Explain(explain::Explain),
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Reconcile(command) => command.run(),
         Command::Sync(command) => command.run(),
         Command::Segments(command) => command.run(),
+        Command::Sequences(command) => command.run(),
         Command::Reevaluate(command) => command.run(),
         Command::Tick(command) => command.run(),
         Command::Explain(command) => command.run(),

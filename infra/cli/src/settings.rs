@@ -87,6 +87,7 @@ impl Set {
         let settings = input::settings(Some(&self.file))?;
         settings
             .check_tiers()
+            .and_then(|()| settings.check_sequences())
             .with_context(|| format!("{} is not valid", self.file.display()))?;
         let stack = self.which.open()?;
         let own = own(&stack, &self.which)?;

@@ -122,6 +122,7 @@ impl Which {
                     stripe_url: STRIPE_URL.to_owned(),
                     public_url: None,
                     secrets_prefix: self.secrets_prefix.clone(),
+                    settings: example()?,
                 };
                 open(&environment(), names)
             }
@@ -153,6 +154,8 @@ struct Names {
     stripe_url: String,
     public_url: Option<String>,
     secrets_prefix: String,
+    /// What holds for tenants without settings of their own.
+    settings: Settings,
 }
 
 /// The local stack's parts.
@@ -167,19 +170,24 @@ pub fn local(local: &Local) -> anyhow::Result<Stack> {
         stripe_url: stripe_url.unwrap_or(STRIPE_URL).to_owned(),
         public_url: Some(local.api_url.clone()),
         secrets_prefix: "paygraph".to_owned(),
+        // As `up` deploys it.
+        settings: example()?.with_all_sequences(),
     };
     open(&variables(local), names)
 }
 
+fn example() -> anyhow::Result<Settings> {
+    Settings::example().context("the example settings are not valid")
+}
+
 fn open(variables: &Variables, names: Names) -> anyhow::Result<Stack> {
     let sdk = sdk_config(&AwsConfig::read(variables)?);
-    let settings = Settings::example().context("the example settings are not valid")?;
     let dynamo = aws_sdk_dynamodb::config::Builder::from(&sdk)
         .behavior_version(BehaviorVersion::latest())
         .build();
     let dynamo = aws_sdk_dynamodb::Client::from_conf(dynamo);
     Ok(Stack {
-        store: DynamoStore::new(dynamo, names.table, settings),
+        store: DynamoStore::new(dynamo, names.table, names.settings),
         sqs: aws_sdk_sqs::Client::new(&sdk),
         bus: aws_sdk_eventbridge::Client::new(&sdk),
         secrets: aws_sdk_secretsmanager::Client::new(&sdk),
