@@ -5,6 +5,7 @@
 //! `paygraph-engine`.
 
 pub mod account;
+pub mod alert;
 pub mod apply;
 pub mod audit;
 pub mod condition;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::alert::routing::AlertSettings;
 use crate::drift::Class;
 use crate::id::StripeId;
 use crate::objects::catalog::Price;
@@ -54,6 +55,9 @@ pub struct Settings {
     /// Those that run; the others are drafts.
     #[serde(default)]
     pub enabled_sequences: BTreeSet<String>,
+    /// Who hears of which alerts.
+    #[serde(default)]
+    pub alerts: AlertSettings,
 }
 
 fn news_hours() -> u16 {
@@ -298,13 +302,14 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         news_hours: news_hours(),
         sequences: Sequences::default(),
         enabled_sequences: BTreeSet::new(),
+        alerts: AlertSettings::default(),
     })?;
     let tier = serde_json::to_value(TierOf {
         tier: String::new(),
         lifetime: false,
     })?;
     let mut places = vec![(String::new(), Some(document), Some(&shape))];
-    for part in ["mrr", "health"] {
+    for part in ["mrr", "health", "alerts"] {
         places.push((part.to_owned(), document.get(part), shape.get(part)));
     }
     for list in ["products", "prices"] {
@@ -343,14 +348,16 @@ mod tests {
     fn every_key_that_is_no_setting_is_told_with_its_place() {
         let refused = |text: &str| Settings::parse(text).unwrap_err().to_string();
         let text = r#"{ "default_tier": "free", "tiers": {}, "tier": 1,
-            "mrr": { "past_due_count": true },
+            "mrr": { "past_due_count": true }, "alerts": { "slak": [] },
             "products": { "prod_1": { "tier": "x", "life": true } } }"#;
         assert_eq!(
             refused(text),
-            "`tier` is no setting; there are default_tier, enabled_sequences, grace_days, health, mrr, \
-             news_hours, prices, products, review_drift, segments, sequences, tiers, unmatched; \
+            "`tier` is no setting; there are alerts, default_tier, enabled_sequences, grace_days, health, \
+             mrr, news_hours, prices, products, review_drift, segments, sequences, tiers, unmatched; \
              `mrr.past_due_count` is no setting; there are count_paused_collection, \
              count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \
+             `alerts.slak` is no setting; there are default_owner, slack, sns, \
+             upsell_above_percent, upsell_quiet_days, usage_limit_percent; \
              `products.prod_1.life` is no setting; there are lifetime, tier"
         );
         let text = r#"{ "default_tier": "free", "tiers": {}, "mrr": { "past_due_counts": 1 } }"#;

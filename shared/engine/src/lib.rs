@@ -4,6 +4,7 @@
 //! outside system: it asks for a [`ports::Store`] and a [`ports::Publisher`], which the DynamoDB
 //! and EventBridge crates provide, and [`memory`] for tests and for folding a file.
 
+pub mod alert;
 mod backoff;
 #[cfg(feature = "stripe-api")]
 pub mod connect;

@@ -2,6 +2,7 @@
 //!
 //! It can tear its reads on purpose, as concurrent transactions tear a Query.
 
+mod alerts;
 mod connections;
 mod effects;
 mod enrolments;

@@ -2,11 +2,13 @@
 //! is.
 
 use paygraph_domain::account::CatalogKey;
+use paygraph_domain::alert::{AlertId, Status};
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::Name;
 use paygraph_domain::time::Timestamp;
+use paygraph_engine::alert::Whose;
 use paygraph_engine::ports::{AuditOwner, DUE_SHARDS};
 use paygraph_engine::target::Effect;
 use xxhash_rust::xxh3::xxh3_64;
@@ -37,6 +39,11 @@ pub const ENROL: &str = "ENROL#";
 pub const INVOICE: &str = "INVOICE#";
 /// What the sort keys of audit entries begin with.
 pub const AUDIT: &str = "AUDIT#";
+
+/// What the sort keys of alerts begin with.
+pub const ALERT: &str = "ALERT#";
+/// The sort key of somebody's alerts that are not resolved.
+pub const UNRESOLVED: &str = "ALERTS";
 
 /// Where a contact stands, with its own audit entries.
 #[must_use]
@@ -192,6 +199,47 @@ pub fn effect(tenant: &TenantId, effect: &Effect) -> String {
     format!("T#{tenant}#X#{}", effect.as_str())
 }
 
+/// Where somebody's alerts stand: with the contact, or together.
+#[must_use]
+pub fn alerts_of(tenant: &TenantId, whose: &Whose) -> String {
+    match whose {
+        Whose::Contact(id) => contact(tenant, id),
+        Whose::Tenant => alert_listing(tenant),
+    }
+}
+
+/// The sort key of an alert.
+#[must_use]
+pub fn alert(id: &AlertId) -> String {
+    let object = id.object.as_ref().map_or("", |object| object.as_str());
+    let (since, kind) = (instant(id.since), id.kind.as_str());
+    format!("{ALERT}{since}#{kind}#{object}")
+}
+
+/// Where all alerts can be listed, in the `tenant` index.
+#[must_use]
+pub fn alert_listing(tenant: &TenantId) -> String {
+    format!("T#{tenant}#ALERTS")
+}
+
+/// Where all alerts of a status can be listed, in the `segment` index.
+#[must_use]
+pub fn alerts_with(tenant: &TenantId, status: Status) -> String {
+    format!("T#{tenant}#ALERTS#{}", status.as_str())
+}
+
+/// An alert's place in both of these lists: by when it was raised.
+#[must_use]
+pub fn alert_place(id: &AlertId, raised_at: Timestamp) -> String {
+    format!("{}#{id}", instant(raised_at))
+}
+
+/// Where it stands what people asked to be told.
+#[must_use]
+pub fn subscriptions(tenant: &TenantId) -> String {
+    format!("T#{tenant}#SUBSCRIPTIONS")
+}
+
 /// Where a tenant's settings and its connection to Stripe stand.
 #[must_use]
 pub fn tenant(tenant: &TenantId) -> String {
@@ -273,6 +321,11 @@ mod tests {
             health(&a),
             token(&a, "00"),
             effect(&a, &Effect::new("alert", "evt_1#0")),
+            alerts_of(&a, &Whose::Tenant),
+            alerts_of(&a, &Whose::Contact(customer.clone().into())),
+            alert_listing(&a),
+            alerts_with(&a, Status::Open),
+            subscriptions(&a),
         ] {
             assert!(key.starts_with("T#a#"), "{key}");
         }

@@ -4,6 +4,7 @@
 //! This crate knows how things are written down and what makes a write conditional. What is
 //! written, and when, is the engine's.
 
+pub mod alerts;
 mod cache;
 mod commit;
 mod connection;

@@ -31,14 +31,23 @@ pub enum List {
     Customers,
     /// Imports and comparisons with Stripe, the newest first.
     Runs,
+    /// Alerts, those raised last first.
+    Alerts,
+    /// Alerts with one status, those raised last first.
+    AlertsWith,
+    /// Alerts of one contact, those that began last first.
+    AlertsOf,
 }
 
 impl List {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Members => "MEMBER#",
             Self::Customers => "CUSTOMER#",
             Self::Runs => "RUNS#",
+            Self::Alerts => "ALERTS#",
+            Self::AlertsWith => "ALERTSWITH#",
+            Self::AlertsOf => "ALERTSOF#",
         }
     }
 
@@ -48,7 +57,7 @@ impl List {
         Cursor::decode(text).filter(|cursor| cursor.place(self.word()).is_some())
     }
 
-    fn at(self, place: &str) -> Cursor {
+    pub(crate) fn at(self, place: &str) -> Cursor {
         Cursor::new(format!("{}{place}", self.word()))
     }
 }
@@ -261,7 +270,7 @@ impl DynamoStore {
     }
 
     /// The query of one page of a list.
-    fn page(
+    pub(crate) fn page(
         &self,
         list: List,
         pk: String,
@@ -274,12 +283,17 @@ impl DynamoStore {
                 "segment_pk = :list",
                 "segment_pk = :list AND segment_sk > :after",
             ),
-            List::Customers => (
+            List::AlertsWith => (
+                Some("segment"),
+                "segment_pk = :list",
+                "segment_pk = :list AND segment_sk < :after",
+            ),
+            List::Customers | List::Alerts => (
                 Some("tenant"),
                 "tenant_pk = :list",
                 "tenant_pk = :list AND tenant_sk < :after",
             ),
-            List::Runs => (None, "pk = :list", "pk = :list AND sk < :after"),
+            List::Runs | List::AlertsOf => (None, "pk = :list", "pk = :list AND sk < :after"),
         };
         let limit = limit.clamp(1, MAX_PAGE);
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use paygraph_domain::account::{Account, CatalogEntry, CatalogKey, Object, ObjectKey, Stored};
+use paygraph_domain::alert::subscription::Subscription;
+use paygraph_domain::alert::{Alert, AlertId};
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
@@ -10,6 +12,7 @@ use paygraph_domain::identity::{Name, Review};
 use paygraph_domain::sequence::Enrolment;
 
 use super::effects::Claimed;
+use crate::alert::{Unresolved, Whose};
 use crate::connection::Connection;
 use crate::ports::{
     AuditEntry, Commit, CommitError, ContactWrite, Due, EnrolmentWrite, LedgerEntry, Parked,
@@ -41,6 +44,9 @@ pub(super) struct Inner {
     pub(super) effects: HashMap<(TenantId, Effect), Claimed>,
     /// By contact and sequence.
     pub(super) enrolments: BTreeMap<(TenantId, CustomerId, String), Enrolment>,
+    pub(super) alerts: BTreeMap<(TenantId, AlertId), Alert>,
+    pub(super) unresolved: HashMap<(TenantId, Whose), Unresolved>,
+    pub(super) subscriptions: BTreeMap<(TenantId, String), Subscription>,
     pub(super) runs: BTreeMap<(TenantId, String), Run>,
     pub(super) looks: BTreeSet<(TenantId, String, Look)>,
     pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,
