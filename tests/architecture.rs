@@ -40,6 +40,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "paygraph-sequence",
         &["domain", "engine", "store", "bus", "runtime"],
     ),
+    (
+        "paygraph-alert",
+        &["domain", "engine", "store", "bus", "runtime"],
+    ),
 ];
 
 #[test]

@@ -29,6 +29,12 @@ pub enum ApiError {
     /// There is no such run.
     #[error("there is no run {0:?}")]
     NoRun(String),
+    /// There is no such alert.
+    #[error("there is no alert {0:?}")]
+    NoAlert(String),
+    /// There is no such subscription.
+    #[error("there is no subscription {0:?}")]
+    NoSubscription(String),
     /// There is no such path.
     #[error("there is nothing at {0}")]
     NoRoute(String),
@@ -65,9 +71,12 @@ impl ApiError {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::NotFound(_) | Self::NoSegment(_) | Self::NoRun(_) | Self::NoRoute(_) => {
-                (StatusCode::NOT_FOUND, "not_found")
-            }
+            Self::NotFound(_)
+            | Self::NoSegment(_)
+            | Self::NoRun(_)
+            | Self::NoAlert(_)
+            | Self::NoSubscription(_)
+            | Self::NoRoute(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::Connect(error) => connect::status(error),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

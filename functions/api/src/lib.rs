@@ -4,6 +4,7 @@
 //! token that names its tenant, and a tenant sees only its own; who comes back from Stripe carries
 //! a signed state instead.
 
+pub mod alerts;
 pub mod answer;
 pub mod connect;
 pub mod customer;

@@ -9,6 +9,7 @@ use paygraph_engine::process::Engine;
 use paygraph_store::DynamoStore;
 use paygraph_store::token::{Grant, Right};
 
+use crate::alerts::{Board, Filter};
 use crate::answer::ApiError;
 use crate::connect::Connect;
 use crate::customer::{Ask, Part};
@@ -59,6 +60,7 @@ impl<C: Clock> Api<C> {
         };
         let (store, tenant) = (&self.engine.store, &grant.tenant);
         let now = self.engine.clock.now();
+        let board = Board { store, tenant, now };
         match (request.method(), parts.as_slice()) {
             (&Method::GET, ["api", "stripe", "health"]) => {
                 health(store, &self.queues, tenant, now).await
@@ -95,6 +97,17 @@ impl<C: Clock> Api<C> {
                 let search = Search::read(query.iter())?;
                 search.answer(store, tenant, now).await
             }
+            (&Method::GET, ["api", "alerts"]) => {
+                let given = |name| query.first(name).map(str::to_owned);
+                let (status, customer) = (given("status"), given("customer"));
+                let filter = Filter {
+                    status,
+                    customer,
+                    part,
+                };
+                board.list(&filter).await
+            }
+            (&Method::GET, ["api", "alerts", "subscriptions"]) => board.subscriptions().await,
             (&Method::GET, ["api", "segments"]) => segments(store, tenant).await,
             (&Method::GET, ["api", "segments", name, "members"]) => {
                 members(store, tenant, &decode(name), &part, now).await
@@ -128,7 +141,19 @@ impl<C: Clock> Api<C> {
         path: &[&str],
     ) -> Result<Response<Body>, ApiError> {
         let body = request.body();
+        let board = Board {
+            store: &self.engine.store,
+            tenant: change.tenant,
+            now: self.engine.clock.now(),
+        };
         match (request.method(), path) {
+            (&Method::POST, ["api", "alerts", "subscriptions"]) => board.subscribe(body).await,
+            (&Method::DELETE, ["api", "alerts", "subscriptions", id]) => {
+                board.unsubscribe(&decode(id)).await
+            }
+            (&Method::POST, ["api", "alerts", id, "acknowledge"]) => {
+                board.acknowledge(&decode(id), body).await
+            }
             (&Method::PUT, ["api", "customers", id]) => change.put(&decode(id), body).await,
             (&Method::POST, ["api", "customers", id, "merge"]) => {
                 change.merge(&decode(id), body).await

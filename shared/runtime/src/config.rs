@@ -367,6 +367,51 @@ impl SequenceConfig {
     }
 }
 
+/// What the function `alert` needs.
+#[derive(Debug, Clone)]
+pub struct AlertConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_TABLE`: the table's name.
+    pub table: String,
+    /// `PAYGRAPH_DLQ_URL`: where messages go that cannot be read, with their reason.
+    pub dlq_url: String,
+    /// `PAYGRAPH_SECRETS_PREFIX`: what the names of the secrets begin with; each tenant's Slack is
+    /// under `slack/{tenant}`.
+    pub secrets_prefix: String,
+    /// `PAYGRAPH_ALERT_TOPIC_ARN`: the SNS topic that alerts are published to; none is no topic.
+    pub topic_arn: Option<String>,
+}
+
+impl AlertConfig {
+    /// Reads what the function `alert` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        const TOPIC: &str = "PAYGRAPH_ALERT_TOPIC_ARN";
+        let mut reader = Reader::new(variables);
+        let topic_arn = reader.optional(TOPIC);
+        if topic_arn
+            .as_deref()
+            .is_some_and(|arn| !arn.starts_with("arn:"))
+        {
+            reader.problem(TOPIC, "must begin with arn:");
+        }
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            table: reader.required("PAYGRAPH_TABLE"),
+            dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
+            secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
+            topic_arn,
+        };
+        reader.finish(config)
+    }
+}
+
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;

@@ -150,6 +150,26 @@ fn sequences_are_drafts_unless_a_stack_says_otherwise() {
 }
 
 #[test]
+fn alerts_go_to_a_topic_if_there_is_one() {
+    let read = |topic: &str| {
+        let extra = [
+            ("PAYGRAPH_TABLE", "t"),
+            ("PAYGRAPH_DLQ_URL", "http://127.0.0.1:1/dlq"),
+            ("PAYGRAPH_SECRETS_PREFIX", "paygraph"),
+            ("PAYGRAPH_ALERT_TOPIC_ARN", topic),
+        ];
+        AlertConfig::read(&variables(&extra)).map(|config| config.topic_arn)
+    };
+    assert_eq!(read(""), Ok(None));
+    let topic = "arn:aws:sns:eu-west-1:1:alerts";
+    assert_eq!(read(topic), Ok(Some(topic.to_owned())));
+    assert_eq!(
+        read("alerts").unwrap_err().to_string(),
+        "the configuration is not usable: PAYGRAPH_ALERT_TOPIC_ARN must begin with arn:"
+    );
+}
+
+#[test]
 fn one_service_can_be_elsewhere() {
     let config = AwsConfig::read(&variables(&[
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),

@@ -7,5 +7,7 @@
 pub mod aws;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod secrets;
 pub mod telemetry;

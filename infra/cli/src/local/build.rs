@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{Places, cargo};
 
 /// Every function, by its binary's name.
-pub const FUNCTIONS: [&str; 7] = [
+pub const FUNCTIONS: [&str; 8] = [
     "webhook",
     "worker",
     "tick",
@@ -21,6 +21,7 @@ pub const FUNCTIONS: [&str; 7] = [
     "api",
     "greenlight",
     "sequence",
+    "alert",
 ];
 /// About how many crates a build has, before one was counted.
 const ABOUT: u64 = 330;

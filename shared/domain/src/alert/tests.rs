@@ -213,7 +213,13 @@ fn raised(reason: &Reason, at: Timestamp) -> Held {
     }
 }
 
-type Case<'a> = (&'a [Held], &'a [&'a Reason], &'a BTreeSet<Kind>, usize, usize);
+type Case<'a> = (
+    &'a [Held],
+    &'a [&'a Reason],
+    &'a BTreeSet<Kind>,
+    usize,
+    usize,
+);
 
 #[test]
 fn one_alert_per_transition() {

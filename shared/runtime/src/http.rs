@@ -1,0 +1,206 @@
+//! Asking other people's servers: kept connections, a time for each attempt, and again after what
+//! passes by itself.
+//!
+//! Nothing here logs or keeps a URL: with some services it is the secret.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
+
+use crate::telemetry::Chain;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(8);
+/// How long a connection is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(60);
+/// The most bytes of an answer.
+const MAX_BYTES: usize = 1 << 20;
+/// The wait before a second attempt where the server names none; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The longest of these.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// A request that can be sent more than once.
+pub type Asked = Request<Full<Bytes>>;
+
+/// Connections to whatever is asked.
+#[derive(Debug, Clone)]
+pub struct Http {
+    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+    /// How long the server asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// It may succeed later: no answer, one too many, or trouble there.
+    #[error("{0}")]
+    Passing(String),
+    /// It will not: the server refuses it, with this status.
+    #[error("the server answered {0}")]
+    Refused(u16),
+    /// It cannot be sent.
+    #[error("{0}")]
+    Unsendable(&'static str),
+}
+
+impl Http {
+    /// A client that trusts the public authorities.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new() -> Result<Self, rustls::Error> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(CONNECT));
+        http.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
+        Ok(Self { pool })
+    }
+
+    /// Sends a request once; `time` is how long that may take.
+    ///
+    /// # Errors
+    /// What went wrong on the way. Any answer is an answer.
+    pub async fn send(&self, request: Asked, time: Duration) -> Result<Answer, String> {
+        let answer = async {
+            let answer = self.pool.request(request).await;
+            let answer = answer.map_err(|error| Chain(&error).to_string())?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_BYTES).collect().await;
+            let body = body.map_err(|error| Chain(error.as_ref()).to_string())?;
+            Ok::<_, String>(Answer {
+                status: head.status.as_u16(),
+                body: body.to_bytes(),
+                retry_after: retry_after(&head.headers),
+            })
+        };
+        let late = |_| format!("no answer within {} s", time.as_secs());
+        tokio::time::timeout(time, answer).await.map_err(late)?
+    }
+
+    /// Sends a request until it succeeds, is refused, or would have to wait past `until`. A
+    /// `Retry-After` is kept to.
+    ///
+    /// # Errors
+    /// [`HttpError`], classed by whether another attempt may help.
+    pub async fn persist(&self, request: &Asked, until: Instant) -> Result<Answer, HttpError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let sent = self.send(request.clone(), ATTEMPT.min(left)).await;
+            let (problem, told) = match sent {
+                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
+                Ok(answer) if !passes(answer.status) => {
+                    return Err(HttpError::Refused(answer.status));
+                }
+                Ok(answer) => {
+                    let problem = format!("the server answered {}", answer.status);
+                    (problem, answer.retry_after)
+                }
+                Err(problem) => (problem, None),
+            };
+            let pause = told.unwrap_or(wait);
+            if Instant::now() + pause >= until {
+                return Err(HttpError::Passing(problem));
+            }
+            tokio::time::sleep(pause).await;
+            wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+        }
+    }
+}
+
+/// A request that posts JSON to a URL that nobody is to read.
+///
+/// # Errors
+/// [`HttpError::Unsendable`] when the URL is none.
+pub fn post_json(url: &SecretString, body: Vec<u8>) -> Result<Asked, HttpError> {
+    let mut request = Request::new(Full::from(body));
+    *request.method_mut() = Method::POST;
+    let url = url.expose_secret().trim();
+    *request.uri_mut() = url
+        .parse()
+        .map_err(|_| HttpError::Unsendable("the URL is none"))?;
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(request)
+}
+
+/// Whether a status says that another attempt may succeed.
+fn passes(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+/// How long an answer asks to wait: seconds, or until an instant by the server's own clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let told = text(RETRY_AFTER)?.trim();
+    if let Ok(seconds) = told.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(told).ok()?;
+    let now = httpdate::parse_http_date(text(DATE)?).ok()?;
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(retry_after: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let date = HeaderValue::from_static("Sat, 21 Nov 2026 12:00:00 GMT");
+        headers.insert(DATE, date);
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(retry_after).unwrap());
+        headers
+    }
+
+    #[test]
+    fn n16_both_forms_of_retry_after_are_read() {
+        let waits = |text: &str| retry_after(&headers(text)).map(|wait| wait.as_secs());
+        assert_eq!(waits("7"), Some(7));
+        assert_eq!(waits("Sat, 21 Nov 2026 12:00:30 GMT"), Some(30));
+        assert_eq!(waits("Sat, 21 Nov 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(waits("soon"), None);
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_not_shown() {
+        let secret = SecretString::from("not a url");
+        let error = post_json(&secret, Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "the URL is none");
+    }
+}
