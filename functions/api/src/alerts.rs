@@ -1,5 +1,6 @@
 //! Alerts: what there is, who took what on, and who asked to be told.
 
+use lambda_http::http::Method;
 use lambda_http::{Body, Response};
 use paygraph_domain::alert::subscription::{MAX_SUBSCRIPTIONS, Subscription};
 use paygraph_domain::alert::{Acknowledged, Alert, AlertId, Status};
@@ -13,22 +14,12 @@ use serde_json::{Value, json};
 
 use crate::answer::{ApiError, ok};
 use crate::customer::{Ask, Part};
+use crate::router::decode;
 
 /// The most characters of the name of who takes an alert on.
 const MAX_NAME: usize = 200;
 /// Who takes an alert on, where nobody says.
 const SOMEBODY: &str = "api";
-
-/// Which alerts are asked for.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// With this status.
-    pub status: Option<String>,
-    /// Of this customer: our id, or a Stripe customer's.
-    pub customer: Option<String>,
-    /// Which part of them.
-    pub part: Part,
-}
 
 /// Who takes an alert on.
 #[derive(Debug, Default, Deserialize)]
@@ -49,20 +40,49 @@ pub struct Board<'a> {
 }
 
 impl Board<'_> {
+    /// `GET` of what is below `/api/alerts`; with a status and of a customer, where these are given.
+    pub async fn get(
+        &self,
+        path: &[&str],
+        with: Option<String>,
+        of: Option<String>,
+        part: Part,
+    ) -> Result<Response<Body>, ApiError> {
+        match path {
+            [] => {
+                let customer = match of.as_deref() {
+                    Some(id) => Some(self.customer(id).await?),
+                    None => None,
+                };
+                let status = with.as_deref().map(status).transpose()?;
+                self.list(&Which { status, customer }, &part).await
+            }
+            ["subscriptions"] => self.subscriptions().await,
+            _ => Err(missing(path)),
+        }
+    }
+
+    /// A change of what is below `/api/alerts`.
+    pub async fn change(
+        &self,
+        method: &Method,
+        path: &[&str],
+        body: &[u8],
+    ) -> Result<Response<Body>, ApiError> {
+        match (method, path) {
+            (&Method::POST, ["subscriptions"]) => self.subscribe(body).await,
+            (&Method::DELETE, ["subscriptions", id]) => self.unsubscribe(&decode(id)).await,
+            (&Method::POST, [id, "acknowledge"]) => self.acknowledge(&decode(id), body).await,
+            _ => Err(missing(path)),
+        }
+    }
+
     /// `GET /api/alerts`: the newest first.
-    pub async fn list(&self, filter: &Filter) -> Result<Response<Body>, ApiError> {
-        let customer = match filter.customer.as_deref() {
-            Some(id) => Some(self.customer(id).await?),
-            None => None,
-        };
-        let which = Which {
-            status: filter.status.as_deref().map(status).transpose()?,
-            customer,
-        };
-        let (limit, cursor) = filter.part.read_in(which.list())?;
+    async fn list(&self, which: &Which, part: &Part) -> Result<Response<Body>, ApiError> {
+        let (limit, cursor) = part.read_in(which.list())?;
         let page = self
             .store
-            .alerts(self.tenant, &which, cursor.as_ref(), limit);
+            .alerts(self.tenant, which, cursor.as_ref(), limit);
         let page = page.await?;
         let data: Vec<Value> = page.entries.iter().map(Alert::shown).collect();
         let next = page.next.map(|cursor| cursor.encode());
@@ -70,7 +90,7 @@ impl Board<'_> {
     }
 
     /// `POST /api/alerts/{id}/acknowledge`: somebody takes it on. Once: later ones see who did.
-    pub async fn acknowledge(&self, id: &str, body: &[u8]) -> Result<Response<Body>, ApiError> {
+    async fn acknowledge(&self, id: &str, body: &[u8]) -> Result<Response<Body>, ApiError> {
         let missing = || ApiError::NoAlert(id.to_owned());
         let alert = AlertId::parse(id).map_err(|_| missing())?;
         let by = Acknowledged {
@@ -89,14 +109,14 @@ impl Board<'_> {
     }
 
     /// `GET /api/alerts/subscriptions`: what people asked to be told.
-    pub async fn subscriptions(&self) -> Result<Response<Body>, ApiError> {
+    async fn subscriptions(&self) -> Result<Response<Body>, ApiError> {
         let all = self.store.subscriptions(self.tenant).await?;
         let data: Vec<Value> = all.iter().map(shown).collect();
         ok(&json!({ "data": data }))
     }
 
     /// `POST /api/alerts/subscriptions`: "alert me on …". Asking twice is asking once.
-    pub async fn subscribe(&self, body: &[u8]) -> Result<Response<Body>, ApiError> {
+    async fn subscribe(&self, body: &[u8]) -> Result<Response<Body>, ApiError> {
         let mut wish: Subscription = serde_json::from_slice(body)
             .map_err(|error| ApiError::Invalid(format!("the body cannot be read: {error}")))?;
         if let Some(problem) = wish.problem() {
@@ -116,7 +136,7 @@ impl Board<'_> {
     }
 
     /// `DELETE /api/alerts/subscriptions/{id}`.
-    pub async fn unsubscribe(&self, id: &str) -> Result<Response<Body>, ApiError> {
+    async fn unsubscribe(&self, id: &str) -> Result<Response<Body>, ApiError> {
         if !self.store.unsubscribe(self.tenant, id).await? {
             return Err(ApiError::NoSubscription(id.to_owned()));
         }
@@ -134,6 +154,11 @@ impl Board<'_> {
         };
         Ok(ask.contact().await?.id)
     }
+}
+
+/// There is nothing there.
+fn missing(path: &[&str]) -> ApiError {
+    ApiError::NoRoute(format!("/api/alerts/{}", path.join("/")))
 }
 
 fn status(word: &str) -> Result<Status, ApiError> {

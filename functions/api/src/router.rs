@@ -9,7 +9,7 @@ use paygraph_engine::process::Engine;
 use paygraph_store::DynamoStore;
 use paygraph_store::token::{Grant, Right};
 
-use crate::alerts::{Board, Filter};
+use crate::alerts::Board;
 use crate::answer::ApiError;
 use crate::connect::Connect;
 use crate::customer::{Ask, Part};
@@ -97,17 +97,11 @@ impl<C: Clock> Api<C> {
                 let search = Search::read(query.iter())?;
                 search.answer(store, tenant, now).await
             }
-            (&Method::GET, ["api", "alerts"]) => {
+            (&Method::GET, ["api", "alerts", rest @ ..]) => {
                 let given = |name| query.first(name).map(str::to_owned);
                 let (status, customer) = (given("status"), given("customer"));
-                let filter = Filter {
-                    status,
-                    customer,
-                    part,
-                };
-                board.list(&filter).await
+                board.get(rest, status, customer, part).await
             }
-            (&Method::GET, ["api", "alerts", "subscriptions"]) => board.subscriptions().await,
             (&Method::GET, ["api", "segments"]) => segments(store, tenant).await,
             (&Method::GET, ["api", "segments", name, "members"]) => {
                 members(store, tenant, &decode(name), &part, now).await
@@ -147,13 +141,7 @@ impl<C: Clock> Api<C> {
             now: self.engine.clock.now(),
         };
         match (request.method(), path) {
-            (&Method::POST, ["api", "alerts", "subscriptions"]) => board.subscribe(body).await,
-            (&Method::DELETE, ["api", "alerts", "subscriptions", id]) => {
-                board.unsubscribe(&decode(id)).await
-            }
-            (&Method::POST, ["api", "alerts", id, "acknowledge"]) => {
-                board.acknowledge(&decode(id), body).await
-            }
+            (method, ["api", "alerts", rest @ ..]) => board.change(method, rest, body).await,
             (&Method::PUT, ["api", "customers", id]) => change.put(&decode(id), body).await,
             (&Method::POST, ["api", "customers", id, "merge"]) => {
                 change.merge(&decode(id), body).await
@@ -207,7 +195,7 @@ impl<C: Clock> Api<C> {
 }
 
 /// A path's part as it was meant.
-fn decode(part: &str) -> String {
+pub(crate) fn decode(part: &str) -> String {
     percent_encoding::percent_decode_str(part)
         .decode_utf8_lossy()
         .into_owned()

@@ -1,0 +1,12 @@
+//! The target over a store in memory, with a stand-in for Slack.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed test says where"
+)]
+
+mod orders;
+mod places;
+mod stories;
+mod support;
+mod tenants;
