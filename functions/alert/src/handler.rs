@@ -23,6 +23,7 @@ use paygraph_runtime::telemetry::Chain;
 use tokio::time::Instant;
 
 use crate::tell::Tell;
+use crate::turns::Turns;
 
 /// What is kept back of an invocation's time, to write down what was sent.
 const RESERVE: Duration = Duration::from_secs(4);
@@ -35,14 +36,25 @@ impl<S: Store + Alerts + Effects + Runs + Watches> Table for S {}
 /// The target over its ports.
 #[derive(Debug)]
 pub struct Target<S, C, A, B> {
-    /// Where everything is kept.
-    pub store: S,
-    /// Our clock.
-    pub clock: C,
-    /// The tenants' Slack.
-    pub slack: A,
-    /// The deployment's SNS topic.
-    pub sns: B,
+    pub(crate) store: S,
+    pub(crate) clock: C,
+    pub(crate) slack: A,
+    pub(crate) sns: B,
+    pub(crate) turns: Turns,
+}
+
+impl<S, C, A, B> Target<S, C, A, B> {
+    /// The target: where everything is kept, our clock, the tenants' Slack, the deployment's topic.
+    pub fn new(store: S, clock: C, slack: A, sns: B) -> Self {
+        let turns = Turns::default();
+        Self {
+            store,
+            clock,
+            slack,
+            sns,
+            turns,
+        }
+    }
 }
 
 /// An event with what it is judged by.

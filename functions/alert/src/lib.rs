@@ -10,3 +10,4 @@ pub mod slack;
 pub mod tell;
 mod tenant;
 pub mod topic;
+mod turns;

@@ -24,12 +24,12 @@ async fn main() -> Result<(), Error> {
     let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
     let secrets = SecretsManager::new(secrets, config.secrets_prefix);
     let dead_letters = DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url);
-    let target = Target {
-        store: DynamoStore::new(dynamo, config.table, Settings::example()?),
-        clock: || SystemClock.now(),
-        slack: Slack::new(secrets, Http::new()?),
-        sns: Topic::new(aws_sdk_sns::Client::new(&sdk), config.topic_arn),
-    };
+    let target = Target::new(
+        DynamoStore::new(dynamo, config.table, Settings::example()?),
+        || SystemClock.now(),
+        Slack::new(secrets, Http::new()?),
+        Topic::new(aws_sdk_sns::Client::new(&sdk), config.topic_arn),
+    );
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
         let left = u64::try_from(until.saturating_sub(SystemClock.now())).unwrap_or(0);

@@ -50,6 +50,7 @@ impl<S: Table, C: Clock, A: Tell, B: Tell> Target<S, C, A, B> {
             return Ok(false);
         };
         let settling = taking.settling(Whose::Tenant);
+        let _turn = self.turns.of(settling.tenant).await;
         let judge = async |held: &[Held]| {
             // Nothing is known of other classes: what was told of them stands.
             let mut reasons = vec![new.clone()];
@@ -65,6 +66,7 @@ impl<S: Table, C: Clock, A: Tell, B: Tell> Target<S, C, A, B> {
     /// Resolves the alerts of classes of which a finished run has left nothing.
     async fn compared(&self, taking: &Taking<'_>, run: &Run) -> Result<(), Refusal> {
         let settling = taking.settling(Whose::Tenant);
+        let _turn = self.turns.of(settling.tenant).await;
         let judge = async |held: &[Held]| {
             let left = self.left(run, held).await?;
             let left = held.iter().filter(|held| {
@@ -92,6 +94,7 @@ impl<S: Table, C: Clock, A: Tell, B: Tell> Target<S, C, A, B> {
     /// Stripe's events do not reach us, or do again.
     pub(crate) async fn endpoint(&self, taking: &Taking<'_>) -> Result<(), Refusal> {
         let settling = taking.settling(Whose::Tenant);
+        let _turn = self.turns.of(settling.tenant).await;
         let judge = async |_: &[Held]| {
             let watch = self.store.watch(&taking.event.detail.tenant).await?;
             let reasons = trouble(taking, watch.as_ref());

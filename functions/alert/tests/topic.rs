@@ -3,9 +3,7 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::http::HttpResponse;
-use aws_sdk_sns::error::ErrorMetadata;
-use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
-use aws_sdk_sns::types::error::InternalErrorException;
+use aws_sdk_sns::operation::publish::PublishOutput;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use paygraph_alert::message::Message;
 use paygraph_alert::tell::{Tell as _, TellError, Told};
@@ -23,7 +21,13 @@ async fn tell(rules: &[&Rule], arn: Option<&str>) -> Result<Told, TellError> {
     let client = mock_client!(aws_sdk_sns, RuleMode::MatchAny, rules);
     let now = Timestamp::from_unix(1_790_000_000).unwrap();
     let reason = endpoint(&["it is disabled".to_owned()], now);
-    let alert = Alert::new(&reason, None, Some("north".to_owned()), Route::default(), now);
+    let alert = Alert::new(
+        &reason,
+        None,
+        Some("north".to_owned()),
+        Route::default(),
+        now,
+    );
     let tenant = TenantId::parse("acme").unwrap();
     let message = Message {
         tenant: &tenant,
@@ -59,19 +63,26 @@ async fn an_alert_is_published_with_what_subscriptions_filter_by() {
     assert_eq!(tell(&[], None).await, Ok(Told::Nowhere));
 }
 
+/// SNS answers with an error.
+fn refusal(status: u16, code: &'static str) -> Rule {
+    mock!(Client::publish).then_http_response(move || {
+        let error = format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>");
+        HttpResponse::new(status.try_into().unwrap(), error.into())
+    })
+}
+
 #[tokio::test]
 async fn what_sns_refuses_for_good_is_not_tried_again() {
-    let gone = mock!(Client::publish).then_http_response(|| {
-        let body = "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code></Error></ErrorResponse>";
-        HttpResponse::new(404_u16.try_into().unwrap(), body.into())
-    });
-    let told = tell(&[&gone], Some(TOPIC)).await;
-    assert!(matches!(told, Err(TellError::Never(_))), "{told:?}");
-    let busy = mock!(Client::publish).then_error(|| {
-        let meta = ErrorMetadata::builder().code("InternalError").build();
-        let broken = InternalErrorException::builder().meta(meta).build();
-        PublishError::InternalErrorException(broken)
-    });
-    let told = tell(&[&busy], Some(TOPIC)).await;
-    assert!(matches!(told, Err(TellError::Again(_))), "{told:?}");
+    for (status, code, again) in [
+        (404, "NotFound", false),
+        (403, "AuthorizationError", false),
+        (400, "InvalidParameter", false),
+        (400, "Throttling", true),
+        (429, "Throttled", true),
+        (500, "InternalError", true),
+    ] {
+        let told = tell(&[&refusal(status, code)], Some(TOPIC)).await;
+        let is_again = matches!(told, Err(TellError::Again(_)));
+        assert!(told.is_err() && is_again == again, "{code}: {told:?}");
+    }
 }

@@ -86,9 +86,14 @@ fn alert(raised: i64) -> Alert {
 fn item(alert: &Alert, status: &str) -> Item {
     let doc = serde_json::to_string(alert).unwrap();
     let sk = "ALERT#001790000000#past_due#";
-    [("pk", "T#acme#C#cus_1"), ("sk", sk), ("doc", &doc), ("status", status)]
-        .map(|(name, value)| (name.to_owned(), text(value)))
-        .into()
+    [
+        ("pk", "T#acme#C#cus_1"),
+        ("sk", sk),
+        ("doc", &doc),
+        ("status", status),
+    ]
+    .map(|(name, value)| (name.to_owned(), text(value)))
+    .into()
 }
 
 fn change() -> Change {
@@ -126,7 +131,10 @@ async fn d4_a_change_is_whole_or_not_there() {
             let values = |value: Option<&HashMap<String, AttributeValue>>| value.unwrap().clone();
             items.len() == 4
                 && unresolved.item()["sk"] == text("ALERTS")
-                && unresolved.item()["doc"].as_s().unwrap().contains(r#""waiting":["slack"]"#)
+                && unresolved.item()["doc"]
+                    .as_s()
+                    .unwrap()
+                    .contains(r#""waiting":["slack"]"#)
                 && unresolved.condition_expression() == Some("rev = :rev")
                 && values(unresolved.expression_attribute_values())[":rev"] == number(2)
                 && check.key()["pk"] == text("T#acme#C#cus_1")
@@ -180,7 +188,9 @@ async fn an_alert_is_taken_on_once() {
             let mut item = item(&alert(60), "acknowledged");
             item.insert("acknowledged_by".to_owned(), text("cs-team"));
             item.insert("acknowledged_at".to_owned(), number(at(100).unix()));
-            UpdateItemOutput::builder().set_attributes(Some(item)).build()
+            UpdateItemOutput::builder()
+                .set_attributes(Some(item))
+                .build()
         });
     let done = store(&[&taken]).acknowledge(&tenant(), &id, &by).await;
     let done = done.unwrap().unwrap();
@@ -196,11 +206,15 @@ async fn an_alert_is_taken_on_once() {
         let item = item(&alert(60), "resolved");
         GetItemOutput::builder().set_item(Some(item)).build()
     });
-    let done = store(&[&refused, &over]).acknowledge(&tenant(), &id, &by).await;
+    let done = store(&[&refused, &over])
+        .acknowledge(&tenant(), &id, &by)
+        .await;
     let done = done.unwrap().unwrap();
     assert!(!done.now && done.alert.status == Status::Resolved);
     let missing = mock!(Client::get_item).then_output(|| GetItemOutput::builder().build());
-    let done = store(&[&refused, &missing]).acknowledge(&tenant(), &id, &by).await;
+    let done = store(&[&refused, &missing])
+        .acknowledge(&tenant(), &id, &by)
+        .await;
     assert_eq!(done.unwrap(), None);
 }
 
@@ -228,13 +242,17 @@ async fn open_alerts_come_from_their_index_newest_first() {
             // The index is behind.
             item(&alert(99), "acknowledged"),
         ];
-        BatchGetItemOutput::builder().responses("table", found).build()
+        BatchGetItemOutput::builder()
+            .responses("table", found)
+            .build()
     });
     let which = Which {
         status: Some(Status::Open),
         customer: None,
     };
-    let page = store(&[&listed, &read]).alerts(&tenant(), &which, None, 2).await;
+    let page = store(&[&listed, &read])
+        .alerts(&tenant(), &which, None, 2)
+        .await;
     let page = page.unwrap();
     let raised: Vec<_> = page.entries.iter().map(|alert| alert.raised_at).collect();
     assert_eq!(raised, [at(90), at(60)]);
@@ -269,16 +287,25 @@ async fn a_customers_alerts_are_read_page_by_page() {
         status,
         customer: Some(customer()),
     };
-    let found = store(&[&first]).alerts(&tenant(), &which(None), None, 1).await.unwrap();
+    let found = store(&[&first])
+        .alerts(&tenant(), &which(None), None, 1)
+        .await
+        .unwrap();
     assert_eq!(found.entries.len(), 1);
     let cursor = List::AlertsOf.cursor(&found.next.unwrap().encode());
     let rest = store(&[&second]);
-    let rest = rest.alerts(&tenant(), &which(None), cursor.as_ref(), 1).await.unwrap();
+    let rest = rest
+        .alerts(&tenant(), &which(None), cursor.as_ref(), 1)
+        .await
+        .unwrap();
     assert_eq!((rest.entries.len(), rest.next), (1, None));
     // Of those with another status nothing is left, after all pages.
     let (first, second) = (page(None, Some("ALERT#2")), page(Some("ALERT#2"), None));
     let open = store(&[&first, &second]);
-    let open = open.alerts(&tenant(), &which(Some(Status::Open)), None, 1).await.unwrap();
+    let open = open
+        .alerts(&tenant(), &which(Some(Status::Open)), None, 1)
+        .await
+        .unwrap();
     assert_eq!((open.entries, open.next), (vec![], None));
 }
 
@@ -286,9 +313,7 @@ async fn a_customers_alerts_are_read_page_by_page() {
 async fn a_subscription_that_was_not_there_is_told() {
     for (held, expected) in [(true, true), (false, false)] {
         let removed = mock!(Client::delete_item)
-            .match_requests(|request| {
-                request.key().unwrap()["pk"] == text("T#acme#SUBSCRIPTIONS")
-            })
+            .match_requests(|request| request.key().unwrap()["pk"] == text("T#acme#SUBSCRIPTIONS"))
             .then_output(move || {
                 let item = held.then(|| HashMap::from([("sk".to_owned(), text("as_1"))]));
                 DeleteItemOutput::builder().set_attributes(item).build()

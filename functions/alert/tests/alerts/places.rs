@@ -7,7 +7,7 @@ use paygraph_domain::alert::{Kind, Status};
 use paygraph_engine::alert::Alerts as _;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, DAY, StandIn, World, tenant};
+use crate::support::{Answer, DAY, World, tenant};
 
 /// A world in which a card dispute was opened, and the bus has heard of it.
 async fn disputed() -> (World, Vec<Value>) {
@@ -127,11 +127,7 @@ async fn who_asked_is_told() {
 #[tokio::test]
 async fn without_slack_alerts_are_kept() {
     let (mut world, bus) = disputed().await;
-    world.slack = StandIn::default();
-    let world = World {
-        store: world.store,
-        ..World::without_slack()
-    };
+    world.url = None;
     world.deliver(DAY + 5, &bus).await;
     assert_eq!(world.alerts(), [(Kind::Dispute, Status::Open)]);
 }

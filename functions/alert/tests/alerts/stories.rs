@@ -149,3 +149,16 @@ async fn who_uses_a_lot_without_a_plan_is_a_task() {
     world.deliver(2 * DAY + 5, &left).await;
     assert_eq!(world.the(Kind::Upsell).status, Status::Resolved);
 }
+
+/// The example's message is one of ours, of a customer that there is not.
+#[tokio::test]
+async fn the_example_is_taken() {
+    let example = include_str!("../../../../events/functions/alert.json");
+    let example: Value = serde_json::from_str(example).unwrap();
+    let body = example["Records"][0]["body"].as_str().unwrap();
+    let world = World::without_slack();
+    world
+        .deliver(0, &[serde_json::from_str(body).unwrap()])
+        .await;
+    assert_eq!(world.alerts(), []);
+}

@@ -131,7 +131,8 @@ pub struct World {
     pub store: MemoryStore,
     pub slack: StandIn,
     pub sns: Heard,
-    url: Option<String>,
+    /// Where Slack is, if the tenant has one.
+    pub url: Option<String>,
 }
 
 impl World {
@@ -168,7 +169,8 @@ impl World {
             "livemode": false, "data": { "object": object } });
         let deadline = Deadline::after(Duration::from_secs(60));
         let engine = self.engine(when);
-        let processed = engine.process(&tenant(), &event.to_string(), Source::Webhook, deadline);
+        let (tenant, event) = (tenant(), event.to_string());
+        let processed = engine.process(&tenant, &event, Source::Webhook, deadline);
         let entries = processed.await.unwrap().into_entries();
         let outgoing = entries.into_iter().flat_map(|entry| entry.outbox);
         outgoing
@@ -203,12 +205,12 @@ impl World {
     /// Delivers messages as one batch, with so many seconds left. Gives the places of those that
     /// are to come again.
     pub async fn deliver_within(&self, now: i64, bodies: &[Value], seconds: u64) -> Vec<usize> {
-        let target = Target {
-            store: self.store.clone(),
-            clock: StoppedClock(at(now)),
-            slack: Slack::new(Secrets(self.url.clone()), Http::new().unwrap()),
-            sns: &self.sns,
-        };
+        let target = Target::new(
+            self.store.clone(),
+            StoppedClock(at(now)),
+            Slack::new(Secrets(self.url.clone()), Http::new().unwrap()),
+            &self.sns,
+        );
         let records = bodies.iter().enumerate().map(
             |(place, body)| json!({ "messageId": place.to_string(), "body": body.to_string() }),
         );
@@ -303,7 +305,7 @@ impl World {
     }
 }
 
-/// The example's settings name these kinds for Slack and SNS.
+/// How many alerts SNS has heard of.
 pub fn told_kinds(world: &World) -> usize {
     world.sns.0.lock().unwrap().len()
 }
