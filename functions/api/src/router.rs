@@ -80,15 +80,7 @@ impl<C: Clock> Api<C> {
                     id,
                     now,
                 };
-                match *what {
-                    "customer" => ask.record().await,
-                    "subscriptions" => ask.subscriptions().await,
-                    "invoices" => ask.invoices(&part).await,
-                    "mrr" => ask.mrr().await,
-                    "audit" => ask.audit(&part).await,
-                    "signals" => ask.signals().await,
-                    _ => Err(ApiError::NoRoute(path.to_owned())),
-                }
+                asked(ask, what, &part, path).await
             }
             (&Method::GET, ["api", "integrations", "stripe", "connection"]) => {
                 self.connect.connection(tenant).await
@@ -191,6 +183,24 @@ impl<C: Clock> Api<C> {
         } else {
             Err(ApiError::Forbidden)
         }
+    }
+}
+
+/// A question about one customer, by the word in its path.
+async fn asked(
+    ask: Ask<'_>,
+    what: &str,
+    part: &Part,
+    path: &str,
+) -> Result<Response<Body>, ApiError> {
+    match what {
+        "customer" => ask.record().await,
+        "subscriptions" => ask.subscriptions().await,
+        "invoices" => ask.invoices(part).await,
+        "mrr" => ask.mrr().await,
+        "audit" => ask.audit(part).await,
+        "signals" => ask.signals().await,
+        _ => Err(ApiError::NoRoute(path.to_owned())),
     }
 }
 

@@ -1,9 +1,5 @@
 //! Alerts: the exact requests, and what refusals mean.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a failed test says where"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 use std::collections::HashMap;
 

@@ -93,7 +93,8 @@ async fn n1_one_alert_does_not_hold_another_up() {
 #[tokio::test]
 async fn n19_a_claim_of_the_dead_is_taken_over() {
     let (world, bus) = disputed().await;
-    world.slack.will([None as Answer]);
+    let silence: Answer = None;
+    world.slack.will([silence]);
     let killed = Duration::from_millis(400);
     let killed = tokio::time::timeout(killed, world.deliver(DAY + 5, &bus)).await;
     assert!(killed.is_err(), "it never ended");
