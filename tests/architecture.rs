@@ -100,7 +100,7 @@ fn dependencies(arguments: &[&str]) -> BTreeSet<String> {
         .unwrap();
     assert!(tree.status.success(), "{tree:?}");
     let tree = String::from_utf8(tree.stdout).unwrap();
-    let lines = tree.lines().filter(|line| !line.starts_with("paygraph"));
+    let lines = tree.lines().filter(|line| !line.starts_with("paygraph v"));
     lines.map(str::to_owned).collect()
 }
 
