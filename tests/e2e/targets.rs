@@ -91,8 +91,8 @@ fn invoice(customer: &str, status: &str, t: i64) -> Value {
     })
 }
 
-/// A payment that failed is one alert of each kind and one message, though the webhook comes three
-/// times; when it is paid, all of it is over.
+/// A payment that failed is one alert of each kind, one message and one enrolment, though the webhook
+/// comes three times; when it is paid, all of it is over.
 #[test]
 fn a_failed_payment_is_told_once_and_over_when_it_is_paid() {
     let (tenant, customer, t) = (Tenant::new(), unique("cus_"), now() - 60);
@@ -118,6 +118,13 @@ fn a_failed_payment_is_told_once_and_over_when_it_is_paid() {
     };
     let raised = wait("the alert", || of_kind("payment_failure").pop());
     assert_eq!(raised["status"], "open");
+    let step = format!("sequence:failed_payment_recovery:{customer}:1:notice");
+    let steps = || stack().delivered(&step);
+    let (name, told) = wait("the first step", || steps().pop());
+    assert_eq!(
+        (name.as_str(), &told["data"]["name"]),
+        ("sequence_step_due", &json!("notice"))
+    );
     wait("Slack", || {
         (!heard.lock().unwrap().is_empty()).then_some(())
     });
@@ -140,6 +147,7 @@ fn a_failed_payment_is_told_once_and_over_when_it_is_paid() {
         (over && !alerts.is_empty()).then_some(())
     });
     assert_eq!(of_kind("payment_failure").len(), 1);
+    assert_eq!(steps().len(), 1);
     let heard = heard.lock().unwrap();
     let of_failure = heard.iter().filter(|message| {
         let text = message["text"].as_str().unwrap();
