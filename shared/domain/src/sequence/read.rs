@@ -29,7 +29,7 @@ pub struct InvalidSequences(pub Vec<String>);
 #[must_use]
 pub fn problems(yaml: &str, segments: &Segments) -> Vec<String> {
     match parse(yaml) {
-        Ok(sequences) => sequences.unknown_segments(segments),
+        Ok(sequences) => sequences.unknown_segments(segments, |_| true),
         Err(InvalidSequences(problems)) => problems,
     }
 }
@@ -79,13 +79,15 @@ fn is_name(name: &str) -> bool {
 }
 
 impl Sequences {
-    /// The segments that triggers name and that there are not, each with what to change.
+    /// The segments that triggers name and that there are not, each with what to change; of the
+    /// sequences that `of` picks.
     #[must_use]
-    pub fn unknown_segments(&self, segments: &Segments) -> Vec<String> {
+    pub fn unknown_segments(&self, segments: &Segments, of: impl Fn(&str) -> bool) -> Vec<String> {
         let known: Vec<&str> = segments.iter().map(|(name, _)| name).collect();
         let known = known.join(", ");
         let unknown = self
             .iter()
+            .filter(|(name, _)| of(name))
             .filter_map(|(name, sequence)| match &sequence.trigger {
                 Trigger::Segment { segment } if segments.get(segment).is_none() => Some(format!(
                     "sequence {name:?}: there is no segment {segment:?}; there are {known}"
