@@ -17,50 +17,23 @@ use aws_sdk_dynamodb::types::error::{
     ConditionalCheckFailedException, TransactionCanceledException,
 };
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
-use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use aws_smithy_mocks::mock;
 use paygraph_domain::alert::plan::Held;
 use paygraph_domain::alert::reason::Reason;
 use paygraph_domain::alert::routing::Route;
 use paygraph_domain::alert::{Acknowledged, Alert, AlertId, Channel, Kind, Status};
-use paygraph_domain::id::{CustomerId, TenantId};
-use paygraph_domain::settings::Settings;
 use paygraph_domain::standing::Severity;
-use paygraph_domain::time::Timestamp;
 use paygraph_engine::alert::{Alerts as _, Change, Unresolved, Whose};
 use paygraph_engine::ports::CommitError;
-use paygraph_store::DynamoStore;
 use paygraph_store::alerts::Which;
 use paygraph_store::listing::List;
 use serde_json::Value;
 
+use crate::common::{at, customer, number, store, tenant, text};
+
 type Item = HashMap<String, AttributeValue>;
 
 const PAST_DUE: &str = "past_due:1790000000::cus_1";
-
-fn store(rules: &[&Rule]) -> DynamoStore {
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules);
-    DynamoStore::new(client, "table", Settings::example().unwrap())
-}
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_unix(1_790_000_000 + seconds).unwrap()
-}
-
-fn tenant() -> TenantId {
-    TenantId::parse("acme").unwrap()
-}
-
-fn customer() -> CustomerId {
-    CustomerId::parse("cus_1").unwrap()
-}
-
-fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-fn number(value: i64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
 
 fn alert(raised: i64) -> Alert {
     let reason = Reason {

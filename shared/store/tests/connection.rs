@@ -14,25 +14,12 @@ use aws_sdk_dynamodb::types::error::{
     ConditionalCheckFailedException, TransactionCanceledException,
 };
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
-use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use paygraph_domain::id::{StripeId, TenantId};
-use paygraph_domain::settings::Settings;
+use aws_smithy_mocks::{Rule, mock};
+use paygraph_domain::id::StripeId;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::connection::{By, ClaimError, Connection, ConnectionStore as _, Status};
-use paygraph_store::DynamoStore;
 
-fn tenant() -> TenantId {
-    TenantId::parse("acme").unwrap()
-}
-
-fn text(text: &str) -> AttributeValue {
-    AttributeValue::S(text.to_owned())
-}
-
-fn store(rules: &[&Rule]) -> DynamoStore {
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules);
-    DynamoStore::new(client, "table", Settings::example().unwrap())
-}
+use crate::common::{store, tenant, text};
 
 fn connection(rev: u64, status: Status) -> Connection {
     Connection {

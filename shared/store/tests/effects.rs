@@ -7,33 +7,14 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ErrorMetadata;
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
-use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use paygraph_domain::id::TenantId;
-use paygraph_domain::settings::Settings;
-use paygraph_domain::time::Timestamp;
+use aws_smithy_mocks::{Rule, mock};
 use paygraph_engine::target::{Claim, Effect, Effects as _, LEASE};
-use paygraph_store::DynamoStore;
 
-fn store(rules: &[&Rule]) -> DynamoStore {
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules);
-    DynamoStore::new(client, "table", Settings::example().unwrap())
-}
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_unix(1_790_000_000 + seconds).unwrap()
-}
-
-fn number(value: i64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
+use crate::common::{at, number, store, tenant};
 
 async fn claim(rules: &[&Rule]) -> Claim {
-    let (tenant, effect) = (
-        TenantId::parse("acme").unwrap(),
-        Effect::new("alert", "evt_1#0"),
-    );
+    let (tenant, effect) = (tenant(), Effect::new("alert", "evt_1#0"));
     let claim = store(rules).claim(&tenant, &effect, at(0), at(LEASE)).await;
     claim.unwrap()
 }
@@ -84,7 +65,7 @@ async fn what_was_taken_over_is_not_noted_by_who_had_it_before() {
             let refused = ConditionalCheckFailedException::builder().meta(meta.build());
             UpdateItemError::ConditionalCheckFailedException(refused.build())
         });
-    let (tenant, effect) = (TenantId::parse("acme").unwrap(), Effect::new("alert", "x"));
+    let (tenant, effect) = (tenant(), Effect::new("alert", "x"));
     let store = store(&[&over]);
     store.done(&tenant, &effect, 1, at(0)).await.unwrap();
     assert_eq!(over.num_calls(), 1);

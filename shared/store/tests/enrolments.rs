@@ -11,35 +11,13 @@ use aws_sdk_dynamodb::operation::transact_write_items::{
 };
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
-use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use paygraph_domain::id::{Cause, CustomerId, TenantId};
+use aws_smithy_mocks::mock;
+use paygraph_domain::id::Cause;
 use paygraph_domain::sequence::{Enrolment, State};
-use paygraph_domain::settings::Settings;
-use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{Commit, CommitError, EnrolmentWrite, LedgerEntry, Store as _};
 use paygraph_engine::sequence::{DueEnrolment, Enrolments as _};
-use paygraph_store::DynamoStore;
 
-fn store(rules: &[&Rule]) -> DynamoStore {
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules);
-    DynamoStore::new(client, "table", Settings::example().unwrap())
-}
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_unix(1_790_000_000 + seconds).unwrap()
-}
-
-fn tenant() -> TenantId {
-    TenantId::parse("acme").unwrap()
-}
-
-fn contact() -> CustomerId {
-    CustomerId::parse("cus_1").unwrap()
-}
-
-fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
+use crate::common::{at, customer, store, tenant, text};
 
 fn enrolment(version: u64, state: State) -> Enrolment {
     Enrolment {
@@ -67,7 +45,7 @@ fn commit(version: u64, state: State) -> Commit {
         outbox: Vec::new(),
     });
     commit.enrolments.push(EnrolmentWrite {
-        contact: contact(),
+        contact: customer(),
         enrolment: enrolment(version, state),
     });
     commit
@@ -157,7 +135,7 @@ async fn what_is_due_is_read_from_shards_of_its_own() {
     let expected = DueEnrolment {
         at: at(60),
         tenant: tenant(),
-        contact: contact(),
+        contact: customer(),
         sequence: "dunning".to_owned(),
     };
     assert_eq!(due, [expected]);
@@ -190,7 +168,7 @@ async fn enrolments_are_read_consistently_under_their_contact() {
                 .build()
         });
     let store = store(&[&all, &single]);
-    let read = store.enrolments(&tenant(), &contact()).await.unwrap();
-    let one = store.enrolment(&tenant(), &contact(), "dunning").await;
+    let read = store.enrolments(&tenant(), &customer()).await.unwrap();
+    let one = store.enrolment(&tenant(), &customer(), "dunning").await;
     assert_eq!((read, one.unwrap()), (vec![held.clone()], Some(held)));
 }

@@ -1,0 +1,10 @@
+//! The requests to DynamoDB, and what its answers mean: one program, since each more of them costs its time to build.
+
+mod adapter;
+mod alerts;
+mod common;
+mod connection;
+mod effects;
+mod enrolments;
+mod listing;
+mod settings;

@@ -1,0 +1,9 @@
+//! Stripe's side: one program, since each more of them costs its time to build.
+
+mod arbitrary;
+#[cfg(feature = "client")]
+mod client;
+mod invocations;
+mod mrr;
+mod mrr_settings;
+mod wire;
