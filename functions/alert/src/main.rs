@@ -1,6 +1,4 @@
 //! Wires the function: settings, log, clients, run.
-use std::time::Duration;
-
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_alert::handler::Target;
@@ -31,9 +29,7 @@ async fn main() -> Result<(), Error> {
         Topic::new(aws_sdk_sns::Client::new(&sdk), config.topic_arn),
     );
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
-        let left = u64::try_from(until.saturating_sub(SystemClock.now())).unwrap_or(0);
-        let left = Duration::from_secs(left);
+        let left = SystemClock.left(event.context.deadline);
         Ok::<_, Error>(target.handle(&event.payload, &dead_letters, left).await)
     }))
     .await

@@ -1,6 +1,4 @@
 //! Wires the function: settings, log, clients, run.
-use std::time::Duration;
-
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::dead_letters::DeadLetterQueue;
@@ -50,9 +48,7 @@ async fn main() -> Result<(), Error> {
         platform_tenant: TenantId::parse(config.platform_tenant)?,
     };
     let handle = service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
-        let left = u64::try_from(until.saturating_sub(SystemClock.now())).unwrap_or(0);
-        let left = Duration::from_secs(left);
+        let left = SystemClock.left(event.context.deadline);
         Ok::<_, Error>(reconciler.handle(&event.payload, left).await)
     });
     lambda_runtime::run(handle).await

@@ -1,6 +1,4 @@
 //! Wires the function: settings, log, clients, run.
-use std::time::Duration;
-
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
 use paygraph_bus::dead_letters::DeadLetterQueue;
@@ -37,9 +35,8 @@ async fn main() -> Result<(), Error> {
     };
     let handle = service_fn(async |event: LambdaEvent<Value>| {
         let clock = SystemClock.now();
-        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
-        let left = u64::try_from(until.saturating_sub(clock)).unwrap_or(0);
-        let deadline = Deadline::after(Duration::from_secs(left));
+        let left = SystemClock.left(event.context.deadline);
+        let deadline = Deadline::after(left);
         let now = Timestamp::from_unix(clock).unwrap_or_default();
         let answer = match Input::parse(event.payload)? {
             Input::Queue(batch) => serde_json::to_value(target.queue(&batch, deadline).await),

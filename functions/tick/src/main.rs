@@ -1,6 +1,4 @@
 //! Wires the function: settings, log, clients, run.
-use std::time::Duration;
-
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
 use paygraph_bus::schedule::ScheduleEvent;
@@ -31,12 +29,10 @@ async fn main() -> Result<(), Error> {
     };
     let handle = service_fn(async |event: LambdaEvent<ScheduleEvent>| {
         let clock = SystemClock.now();
-        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
-        let left = u64::try_from(until.saturating_sub(clock)).unwrap_or(0);
+        let left = SystemClock.left(event.context.deadline);
         let now = event
             .payload
             .instant(Timestamp::from_unix(clock).unwrap_or_default());
-        let left = Duration::from_secs(left);
         let swept = sweep(&engine.store, &bus, now, left).await?;
         let ticked = engine.tick(&bus, now, Deadline::after(left)).await?;
         tracing::info!(

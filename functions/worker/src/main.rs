@@ -1,7 +1,4 @@
 //! Wires the function: settings, log, clients, run.
-use std::sync::atomic::AtomicI64;
-use std::time::Duration;
-
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
@@ -17,6 +14,7 @@ use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
 use paygraph_stripe::client::{Connections, Limits, STRIPE_URL};
 use paygraph_worker::batch::Worker;
+use std::sync::atomic::AtomicI64;
 
 /// How much of Stripe's limits one worker may use, in percent: ten at once stay below half.
 const LIVE_SHARE: u32 = 4;
@@ -53,13 +51,8 @@ async fn main() -> Result<(), Error> {
         last_beat: AtomicI64::new(0),
     };
     let handle = service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
-        let left = u64::try_from(until.saturating_sub(SystemClock.now())).unwrap_or(0);
-        Ok::<_, Error>(
-            worker
-                .handle(&event.payload, Duration::from_secs(left))
-                .await,
-        )
+        let left = SystemClock.left(event.context.deadline);
+        Ok::<_, Error>(worker.handle(&event.payload, left).await)
     });
     lambda_runtime::run(handle).await
 }

@@ -156,20 +156,6 @@ impl Check {
     fn run(self) -> anyhow::Result<ExitCode> {
         let text = std::io::read_to_string(input::open(Some(&self.file))?)?;
         let problems = problems(&text);
-        let valid = problems.is_empty();
-        if self.json {
-            println!("{}", json!({ "valid": valid, "problems": problems }));
-        } else if valid {
-            println!("{} is valid.", self.file.display());
-        } else {
-            for problem in &problems {
-                println!("{problem}");
-            }
-        }
-        Ok(if valid {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(input::verdict(&self.file, &problems, self.json))
     }
 }

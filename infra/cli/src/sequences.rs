@@ -122,20 +122,6 @@ impl Check {
             None => Segments::example(),
         };
         let problems = problems(&text, &segments);
-        let valid = problems.is_empty();
-        if self.json {
-            println!("{}", json!({ "valid": valid, "problems": problems }));
-        } else if valid {
-            println!("{} is valid.", self.file.display());
-        } else {
-            for problem in &problems {
-                println!("{problem}");
-            }
-        }
-        Ok(if valid {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(input::verdict(&self.file, &problems, self.json))
     }
 }

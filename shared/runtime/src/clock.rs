@@ -1,6 +1,6 @@
 //! The wall clock, read in this one place.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where a handler takes the time from.
 pub trait Clock {
@@ -27,6 +27,15 @@ impl Clock for SystemClock {
     }
 }
 
+impl SystemClock {
+    /// How long there is until a deadline, which is in Unix milliseconds as Lambda gives it.
+    #[must_use]
+    pub fn left(self, deadline: u64) -> Duration {
+        let until = i64::try_from(deadline / 1000).unwrap_or(i64::MAX);
+        Duration::from_secs(u64::try_from(until.saturating_sub(self.now())).unwrap_or(0))
+    }
+}
+
 /// A closure is a clock: a test sets the time with it.
 impl<F: Fn() -> i64> Clock for F {
     fn now(&self) -> i64 {
@@ -42,5 +51,13 @@ mod tests {
     fn the_clock_tells_unix_seconds() {
         assert!(SystemClock.now() > 1_700_000_000);
         assert_eq!((|| 7).now(), 7);
+    }
+
+    #[test]
+    fn a_deadline_that_is_over_leaves_nothing() {
+        let now = u64::try_from(SystemClock.now()).unwrap();
+        assert_eq!(SystemClock.left((now - 1) * 1000), Duration::ZERO);
+        let left = SystemClock.left((now + 60) * 1000);
+        assert!((58..=60).contains(&left.as_secs()), "{left:?}");
     }
 }

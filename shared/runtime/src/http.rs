@@ -34,10 +34,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A request that can be sent more than once.
 pub type Asked = Request<Full<Bytes>>;
 
-/// Connections to whatever is asked.
+/// Connections that are kept, to whatever is asked.
+pub type Connections = Pool<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Other people's servers, asked with patience.
 #[derive(Debug, Clone)]
 pub struct Http {
-    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pool: Connections,
 }
 
 /// An answer, whatever its status.
@@ -71,19 +74,7 @@ impl Http {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new() -> Result<Self, rustls::Error> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(CONNECT));
-        http.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let pool = Pool::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(connector);
+        let pool = connections()?;
         Ok(Self { pool })
     }
 
@@ -139,6 +130,26 @@ impl Http {
     }
 }
 
+/// Connections that trust the public authorities.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn connections() -> Result<Connections, rustls::Error> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(CONNECT));
+    http.set_nodelay(true);
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    Ok(Pool::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .build(connector))
+}
+
 /// A request that posts JSON to a URL that nobody is to read.
 ///
 /// # Errors
@@ -161,7 +172,8 @@ fn passes(status: u16) -> bool {
 }
 
 /// How long an answer asks to wait: seconds, or until an instant by the server's own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| {
         headers
             .get(name)
@@ -189,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn n16_both_forms_of_retry_after_are_read() {
+    fn n8_n16_both_forms_of_retry_after_are_read() {
         let waits = |text: &str| retry_after(&headers(text)).map(|wait| wait.as_secs());
         assert_eq!(waits("7"), Some(7));
         assert_eq!(waits("Sat, 21 Nov 2026 12:00:30 GMT"), Some(30));

@@ -83,15 +83,6 @@ fn random_wait(attempt: u32) -> Duration {
     Duration::from_millis(fastrand::u64(most / 4..=most))
 }
 
-/// How long a `Retry-After` asks to wait: seconds, or until an instant.
-pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    let seconds = match text.trim().parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => u64::try_from(http_date(text)?.unix() - now.unix()).unwrap_or(0),
-    };
-    Some(Duration::from_secs(seconds))
-}
-
 /// Reads an instant as HTTP writes it: `Sat, 21 Nov 2026 12:00:00 GMT`.
 pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     let time = rfc2822::parse(text.trim()).ok()?;
@@ -103,13 +94,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn n8_both_forms_of_retry_after_are_read() {
+    fn an_instant_is_read_as_http_writes_it() {
         let now = http_date("Sat, 21 Nov 2026 12:00:00 GMT").unwrap();
         assert_eq!(now.to_string(), "2026-11-21T12:00:00Z");
-        assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
-        let later = retry_after("Sat, 21 Nov 2026 12:00:30 GMT", now);
-        assert_eq!(later, Some(Duration::from_secs(30)));
-        assert_eq!(retry_after("soon", now), None);
+        assert_eq!(http_date("soon"), None);
     }
 
     #[test]

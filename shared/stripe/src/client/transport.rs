@@ -1,36 +1,29 @@
 //! HTTP: kept connections, a time-out for each attempt, and the headers that matter.
 
-use paygraph_runtime::telemetry::Chain;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use paygraph_domain::time::Timestamp;
+use paygraph_runtime::http::{Connections, connections, retry_after};
+use paygraph_runtime::telemetry::Chain;
 use secrecy::{ExposeSecret as _, SecretString};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 use uuid::Uuid;
 
 use super::API_VERSION;
 use super::error::InvalidUrl;
-use super::retry::{http_date, retry_after};
+use super::retry::http_date;
 
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long a connection is kept that nobody uses.
-const IDLE: Duration = Duration::from_secs(60);
 /// The most bytes of an answer. A hundred of the largest invoices have less.
 const MAX_BYTES: usize = 64 << 20;
 
 /// Connections to one place.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
-    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pool: Connections,
     url: String,
 }
 
@@ -67,20 +60,7 @@ impl Transport {
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             return Err(invalid());
         }
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(CONNECT));
-        http.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .map_err(|_| invalid())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let pool = Pool::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(connector);
+        let pool = connections().map_err(|_| invalid())?;
         Ok(Self {
             pool,
             url: url.to_owned(),
@@ -124,7 +104,7 @@ impl Transport {
             status: status.as_u16(),
             date: date.ok_or("an answer without a date")?,
             took: begun.elapsed(),
-            retry_after: date.and_then(|now| retry_after(text(RETRY_AFTER.as_str())?, now)),
+            retry_after: retry_after(&headers),
             should_retry: text("stripe-should-retry").and_then(|text| text.parse().ok()),
             body,
         })
