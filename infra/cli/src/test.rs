@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use crate::local::build::{Build, TESTED};
 use crate::local::emulator::Emulator;
 use crate::local::{self, Places, python, reach_directly};
 use crate::up::Up;
@@ -58,9 +59,10 @@ impl Test {
             template(places)?;
         }
         let start = Instant::now();
-        Up::detached().ready(places)?;
-        done("local stack", start);
-        cargo(places, "tests", &["test", "--workspace", "--no-fail-fast"])
+        Up::detached().ready_with(places, Build::Tests)?;
+        done("build and local stack", start);
+        let arguments = [&["test", "--no-fail-fast"], TESTED.as_slice()].concat();
+        cargo(places, "tests", &arguments)
     }
 }
 

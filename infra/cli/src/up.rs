@@ -12,8 +12,9 @@ use paygraph_testkit::fake_stripe::KEY;
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::local::build::{self, Build};
 use crate::local::emulator::Emulator;
-use crate::local::{Local, Lock, Places, agent, build, python, reach_directly, step};
+use crate::local::{Local, Lock, Places, agent, python, reach_directly, step};
 
 /// How long the API may take to answer for the first time.
 const READY_TIME: Duration = Duration::from_secs(60);
@@ -111,9 +112,21 @@ impl Up {
 
     /// Brings the stack up, as far as it is not, and describes it.
     pub fn ready(&self, places: &Places) -> anyhow::Result<Local> {
+        self.ready_with(
+            places,
+            if self.release {
+                Build::Release
+            } else {
+                Build::Local
+            },
+        )
+    }
+
+    /// Brings the stack up with functions that are built in this way.
+    pub fn ready_with(&self, places: &Places, how: Build) -> anyhow::Result<Local> {
         let lock = places.lock()?;
         let python = python::ensure(places, &lock)?;
-        let functions = build::functions(places, self.release)?;
+        let functions = build::functions(places, how)?;
         let emulator = Emulator::ensure(places, &python, self.port)?;
         let outputs = self.deploy(places, &lock, &python, &emulator, &functions)?;
         let stripe_url = self.stripe_url.clone().unwrap_or_default();
