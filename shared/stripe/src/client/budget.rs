@@ -32,7 +32,7 @@ impl Default for Limits {
 
 /// How long a second of ours is: requests that were a whole one apart when they left may be closer
 /// when they arrive.
-const SECOND: Duration = Duration::from_millis(1_030);
+const SECOND: Duration = Duration::from_millis(1_005);
 
 /// What accounts have most of. Each of these has a place of its own in the queue for all, and what
 /// else there is shares one: what takes longest goes on at its full speed meanwhile.
@@ -200,6 +200,7 @@ mod tests {
         let took = turns[turns.len() - 1].1;
         assert!(took < Duration::from_millis(2_200), "{took:?}");
     }
+
     #[tokio::test(start_paused = true)]
     async fn what_takes_longest_is_not_held_up_by_what_is_soon_done() {
         let few = ["/a", "/b", "/c", "/d", "/e", "/f"].map(|kind| [kind; 10]);
