@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::{Kind, Stage};
 
 /// How many ranges of one kind are read side by side.
-pub(super) const PARALLEL: usize = 12;
+pub(super) const PARALLEL: usize = 16;
 /// The shortest range that is worth cutting in two, in seconds.
 const SHORTEST: i64 = 3_600;
 /// About how many pages it has: each range ends with a page that is not full.

@@ -32,7 +32,7 @@ impl Default for Limits {
 
 /// How long a second of ours is: requests that were a whole one apart when they left may be closer
 /// when they arrive.
-const SECOND: Duration = Duration::from_millis(1_005);
+const SECOND: Duration = Duration::from_millis(1_030);
 
 /// What accounts have most of. Each of these has a place of its own in the queue for all, and what
 /// else there is shares one: what takes longest goes on at its full speed meanwhile.
