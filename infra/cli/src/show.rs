@@ -11,18 +11,11 @@ pub fn money(amounts: &Value) -> String {
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(code, minor)| {
-            let minor = minor.as_i64().unwrap_or(0);
-            let digits = Currency::parse(code).map_or(2, |currency| currency.minor_digits());
-            let unit = 10_i64.pow(digits);
-            let width = usize::try_from(digits).unwrap_or(2);
-            let (whole, rest) = (minor / unit, (minor % unit).abs());
-            let number = if digits == 0 {
-                whole.to_string()
-            } else {
-                format!("{whole}.{rest:0width$}")
-            };
-            in_currency(code, &number)
+        .filter_map(|(code, minor)| {
+            let number = Currency::parse(code)
+                .ok()?
+                .major(minor.as_i64().unwrap_or(0));
+            Some(in_currency(code, &number))
         });
     let text = each.collect::<Vec<_>>().join(" + ");
     if text.is_empty() {

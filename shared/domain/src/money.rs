@@ -62,6 +62,18 @@ impl Currency {
             _ => 2,
         }
     }
+
+    /// An amount in minor units, in the major one: `58.00`, `-0.05`, `1200` yen, `1.250` dinar.
+    #[must_use]
+    pub fn major(&self, minor: i64) -> String {
+        let unit = 10_u64.pow(self.minor_digits());
+        let sign = if minor < 0 { "-" } else { "" };
+        let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
+        match usize::try_from(self.minor_digits()) {
+            Ok(width) if width > 0 => format!("{sign}{whole}.{rest:0width$}"),
+            Ok(_) | Err(_) => format!("{sign}{whole}"),
+        }
+    }
 }
 
 impl fmt::Display for Currency {
@@ -303,6 +315,16 @@ mod tests {
         money.add(&usd, i64::MAX);
         money.add(&usd, 1);
         assert_eq!(money.get(&usd), i64::MAX);
+    }
+
+    #[test]
+    fn amounts_are_written_in_the_major_unit_of_their_currency() {
+        let major = |code: &str, minor| Currency::parse(code).unwrap().major(minor);
+        assert_eq!(major("usd", 5_800), "58.00");
+        assert_eq!(major("usd", -5), "-0.05");
+        assert_eq!(major("jpy", 1_200), "1200");
+        assert_eq!(major("kwd", 1_250), "1.250");
+        assert_eq!(major("usd", i64::MIN), "-92233720368547758.08");
     }
 
     #[test]

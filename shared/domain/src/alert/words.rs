@@ -23,22 +23,10 @@ pub(super) fn day<'a>(evidence: &'a Value, name: &str) -> Option<&'a str> {
 pub(super) fn money(amounts: Option<&Value>) -> String {
     let amounts = amounts.and_then(Value::as_object).map(Map::iter);
     let each = amounts.into_iter().flatten().filter_map(|(code, minor)| {
-        let major = major(minor.as_i64()?, code);
+        let major = Currency::parse(code).ok()?.major(minor.as_i64()?);
         Some(format!("{major} {code}"))
     });
     each.collect::<Vec<_>>().join(", ")
-}
-
-/// An amount, in the currency's minor units, in its major one.
-fn major(minor: i64, code: &str) -> String {
-    let digits = Currency::parse(code).map_or(2, |currency| currency.minor_digits());
-    let unit = 10_u64.saturating_pow(digits).max(1);
-    let sign = if minor < 0 { "-" } else { "" };
-    let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
-    match usize::try_from(digits) {
-        Ok(width) if width > 0 => format!("{sign}{whole}.{rest:0width$}"),
-        Ok(_) | Err(_) => format!("{sign}{whole}"),
-    }
 }
 
 /// The parts that there are, with a sign between them.

@@ -100,16 +100,8 @@ fn money(amounts: &Money) -> Option<String> {
 }
 
 fn amount(currency: &Currency, minor: i64) -> String {
-    let digits = currency.minor_digits();
-    let unit = 10_i64.saturating_pow(digits);
-    let (whole, rest) = (minor / unit, (minor % unit).abs());
     let code = currency.as_str().to_uppercase();
-    let width = usize::try_from(digits).unwrap_or(2);
-    if digits == 0 {
-        format!("{whole} {code}")
-    } else {
-        format!("{whole}.{rest:0width$} {code}")
-    }
+    format!("{} {code}", currency.major(minor))
 }
 
 impl<'a> Seen<'a> {
