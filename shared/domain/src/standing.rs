@@ -23,6 +23,8 @@ use crate::settings::Settings;
 use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;
+/// How long before its end it is told that a subscription is about to end.
+const EXPIRING_DAYS: i64 = 3;
 
 /// How a contact stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,9 +39,16 @@ pub struct Standing {
     pub reasons: Vec<Reason>,
     /// The segments it is in.
     pub segments: BTreeSet<String>,
+    /// Subscriptions that end within three days, with their ends.
+    pub expiring: BTreeSet<Expiring>,
+    /// Its tier.
+    tier: String,
     /// The first instant at which time alone may change any of this.
     pub next: Option<Timestamp>,
 }
+
+/// A subscription with its end.
+pub type Expiring = (StripeId, Timestamp);
 
 /// What was told last of how a contact stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +63,9 @@ pub struct Told {
     pub health: u8,
     /// The segments it is in.
     pub segments: BTreeSet<String>,
+    /// Subscriptions that are about to end, with their ends.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub expiring: BTreeSet<Expiring>,
     /// The first instant at which time alone may change any of this.
     pub next: Option<Timestamp>,
 }
@@ -65,6 +77,7 @@ impl Default for Told {
             signals: BTreeMap::new(),
             health: 100,
             segments: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             next: None,
         }
     }
@@ -117,6 +130,7 @@ pub fn standing(
         clock.at(rollup.stale_at);
         clock.at(rollup.trial_end);
     }
+    let expiring = expiring(contact, &mut clock);
     let basis = Basis {
         contact,
         billing,
@@ -135,8 +149,22 @@ pub fn standing(
         health,
         reasons,
         segments,
+        expiring,
+        tier: billing.tier.clone(),
         next: clock.next,
     }
+}
+
+/// The subscriptions that end within three days: of each Stripe customer the one that ends first.
+fn expiring(contact: &Contact, clock: &mut Clock) -> BTreeSet<Expiring> {
+    let rollups = contact.accounts.values();
+    let leaving = rollups.filter_map(|rollup| rollup.risk.leaving.as_ref());
+    let near = leaving.filter(|leaving| {
+        // What should have ended by now waits for Stripe to say so, and is no warning any more.
+        clock.at(Some(leaving.end.plus(-EXPIRING_DAYS * DAY))) && !clock.at(Some(leaving.end))
+    });
+    let near = near.map(|leaving| (leaving.subscription.clone(), leaving.end));
+    near.collect()
 }
 
 /// Now, and the first instant after it that somebody asked for.
@@ -260,6 +288,7 @@ impl Standing {
                 .collect(),
             health: self.health,
             segments: self.segments.clone(),
+            expiring: self.expiring.clone(),
             next: self.next,
         }
     }
@@ -307,6 +336,12 @@ impl Standing {
         }
         for segment in before.segments.difference(&self.segments) {
             tell("segment_left", json!({ "segment": segment }));
+        }
+        for (subscription, end) in self.expiring.difference(&before.expiring) {
+            let data = json!({
+                "subscription": subscription, "tier": self.tier, "cancel_at": instant(Some(*end)),
+            });
+            tell("subscription_expiring", data);
         }
         events
     }

@@ -25,7 +25,7 @@ use paygraph_testkit::world::World;
 use serde_json::{Value, json};
 
 /// Every name of the product's events; Stripe's own pass through as `stripe.<type>`.
-const NAMES: [&str; 45] = [
+const NAMES: [&str; 46] = [
     "access_changed",
     "billing_status_changed",
     "cancellation_scheduled",
@@ -61,6 +61,7 @@ const NAMES: [&str; 45] = [
     "subscription_canceled",
     "subscription_created",
     "subscription_expired",
+    "subscription_expiring",
     "subscription_past_due",
     "subscription_paused",
     "subscription_resumed",

@@ -339,3 +339,53 @@ async fn a_card_that_runs_out_is_told_once() {
     );
     assert!(names.contains(&"segment_left".to_owned()), "{names:?}");
 }
+
+/// A subscription that was set to end is told once, three days before; one that goes on after all
+/// is told again when it is set to end anew.
+#[tokio::test]
+async fn three_days_before_its_end_it_is_told_that_a_subscription_ends() {
+    let (engine, bus) = (engine(), MemoryBus::default());
+    subscribed(&engine, &bus).await;
+    let kind = "customer.subscription.updated";
+    let leaving = |end: Option<i64>| {
+        let mut object = subscription(1, "active", None);
+        object["cancel_at"] = json!(end);
+        object
+    };
+    let end = START + 30 * DAY;
+    feed(
+        &engine,
+        &bus,
+        "evt_2",
+        kind,
+        START + DAY,
+        leaving(Some(end)),
+    )
+    .await;
+    let expiring = |from: usize| {
+        let told = told(&bus, from).into_iter();
+        told.filter(|(name, ..)| name == "subscription_expiring")
+            .map(|(_, contact, data)| (contact, data))
+            .collect::<Vec<_>>()
+    };
+    let warned = at(end - 3 * DAY);
+    engine.tick(&bus, warned.plus(-1), soon()).await.unwrap();
+    assert_eq!(expiring(0), []);
+    for _ in 0..2 {
+        engine.tick(&bus, warned, soon()).await.unwrap();
+    }
+    engine.tick(&bus, warned.plus(DAY), soon()).await.unwrap();
+    let tier = Settings::example().unwrap().default_tier;
+    let data = |end: i64, tier: &str| json!({ "subscription": "sub_1", "tier": tier, "cancel_at": at(end).to_string() });
+    let told_once = expiring(0);
+    assert_eq!(told_once.len(), 1);
+    let own = told_once[0].1["tier"].as_str().unwrap().to_owned();
+    assert_ne!(own, tier);
+    assert_eq!(told_once, [("cus_1".to_owned(), data(end, &own))]);
+    let from = bus.published().len();
+    let (goes_on, again) = (warned.plus(DAY).unix(), warned.plus(DAY).unix() + 60);
+    feed(&engine, &bus, "evt_3", kind, goes_on, leaving(None)).await;
+    assert_eq!(expiring(from), []);
+    feed(&engine, &bus, "evt_4", kind, again, leaving(Some(end))).await;
+    assert_eq!(expiring(from), [("cus_1".to_owned(), data(end, &own))]);
+}

@@ -325,6 +325,8 @@ fn endings(applied: &mut Applied, before: Option<View<'_>>, after: View<'_>) {
             put(&mut data, "reason", json!(new.cancel_reason.get()));
             put(&mut data, "feedback", json!(new.cancel_feedback.get()));
             put(&mut data, "mrr_before", json!(last.worth.mrr));
+            let status = before.map(|view| &view.subscription.status);
+            put(&mut data, "status_before", json!(status));
             applied.emit("subscription_canceled", data);
         }
         Status::IncompleteExpired => applied.emit("subscription_expired", after.data()),

@@ -1,7 +1,7 @@
 //! What may start a sequence.
 
 /// The events that may start a sequence: those about a contact, that say that something happened.
-pub const EVENTS: [&str; 34] = [
+pub const EVENTS: [&str; 35] = [
     "access_changed",
     "billing_status_changed",
     "cancellation_scheduled",
@@ -29,6 +29,7 @@ pub const EVENTS: [&str; 34] = [
     "subscription_canceled",
     "subscription_created",
     "subscription_expired",
+    "subscription_expiring",
     "subscription_past_due",
     "subscription_paused",
     "subscription_resumed",
