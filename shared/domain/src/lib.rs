@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod alert;
+pub mod analytics;
 pub mod apply;
 pub mod audit;
 pub mod condition;

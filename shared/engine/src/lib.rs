@@ -5,6 +5,7 @@
 //! and EventBridge crates provide, and [`memory`] for tests and for folding a file.
 
 pub mod alert;
+pub mod analytics;
 mod backoff;
 #[cfg(feature = "stripe-api")]
 pub mod connect;

@@ -3,6 +3,7 @@
 //! It can tear its reads on purpose, as concurrent transactions tear a Query.
 
 mod alerts;
+mod analytics;
 mod connections;
 mod effects;
 mod enrolments;

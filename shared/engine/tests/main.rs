@@ -1,5 +1,6 @@
 //! The engine over a store in memory: one program, since each more of them costs half a minute to build.
 
+mod analytics;
 mod awaited;
 mod bounds;
 mod common;

@@ -3,6 +3,7 @@
 
 use paygraph_domain::account::CatalogKey;
 use paygraph_domain::alert::{AlertId, Status};
+use paygraph_domain::analytics::Day;
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
@@ -246,6 +247,18 @@ pub fn tenant(tenant: &TenantId) -> String {
     format!("T#{tenant}")
 }
 
+/// Where what happened in the month of a day stands, by instants and events.
+#[must_use]
+pub fn facts(tenant: &TenantId, day: Day) -> String {
+    format!("T#{tenant}#FACTS#{}", day.month())
+}
+
+/// Where a tenant's figures stand, by their days.
+#[must_use]
+pub fn days(tenant: &TenantId) -> String {
+    format!("T#{tenant}#DAYS")
+}
+
 /// Where a tenant's last processed event is noted.
 #[must_use]
 pub fn health(tenant: &TenantId) -> String {
@@ -326,6 +339,8 @@ mod tests {
             alert_listing(&a),
             alerts_with(&a, Status::Open),
             subscriptions(&a),
+            facts(&a, Day::parse("2026-11-21").unwrap()),
+            days(&a),
         ] {
             assert!(key.starts_with("T#a#"), "{key}");
         }

@@ -5,6 +5,7 @@
 //! written, and when, is the engine's.
 
 pub mod alerts;
+mod analytics;
 mod cache;
 mod commit;
 mod connection;

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod alerts;
+mod analytics;
 mod common;
 mod connection;
 mod effects;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use paygraph_domain::account::{Account, CatalogEntry, CatalogKey, Object, ObjectKey, Stored};
 use paygraph_domain::alert::subscription::Subscription;
 use paygraph_domain::alert::{Alert, AlertId};
+use paygraph_domain::analytics::{Day, Fact};
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
@@ -13,6 +14,7 @@ use paygraph_domain::sequence::Enrolment;
 
 use super::effects::Claimed;
 use crate::alert::{Unresolved, Whose};
+use crate::analytics::Census;
 use crate::connection::Connection;
 use crate::ports::{
     AuditEntry, Commit, CommitError, ContactWrite, Due, EnrolmentWrite, LedgerEntry, Parked,
@@ -51,6 +53,9 @@ pub(super) struct Inner {
     pub(super) looks: BTreeSet<(TenantId, String, Look)>,
     pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,
     pub(super) watches: HashMap<TenantId, Watch>,
+    /// By their instants and events.
+    pub(super) facts: BTreeMap<(TenantId, Timestamp, String), Fact>,
+    pub(super) censuses: BTreeMap<(TenantId, Day), Census>,
     pub(super) connections: BTreeMap<TenantId, Connection>,
     /// What may be used once, and was.
     pub(super) spent: BTreeSet<(TenantId, String)>,
