@@ -34,7 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "paygraph-greenlight",
-        &["domain", "engine", "store", "bus", "runtime"],
+        &["domain", "stripe", "engine", "store", "bus", "runtime"],
     ),
     (
         "paygraph-sequence",

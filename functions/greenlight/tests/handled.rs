@@ -1,106 +1,23 @@
-//! The stories again, from Stripe's events through the engine and the target's queue.
-#![expect(clippy::unwrap_used, reason = "a failed test says where")]
+//! The three stories, from Stripe's events through the engine and the target's queue, as lines and as
+//! subjects, character by character. (The webhook's own first line is in its own tests.)
 
-use std::time::Duration;
-
-use aws_lambda_events::sqs::SqsEvent;
 use paygraph_domain::contact::Profile;
-use paygraph_domain::fact::Source;
-use paygraph_domain::id::{Cause, CustomerId, TenantId};
-use paygraph_domain::settings::Settings;
-use paygraph_domain::time::Timestamp;
-use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
+use paygraph_domain::id::{Cause, CustomerId};
 use paygraph_engine::identity::Request;
-use paygraph_engine::memory::{MemoryStore, StoppedClock};
-use paygraph_engine::process::Engine;
-use paygraph_greenlight::handler::handle;
 use paygraph_runtime::config::GreenlightEntity;
 use serde_json::{Value, json};
 
-const NOW: i64 = 1_790_000_000;
-const DAY: i64 = 86_400;
-const INDIVIDUAL: &str = "price_1SWQXAChUUSEbzyhAykgEy5K";
-const PRO: &str = "price_1ShMKtChUUSEbzyhitCMw6z3";
-const TEAM: &str = "price_1SWQXKChUUSEbzyhLSObMBLT";
+use crate::support::{
+    Buried, DAY, INDIVIDUAL, NOW, PRO, Server, TEAM, TestEngine, batch, customer, deadline,
+    deliver, engine, feed, invoice, subscription, target, tenant,
+};
 
-type TestEngine = Engine<MemoryStore, StoppedClock>;
-
-fn engine() -> TestEngine {
-    Engine {
-        store: MemoryStore::new(Settings::example().unwrap()),
-        clock: StoppedClock(Timestamp::from_unix(NOW).unwrap()),
-        livemode: false,
-        fetch: NoFetch,
-    }
-}
-
-fn tenant() -> TenantId {
-    TenantId::parse("default").unwrap()
-}
-
-fn deadline() -> Deadline {
-    Deadline::after(Duration::from_secs(60))
-}
-
-/// Processes events, one a second, and gives what they put on the bus as the target's queue has it.
-async fn feed(engine: &TestEngine, from: i64, events: &[(&str, Value)]) -> Vec<Value> {
-    let mut bodies = Vec::new();
-    for (kind, object) in events {
-        let at = NOW + from + i64::try_from(bodies.len()).unwrap();
-        let event = json!({ "id": format!("evt_{at}"), "type": kind, "created": at, "livemode": false,
-            "data": { "object": object } });
-        let processed = engine
-            .process(&tenant(), &event.to_string(), Source::Webhook, deadline())
-            .await
-            .unwrap();
-        for outgoing in processed.into_entries().into_iter().flat_map(|e| e.outbox) {
-            bodies.push(json!({ "detail-type": outgoing.detail_type, "detail": outgoing.detail }));
-        }
-    }
-    bodies
-}
-
-fn batch(bodies: &[String]) -> SqsEvent {
-    let records: Vec<_> = bodies
-        .iter()
-        .enumerate()
-        .map(|(place, body)| json!({ "messageId": place.to_string(), "body": body }))
-        .collect();
-    serde_json::from_value(json!({ "Records": records })).unwrap()
-}
-
-/// What the target writes of these messages.
-async fn lines(engine: &TestEngine, entity: GreenlightEntity, bodies: &[Value]) -> Vec<String> {
-    let bodies: Vec<_> = bodies.iter().map(Value::to_string).collect();
-    let (lines, response) = handle(&engine.store, entity, &batch(&bodies)).await;
-    assert!(response.batch_item_failures.is_empty());
-    lines.iter().map(ToString::to_string).collect()
-}
-
-fn customer() -> (&'static str, Value) {
-    let object = json!({ "id": "cus_abc123", "object": "customer", "email": "user@example.com" });
-    ("customer.created", object)
-}
-
-fn subscription(kind: &'static str, price: &str, fields: &Value) -> (&'static str, Value) {
-    let mut object = json!({ "id": "sub_abc123", "object": "subscription", "customer": "cus_abc123",
-        "status": "active", "currency": "usd", "created": NOW, "items": { "data": [{ "id": "si_1",
-            "quantity": 1, "current_period_start": NOW, "current_period_end": NOW + 30 * DAY,
-            "price": { "id": price, "product": "prod_1", "currency": "usd", "unit_amount": 5_800,
-                "recurring": { "interval": "month", "interval_count": 1 } } }] } });
-    let fields = fields.as_object().unwrap().clone();
-    object.as_object_mut().unwrap().extend(fields);
-    (kind, object)
-}
-
-fn invoice(kind: &'static str, status: &str, amount: i64, attempt: i64) -> (&'static str, Value) {
-    let paid = if status == "paid" { amount } else { 0 };
-    let object = json!({ "id": format!("in_{amount}"), "object": "invoice", "customer": "cus_abc123",
-        "status": status, "currency": "usd", "amount_due": amount, "amount_paid": paid, "total": amount,
-        "attempt_count": attempt, "created": NOW,
-        "parent": { "subscription_details": { "subscription": "sub_abc123" } } });
-    (kind, object)
+/// The lines and subjects of these messages.
+async fn told(engine: &TestEngine, bodies: &[Value]) -> (Vec<String>, Vec<String>) {
+    let server = Server::start();
+    let target = target(engine, GreenlightEntity::Email, server.secret());
+    assert!(deliver(&target, bodies).await.is_empty());
+    (target.log.take(), server.subjects().await)
 }
 
 #[tokio::test]
@@ -116,9 +33,9 @@ async fn sign_up_to_pro() {
         invoice("invoice.paid", "paid", 5_800, 1),
     ];
     let bodies = feed(&engine, 0, &events).await;
-    let told = lines(&engine, GreenlightEntity::Email, &bodies).await;
+    let (lines, subjects) = told(&engine, &bodies).await;
     assert_eq!(
-        told,
+        lines,
         [
             "[📝👤✅👉] customer_created: user@example.com — Stripe customer: cus_abc123",
             "[✅💳💼🎢] checkout_complete: user@example.com — Checkout complete: pro plan, $58",
@@ -126,13 +43,24 @@ async fn sign_up_to_pro() {
             "[💰✅🎢🌍] invoice_paid: user@example.com — Payment successful: $58 usd",
         ]
     );
+    assert_eq!(
+        subjects,
+        [
+            "greenlight.checkout.completed.macro.billing.cs_1",
+            "greenlight.subscription.created.pro.cus_abc123",
+            "greenlight.payment.succeeded.macro.billing.cus_abc123",
+        ]
+    );
     // Hidden, the e-mail address stands nowhere.
-    let hidden = lines(&engine, GreenlightEntity::CustomerId, &bodies).await;
-    let expected: Vec<_> = told
+    let engine = self::engine();
+    let bodies = feed(&engine, 0, &events).await;
+    let hidden = target(&engine, GreenlightEntity::CustomerId, None);
+    assert!(deliver(&hidden, &bodies).await.is_empty());
+    let expected: Vec<_> = lines
         .iter()
         .map(|line| line.replace("user@example.com", "cus_abc123"))
         .collect();
-    assert_eq!(hidden, expected);
+    assert_eq!(hidden.log.take(), expected);
 }
 
 #[tokio::test]
@@ -154,14 +82,24 @@ async fn failed_retried_lost() {
         subscription("customer.subscription.deleted", PRO, &lost),
     ];
     let bodies = feed(&engine, 3 * DAY, &events).await;
+    let (lines, subjects) = told(&engine, &bodies).await;
     assert_eq!(
-        lines(&engine, GreenlightEntity::Email, &bodies).await,
+        lines,
         [
             "[❌🚨💳🔥] invoice_failed: user@example.com — Payment failed: $58 (card_declined)",
             "[⚠️🚨💼🔥] past_due: user@example.com — Subscription past due: 3 days",
             "[🔁💳⚡⭐] payment_retry: user@example.com — Payment retry attempt #1",
             "[🔁💳⚡⭐] payment_retry: user@example.com — Payment retry attempt #2",
             "[🚫⚠️💼🔥] subscription_canceled: user@example.com — Canceled pro plan. Reason: payment_failed",
+        ]
+    );
+    assert_eq!(
+        subjects,
+        [
+            "greenlight.payment.failed.micro.billing.cus_abc123",
+            "greenlight.payment.retry.micro.billing.cus_abc123",
+            "greenlight.payment.retry.micro.billing.cus_abc123",
+            "greenlight.subscription.canceled.pro.cus_abc123",
         ]
     );
 }
@@ -191,31 +129,81 @@ async fn individual_to_team() {
         invoice("invoice.paid", "paid", 7_000, 1),
     ];
     let bodies = feed(&engine, 100, &events).await;
+    let (lines, subjects) = told(&engine, &bodies).await;
     assert_eq!(
-        lines(&engine, GreenlightEntity::Email, &bodies).await,
+        lines,
         [
             "[🔄🎯👥📌] subscription_updated: team@company.com — Plan change: individual → team",
             "[💰✅🎢🌍] invoice_paid: team@company.com — Payment successful: $70 usd",
         ]
     );
+    assert_eq!(
+        subjects,
+        [
+            "greenlight.subscription.updated.individual.team.cus_abc123",
+            "greenlight.payment.succeeded.macro.billing.cus_abc123",
+        ]
+    );
 }
 
-/// N1: what is no event of ours goes back alone; the example and events without a line are done.
+/// A checkout comes before its subscription: what was bought says the tier.
 #[tokio::test]
-async fn n1_only_the_unreadable_message_goes_back() {
+async fn a_checkout_is_of_the_tier_that_was_bought() {
+    let engine = engine();
+    let session = json!({ "id": "cs_1", "object": "checkout.session", "customer": "cus_abc123",
+        "mode": "subscription", "status": "complete", "payment_status": "paid", "currency": "usd",
+        "amount_total": 9_900, "subscription": "sub_abc123", "created": NOW,
+        "line_items": { "object": "list", "has_more": false,
+            "data": [{ "id": "li_1", "price": { "id": TEAM } }] } });
+    let events = [customer(), ("checkout.session.completed", session)];
+    let bodies = feed(&engine, 0, &events).await;
+    let target = target(&engine, GreenlightEntity::Email, None);
+    assert!(deliver(&target, &bodies).await.is_empty());
+    assert_eq!(
+        target.log.take()[1],
+        "[✅💳👥🎢] checkout_complete: user@example.com — Checkout complete: team plan, $99"
+    );
+}
+
+/// Stripe may tell of the charge after the invoice: the contact knows by then.
+#[tokio::test]
+async fn a_reason_that_comes_after_the_failure_is_told() {
+    let engine = engine();
+    let created = subscription("customer.subscription.created", PRO, &json!({}));
+    feed(&engine, 0, &[customer(), created]).await;
+    let charge = json!({ "id": "ch_1", "object": "charge", "customer": "cus_abc123", "status": "failed",
+        "currency": "usd", "amount": 5_800, "failure_code": "insufficient_funds",
+        "invoice": "in_5800", "created": NOW + DAY });
+    let events = [
+        invoice("invoice.payment_failed", "open", 5_800, 1),
+        ("charge.failed", charge),
+    ];
+    let bodies = feed(&engine, DAY, &events).await;
+    let target = target(&engine, GreenlightEntity::Email, None);
+    assert!(deliver(&target, &bodies).await.is_empty());
+    assert_eq!(
+        target.log.take(),
+        ["[❌🚨💳🔥] invoice_failed: user@example.com — Payment failed: $58 (insufficient_funds)"]
+    );
+}
+
+/// N1: what is no event of ours goes to the dead letters alone; the example and events that tell
+/// nothing are done.
+#[tokio::test]
+async fn n1_only_the_unreadable_message_is_buried() {
     let engine = engine();
     let example: Value =
         serde_json::from_str(include_str!("../../../events/functions/greenlight.json")).unwrap();
     let example = example["Records"][0]["body"].as_str().unwrap();
     let silent = example.replace("subscription_created", "mrr_changed");
-    let bodies = ["not json".to_owned(), example.to_owned(), silent];
-    let (lines, response) = handle(&engine.store, GreenlightEntity::Email, &batch(&bodies)).await;
-    let failed = response.batch_item_failures.into_iter();
-    let failed: Vec<_> = failed.map(|failure| failure.item_identifier).collect();
-    assert_eq!(failed, ["0"]);
-    let told: Vec<_> = lines.iter().map(ToString::to_string).collect();
+    let bodies = [json!("not json"), json!(example), json!(silent)];
+    let target = target(&engine, GreenlightEntity::Email, None);
+    let buried = Buried::default();
+    let response = target.queue(&batch(&bodies), &buried).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(*buried.0.lock().unwrap(), ["not json"]);
     assert_eq!(
-        told,
+        target.log.take(),
         ["[🆕⚙️💼✅] subscription_created: acme — Subscription created: pro (sub_example)"]
     );
 }

@@ -1,4 +1,8 @@
-//! GreenLight's lines: one program, since each more of them costs its time to build.
+//! GreenLight: one program, since each more of them costs its time to build.
 
+mod daily;
 mod handled;
+mod nats;
 mod stories;
+mod support;
+mod webhooks;

@@ -108,6 +108,12 @@ pub struct Local {
     pub reconcile_function: String,
     /// Where GreenLight's lines are.
     pub greenlight_log_group: String,
+    /// The function that writes them.
+    #[serde(default)]
+    pub greenlight_function: String,
+    /// Its queue.
+    #[serde(default)]
+    pub greenlight_queue_url: String,
     /// The function that sequences run in.
     #[serde(default)]
     pub sequence_function: String,

@@ -291,6 +291,15 @@ pub struct GreenlightConfig {
     pub log: LogFilter,
     /// `PAYGRAPH_TABLE`: the table's name.
     pub table: String,
+    /// `PAYGRAPH_DLQ_URL`: where messages go that cannot be read, with their reason.
+    pub dlq_url: String,
+    /// `PAYGRAPH_INGEST_DLQ_URL`: the ingest queue's dead letters, where webhooks are that failed.
+    pub ingest_dlq_url: String,
+    /// `PAYGRAPH_SECRETS_PREFIX`: what the names of the secrets begin with; where NATS is is under
+    /// `nats`.
+    pub secrets_prefix: String,
+    /// `PAYGRAPH_PLATFORM_TENANT`: whose the platform's own account is; `default`.
+    pub platform_tenant: String,
     /// `PAYGRAPH_GREENLIGHT_ENTITY`: `email` (the default) or `customer_id`.
     pub entity: GreenlightEntity,
 }
@@ -315,6 +324,10 @@ impl GreenlightConfig {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
+            dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
+            ingest_dlq_url: reader.url("PAYGRAPH_INGEST_DLQ_URL"),
+            secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
+            platform_tenant: reader.key_part("PAYGRAPH_PLATFORM_TENANT", "default"),
             entity,
         };
         reader.finish(config)

@@ -109,6 +109,9 @@ fn greenlight_shows_an_email_or_an_id() {
     let read = |value: &str| {
         let extra = [
             ("PAYGRAPH_TABLE", "t"),
+            ("PAYGRAPH_DLQ_URL", "https://sqs/own"),
+            ("PAYGRAPH_INGEST_DLQ_URL", "https://sqs/ingest"),
+            ("PAYGRAPH_SECRETS_PREFIX", "paygraph"),
             ("PAYGRAPH_GREENLIGHT_ENTITY", value),
         ];
         GreenlightConfig::read(&variables(&extra)).map(|config| config.entity)
