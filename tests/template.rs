@@ -102,3 +102,14 @@ fn every_function_is_watched_and_has_few_rights() {
         assert!(!lines.contains(&"Resource: \"*\"".to_owned()), "{name}");
     }
 }
+
+/// Each webhook would be one message more for GreenLight: only who asks for it pays for it.
+#[test]
+fn greenlight_hears_of_every_webhook_only_where_it_is_asked_for() {
+    let rules = resources("AWS::Events::Rule");
+    let rule = |wanted: &str| &rules.iter().find(|(name, _)| name == wanted).unwrap().1;
+    let asked = "State: !If [HasGreenlightWebhooks, ENABLED, DISABLED]".to_owned();
+    assert!(rule("GreenlightWebhookRule").contains(&asked));
+    let all_others = "detail-type: [{ anything-but: { prefix: \"stripe.\" } }]".to_owned();
+    assert!(rule("GreenlightRule").contains(&all_others));
+}

@@ -60,7 +60,7 @@ pub trait Analytics: Sync {
         fact: &Fact,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Reads the facts of some days, page by page.
+    /// Reads the facts of some days of one month, page by page.
     fn facts(
         &self,
         tenant: &TenantId,
