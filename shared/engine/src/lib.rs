@@ -22,6 +22,7 @@ pub mod run;
 pub mod sequence;
 pub mod target;
 pub mod tick;
+pub mod user;
 pub mod watch;
 
 pub use backoff::Deadline;

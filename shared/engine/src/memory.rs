@@ -9,6 +9,7 @@ mod effects;
 mod enrolments;
 mod inner;
 mod runs;
+mod users;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -30,6 +30,8 @@ pub const CONNECTION: &str = "CONNECTION";
 pub const ACCOUNTS: &str = "ACCOUNTS";
 /// The sort key of what a target did, or is about to.
 pub const EFFECT: &str = "EFFECT";
+/// The sort key of a user.
+pub const USER: &str = "USER";
 /// The sort key of what was used up.
 pub const SPENT: &str = "SPENT";
 /// What the sort keys of a working set begin with.
@@ -50,6 +52,12 @@ pub const UNRESOLVED: &str = "ALERTS";
 #[must_use]
 pub fn contact(tenant: &TenantId, id: &CustomerId) -> String {
     format!("T#{tenant}#C#{id}")
+}
+
+/// Where a user of the product stands.
+#[must_use]
+pub fn user(tenant: &TenantId, id: &str) -> String {
+    format!("T#{tenant}#U#{id}")
 }
 
 /// Where everything of a Stripe customer stands.
@@ -318,6 +326,7 @@ mod tests {
         let customer = StripeCustomerId::parse("cus_1").unwrap();
         for key in [
             contact(&a, &customer.clone().into()),
+            user(&a, "u1"),
             stripe(&a, &customer),
             stripe_link(&a, &customer),
             catalog(&a),

@@ -19,6 +19,7 @@ mod runs;
 pub mod settings;
 mod store;
 pub mod token;
+mod users;
 mod watches;
 
 pub use store::DynamoStore;

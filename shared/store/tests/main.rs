@@ -9,3 +9,4 @@ mod effects;
 mod enrolments;
 mod listing;
 mod settings;
+mod users;

@@ -11,6 +11,7 @@ use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{Name, Review};
 use paygraph_domain::sequence::Enrolment;
+use paygraph_domain::user::User;
 
 use super::effects::Claimed;
 use crate::alert::{Unresolved, Whose};
@@ -46,6 +47,8 @@ pub(super) struct Inner {
     pub(super) effects: HashMap<(TenantId, Effect), Claimed>,
     /// By contact and sequence.
     pub(super) enrolments: BTreeMap<(TenantId, CustomerId, String), Enrolment>,
+    /// By the product's own id.
+    pub(super) users: BTreeMap<(TenantId, String), User>,
     pub(super) alerts: BTreeMap<(TenantId, AlertId), Alert>,
     pub(super) unresolved: HashMap<(TenantId, Whose), Unresolved>,
     pub(super) subscriptions: BTreeMap<(TenantId, String), Subscription>,
