@@ -170,7 +170,11 @@ impl From<Condition> for String {
 
 /// The fields that conditions name: only these are worth computing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Names(BTreeMap<String, BTreeSet<String>>);
+pub struct Names(
+    BTreeMap<String, BTreeSet<String>>,
+    /// The whole numbers that fields are compared with.
+    BTreeSet<(String, String, u64)>,
+);
 
 impl Names {
     /// Adds another's.
@@ -178,6 +182,35 @@ impl Names {
         for (root, fields) in &other.0 {
             for field in fields {
                 self.add(root, field);
+            }
+        }
+        self.1.extend(other.1.iter().cloned());
+    }
+
+    /// The whole numbers that a field is compared with.
+    pub fn compared<'a>(&'a self, root: &'a str, field: &'a str) -> impl Iterator<Item = u64> + 'a {
+        let all = self.1.iter();
+        let its = all.filter(move |(held, name, _)| held == root && name == field);
+        its.map(|(.., number)| *number)
+    }
+
+    /// Notes it when a call compares a field with a whole number.
+    fn note_compared(&mut self, operator: &str, arguments: &[IdedExpr]) {
+        const COMPARISONS: &[&str] = &[
+            operators::LESS,
+            operators::LESS_EQUALS,
+            operators::GREATER,
+            operators::GREATER_EQUALS,
+        ];
+        let [a, b] = arguments else { return };
+        for (field, number) in [(&a.expr, &b.expr), (&b.expr, &a.expr)] {
+            if COMPARISONS.contains(&operator)
+                && let Expr::Select(select) = field
+                && let Expr::Ident(root) = &select.operand.expr
+                && let Expr::Literal(LiteralValue::Int(number)) = number
+                && let Ok(number) = u64::try_from(*number.inner())
+            {
+                self.1.insert((root.clone(), select.field.clone(), number));
             }
         }
     }
@@ -258,6 +291,7 @@ fn check(expression: &Expr, bound: &mut Vec<String>, names: &mut Names) -> Resul
                 }
                 _ => {}
             }
+            names.note_compared(&call.func_name, &call.args);
             all(&call.args, bound, names)
         }
         Expr::List(list) => all(&list.elements, bound, names),

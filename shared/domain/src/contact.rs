@@ -15,6 +15,7 @@ use crate::audit::Change;
 use crate::event::Event;
 use crate::id::{CustomerId, StripeCustomerId};
 use crate::identity::{By, Linked};
+use crate::product::Product;
 use crate::rollup::Rollup;
 use crate::settings::Settings;
 use crate::standing::{Standing, Told, standing};
@@ -62,6 +63,9 @@ pub struct Contact {
     /// What was told last of how it stands.
     #[serde(default)]
     pub told: Told,
+    /// What product events told.
+    #[serde(default, skip_serializing_if = "Product::is_empty")]
+    pub product: Product,
 }
 
 /// What a change of a contact gives.
@@ -84,6 +88,7 @@ impl Contact {
             accounts: BTreeMap::new(),
             evaluated_at: Timestamp::default(),
             told: Told::default(),
+            product: Product::default(),
         }
     }
 
@@ -135,6 +140,7 @@ impl Contact {
         now: Timestamp,
     ) -> Outcome {
         self.change(settings, now, |contact| {
+            contact.product.overrule(&given, now);
             let mut profile = contact.profile.take().unwrap_or_default();
             profile.domain = given.domain.or(profile.domain);
             profile.users.extend(given.users);
@@ -164,6 +170,7 @@ impl Contact {
                 });
                 contact.accounts.insert(customer.clone(), Arc::new(rollup));
             }
+            contact.product.adopt(&other.product, settings);
             let Some(other) = other.profile.clone() else {
                 return;
             };
@@ -181,7 +188,7 @@ impl Contact {
         })
     }
 
-    fn change(
+    pub(crate) fn change(
         &mut self,
         settings: &Settings,
         now: Timestamp,
@@ -191,6 +198,7 @@ impl Contact {
         edit(self);
         self.version += 1;
         self.evaluated_at = self.evaluated_at.max(now);
+        self.show_use();
         self.compare(&before, settings, false)
     }
 
@@ -208,7 +216,15 @@ impl Contact {
             .extend(rolled.map(|(customer, rollup)| (customer, Arc::new(rollup))));
         self.version += 1;
         self.evaluated_at = self.evaluated_at.max(now);
+        self.show_use();
         self.compare(&before, settings, true)
+    }
+
+    /// Writes into its traits what follows from product events at the instant it is computed for.
+    fn show_use(&mut self) {
+        if let Some(profile) = &mut self.profile {
+            self.product.show(profile, self.evaluated_at);
+        }
     }
 
     /// What is new since `before`. Unless `always`, how it stands is computed only when something

@@ -9,6 +9,7 @@ use crate::alert::routing::AlertSettings;
 use crate::drift::Class;
 use crate::id::StripeId;
 use crate::objects::catalog::Price;
+use crate::product::settings::ProductSettings;
 use crate::segments::Segments;
 use crate::sequence::{Sequence, Sequences};
 use crate::standing::Kind;
@@ -58,6 +59,9 @@ pub struct Settings {
     /// Who hears of which alerts.
     #[serde(default)]
     pub alerts: AlertSettings,
+    /// What product events mean.
+    #[serde(default)]
+    pub product: ProductSettings,
 }
 
 fn news_hours() -> u16 {
@@ -307,13 +311,14 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         sequences: Sequences::default(),
         enabled_sequences: BTreeSet::new(),
         alerts: AlertSettings::default(),
+        product: ProductSettings::default(),
     })?;
     let tier = serde_json::to_value(TierOf {
         tier: String::new(),
         lifetime: false,
     })?;
     let mut places = vec![(String::new(), Some(document), Some(&shape))];
-    for part in ["mrr", "health", "alerts"] {
+    for part in ["mrr", "health", "alerts", "product"] {
         places.push((part.to_owned(), document.get(part), shape.get(part)));
     }
     for list in ["products", "prices"] {
@@ -357,7 +362,7 @@ mod tests {
         assert_eq!(
             refused(text),
             "`tier` is no setting; there are alerts, default_tier, enabled_sequences, grace_days, health, \
-             mrr, news_hours, prices, products, review_drift, segments, sequences, tiers, unmatched; \
+             mrr, news_hours, prices, product, products, review_drift, segments, sequences, tiers, unmatched; \
              `mrr.past_due_count` is no setting; there are count_paused_collection, \
              count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \
              `alerts.slak` is no setting; there are default_owner, slack, sns, \

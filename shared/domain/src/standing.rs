@@ -131,6 +131,7 @@ pub fn standing(
         clock.at(rollup.trial_end);
     }
     let expiring = expiring(contact, &mut clock);
+    clock.at(contact.product.activity.falls_at(now));
     let basis = Basis {
         contact,
         billing,

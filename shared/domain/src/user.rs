@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::product::activity::Activity;
 use crate::product::said::Said;
 use crate::time::Timestamp;
 
@@ -37,6 +38,9 @@ pub struct User {
     /// The hour in which the user was seen last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
+    /// What it did of which no workspace is known.
+    #[serde(default, skip_serializing_if = "Activity::is_empty")]
+    pub elsewhere: Activity,
     /// When each of these was told, so that nothing older overwrites it.
     #[serde(default, skip_serializing_if = "Said::is_empty")]
     pub said: Said,

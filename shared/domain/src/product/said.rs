@@ -79,8 +79,36 @@ impl Said {
     }
 
     /// Forgets that a value was told.
-    pub fn forget(&mut self, name: &str) {
+    pub(super) fn forget(&mut self, name: &str) {
         self.0.remove(name);
+    }
+
+    /// A value that was told before is said anew at a moment.
+    pub(super) fn renew(&mut self, name: &str, at: Moment) {
+        if let Some(known) = self.0.get_mut(name) {
+            *known = at;
+        }
+    }
+
+    /// Takes over when values were told of which this knows nothing.
+    pub(super) fn fill(&mut self, other: &Self) {
+        for (name, at) in &other.0 {
+            self.0.entry(name.clone()).or_insert(*at);
+        }
+    }
+
+    /// Keeps the first so many of the names that begin alike; gives the rest of each that it let
+    /// go.
+    pub(super) fn keep_first(&mut self, beginning: &str, most: usize) -> Vec<String> {
+        let alike = self
+            .0
+            .keys()
+            .filter_map(|name| name.strip_prefix(beginning));
+        let dropped: Vec<String> = alike.skip(most).map(str::to_owned).collect();
+        for name in &dropped {
+            self.0.remove(&format!("{beginning}{name}"));
+        }
+        dropped
     }
 }
 
