@@ -4,11 +4,12 @@
 //! its link, in one transaction.
 
 use paygraph_domain::audit::Change;
-use paygraph_domain::contact::{Contact, Profile};
+use paygraph_domain::contact::{self, Contact, Profile};
 use paygraph_domain::event::Event;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{By, Linked, names};
+use paygraph_domain::product::Heard;
 use paygraph_domain::rollup::Rollup;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
@@ -22,6 +23,7 @@ use crate::ports::{
     StoreError, StripeLinkWrite,
 };
 use crate::process::{Engine, MAX_ACCOUNTS, move_account};
+use crate::product::EVENT_TYPE;
 
 /// The most Stripe customers that are merged at once: a transaction has a hundred writes.
 const MAX_MERGED: usize = 40;
@@ -46,6 +48,18 @@ pub enum IdentityError {
     Store(#[from] StoreError),
 }
 
+impl IdentityError {
+    /// Whether another attempt may succeed.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::NotFound(_) | Self::Full(_) | Self::Refused(_) => false,
+            Self::Busy => true,
+            Self::Store(error) => error.retry,
+        }
+    }
+}
+
 /// What was done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changed {
@@ -67,10 +81,29 @@ pub struct Request<'a> {
 }
 
 /// What is asked for.
-enum Wish<'a> {
+pub(crate) enum Wish<'a> {
     Put(&'a CustomerId, &'a Profile),
+    Hear(&'a CustomerId, &'a Heard<'a>),
     Link(&'a StripeCustomerId, Option<&'a CustomerId>),
     Merge(&'a CustomerId, &'a CustomerId),
+}
+
+impl Wish<'_> {
+    /// What the ledger calls it.
+    fn event_type(&self) -> String {
+        match self {
+            Self::Put(..) | Self::Link(..) | Self::Merge(..) => "api".to_owned(),
+            Self::Hear(_, heard) => format!("{EVENT_TYPE}{}", heard.event.kind()),
+        }
+    }
+
+    /// When it happened, if not now: what a product event tells may be old, and no news then.
+    fn at(&self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Put(..) | Self::Link(..) | Self::Merge(..) => now,
+            Self::Hear(_, heard) => heard.event.at.second(),
+        }
+    }
 }
 
 /// What is to be done; the contact as it is when nothing is.
@@ -100,21 +133,21 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         self.repeat(request, &Wish::Put(id, given)).await
     }
 
-    async fn plan_put(
+    /// A change of what is known of a contact beside Stripe, which is made if there is none.
+    async fn plan_edit(
         &self,
         tenant: &TenantId,
         id: &CustomerId,
-        given: &Profile,
-        settings: &Settings,
-        now: Timestamp,
+        edit: impl FnOnce(&mut Contact) -> contact::Outcome,
     ) -> Planned {
         let loaded = self.store.contact(tenant, id).await?;
         let mut contact = loaded.unwrap_or_else(|| Contact::new(id.clone()));
         let (expected, segments) = (contact.version, contact.told.segments.clone());
-        let before = contact.profile.clone();
-        let outcome = contact.merge_profile(given.clone(), settings, now);
+        let (before, product) = (contact.profile.clone(), contact.product.clone());
+        let outcome = edit(&mut contact);
         let mut commit = Commit::new(tenant.clone());
-        if expected > 0 && before == contact.profile && outcome.events.is_empty() {
+        let same = before == contact.profile && product == contact.product;
+        if expected > 0 && same && outcome.events.is_empty() {
             return Ok(Err(contact));
         }
         let was = before.as_ref().map(names).unwrap_or_default();
@@ -289,7 +322,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     }
 
     /// Plans and commits until nobody is in between.
-    async fn repeat(
+    pub(crate) async fn repeat(
         &self,
         request: &Request<'_>,
         wish: &Wish<'_>,
@@ -301,7 +334,16 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             let now = self.clock.now();
             let tenant = request.tenant;
             let planned = match wish {
-                Wish::Put(id, given) => self.plan_put(tenant, id, given, settings, now).await?,
+                Wish::Put(id, given) => {
+                    let merge = |contact: &mut Contact| {
+                        contact.merge_profile((*given).clone(), settings, now)
+                    };
+                    self.plan_edit(tenant, id, merge).await?
+                }
+                Wish::Hear(id, heard) => {
+                    let hear = |contact: &mut Contact| contact.hear(heard, settings, now);
+                    self.plan_edit(tenant, id, hear).await?
+                }
                 Wish::Link(customer, to) => {
                     self.plan_link(tenant, customer, *to, settings, now).await?
                 }
@@ -316,7 +358,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     });
                 }
             };
-            let (commit, contact) = self.sealed(request, outcome, now);
+            let (commit, contact) = sealed(request, wish, outcome, now);
             match self.store.commit(&commit).await {
                 Ok(()) => {
                     return Ok(Changed {
@@ -329,45 +371,58 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     attempt += 1;
                     pause(attempt).await;
                 }
+                // It came again, while others changed the contact.
+                Err(CommitError::Duplicate) if matches!(wish, Wish::Hear(..)) => {
+                    return Ok(Changed {
+                        contact,
+                        entry: None,
+                    });
+                }
                 Err(CommitError::Conflict | CommitError::Duplicate) => {
                     return Err(IdentityError::Busy);
                 }
             }
         }
     }
+}
 
-    /// The commit with its marker and its audit entry.
-    fn sealed(&self, request: &Request<'_>, outcome: Outcome, now: Timestamp) -> (Commit, Contact) {
-        let Outcome {
-            mut commit,
-            contact,
-            events,
-            changes,
-        } = outcome;
-        let subject = Subject {
-            tenant: request.tenant,
-            contact: Some(&contact.id),
-            customer: None,
-            at: now,
-            source: Source::Api,
-            cause: request.cause,
-        };
-        commit.ledger = Some(LedgerEntry {
-            tenant: request.tenant.clone(),
-            cause: request.cause.clone(),
-            event_type: "api".to_owned(),
-            at: now,
-            processed_at: now,
-            disposition: "applied".to_owned(),
-            outbox: seal(subject, events.into_iter().map(named).collect()),
-        });
-        commit.audit = (!changes.is_empty()).then(|| AuditEntry {
-            owner: AuditOwner::Contact(contact.id.clone()),
-            at: now,
-            source: Source::Api,
-            cause: request.cause.clone(),
-            changes,
-        });
-        (commit, contact)
-    }
+/// The commit with its marker and its audit entry.
+fn sealed(
+    request: &Request<'_>,
+    wish: &Wish<'_>,
+    outcome: Outcome,
+    now: Timestamp,
+) -> (Commit, Contact) {
+    let Outcome {
+        mut commit,
+        contact,
+        events,
+        changes,
+    } = outcome;
+    let at = wish.at(now);
+    let subject = Subject {
+        tenant: request.tenant,
+        contact: Some(&contact.id),
+        customer: None,
+        at,
+        source: Source::Api,
+        cause: request.cause,
+    };
+    commit.ledger = Some(LedgerEntry {
+        tenant: request.tenant.clone(),
+        cause: request.cause.clone(),
+        event_type: wish.event_type(),
+        at,
+        processed_at: now,
+        disposition: "applied".to_owned(),
+        outbox: seal(subject, events.into_iter().map(named).collect()),
+    });
+    commit.audit = (!changes.is_empty()).then(|| AuditEntry {
+        owner: AuditOwner::Contact(contact.id.clone()),
+        at,
+        source: Source::Api,
+        cause: request.cause.clone(),
+        changes,
+    });
+    (commit, contact)
 }

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod memory;
 pub mod ports;
 pub mod process;
+pub mod product;
 pub mod publish;
 pub mod reevaluate;
 pub mod run;

@@ -11,6 +11,7 @@ mod histories;
 mod identity;
 mod lifecycle;
 mod model;
+mod product;
 mod reevaluate;
 #[cfg(feature = "stripe-api")]
 mod runs;
