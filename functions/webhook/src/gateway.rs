@@ -67,11 +67,7 @@ impl Request {
     /// [`SignatureError`] when it is missing or there are several. (Those that API Gateway joined
     /// with a comma are found where the value is read.)
     pub fn signature(&self) -> Result<&str, SignatureError> {
-        let mut values = self
-            .headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("stripe-signature"))
-            .map(|(_, value)| value.as_str());
+        let mut values = self.values("stripe-signature");
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(value),
             (Some(_), Some(_)) => Err(SignatureError::Repeated),
@@ -79,7 +75,14 @@ impl Request {
         }
     }
 
-    /// The bytes as Stripe sent them; none when the gateway's Base64 cannot be undone.
+    /// The values of a header, whose name has any case.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let headers = self.headers.iter();
+        let its = headers.filter(move |(held, _)| held.eq_ignore_ascii_case(name));
+        its.map(|(_, value)| value.as_str())
+    }
+
+    /// The bytes as they were sent; none when the gateway's Base64 cannot be undone.
     #[must_use]
     pub fn body(&self) -> Option<Cow<'_, [u8]>> {
         let body = self.body.as_deref().unwrap_or_default();

@@ -15,14 +15,15 @@ use crate::queue::{IngestQueue, QueueError};
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::scope::Scope;
+use crate::track;
 
 /// What the handler works with.
 #[derive(Debug)]
 pub struct Webhook<Q, S, C> {
-    queue: Q,
-    secrets: SecretCache<S>,
-    clock: C,
-    platform: TenantId,
+    pub(crate) queue: Q,
+    pub(crate) secrets: SecretCache<S>,
+    pub(crate) clock: C,
+    pub(crate) platform: TenantId,
 }
 
 impl<Q: IngestQueue, S: SecretSource, C: Clock> Webhook<Q, S, C> {
@@ -48,10 +49,16 @@ impl<Q: IngestQueue, S: SecretSource, C: Clock> Webhook<Q, S, C> {
     /// Answers a request, whatever it holds.
     #[tracing::instrument(name = "webhook", skip_all, fields(request.id = request.id()))]
     pub async fn handle(&self, request: &Request) -> Response {
-        match self.receive(request).await {
+        let is_product = track::is_for(request);
+        let received = if is_product {
+            self.track(request).await
+        } else {
+            self.receive(request).await
+        };
+        match received {
             Ok(()) => Response::received(),
             Err(refusal) => {
-                if refusal.code() == "signature_invalid" {
+                if !is_product && refusal.code() == "signature_invalid" {
                     tracing::info!(
                         target: GREENLIGHT,
                         "[🔐❌💳🚨] webhook_invalid: stripe — Webhook signature INVALID - rejected"

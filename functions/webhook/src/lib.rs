@@ -1,4 +1,4 @@
-//! Receives Stripe's webhooks: verify, queue, answer.
+//! Receives Stripe's webhooks, and product events from Segment: verify, queue, answer.
 //!
 //! The one function that strangers can call. It reads as little as it can: whose secret signed the
 //! bytes, and the event's envelope. What the event means is the worker's part; here it is only
@@ -10,3 +10,4 @@ pub mod queue;
 pub mod refusal;
 pub mod route;
 pub mod scope;
+pub mod track;

@@ -1,5 +1,6 @@
 //! Why an event was not taken, and what its sender and the log hear of it.
 
+use paygraph_domain::product::segment::NotSegment;
 use paygraph_runtime::secrets::SecretsError;
 use paygraph_runtime::telemetry::Chain;
 use paygraph_stripe::envelope::EnvelopeError;
@@ -8,6 +9,7 @@ use paygraph_stripe::signature::SignatureError;
 use crate::gateway::Response;
 use crate::queue::QueueError;
 use crate::scope::UnreadableSecret;
+use crate::track::TrackSignatureError;
 
 /// Why an event was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,15 @@ pub enum Refusal {
     /// It is not signed as it must be.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// It is not signed as Segment signs.
+    #[error(transparent)]
+    TrackSignature(#[from] TrackSignatureError),
+    /// It is signed, but nothing that Segment sends.
+    #[error(transparent)]
+    NotSegment(#[from] NotSegment),
+    /// The queue does not take so much at once.
+    #[error("the body is too large")]
+    TooLarge,
     /// No such tenant. The sender hears the same as for a wrong signature, so that nobody can find
     /// out which tenants there are.
     #[error("the tenant is not known")]
@@ -62,8 +73,11 @@ impl Refusal {
         match self {
             Self::NotFound => "not_found",
             Self::Method => "method_not_allowed",
-            Self::Signature(_) | Self::UnknownTenant => "signature_invalid",
-            Self::Encoding | Self::Body { .. } => "body_invalid",
+            Self::Signature(_) | Self::TrackSignature(_) | Self::UnknownTenant => {
+                "signature_invalid"
+            }
+            Self::Encoding | Self::Body { .. } | Self::NotSegment(_) => "body_invalid",
+            Self::TooLarge => "body_too_large",
             Self::Account => "account_mismatch",
             Self::Secrets(_) => "secrets_unavailable",
             Self::NoSecret => "secret_missing",
@@ -82,7 +96,10 @@ impl Refusal {
         match self {
             Self::NotFound => 404,
             Self::Method => 405,
+            Self::TooLarge => 413,
+            Self::NotSegment(_) => 422,
             Self::Signature(_)
+            | Self::TrackSignature(_)
             | Self::UnknownTenant
             | Self::Encoding
             | Self::Body { .. }
@@ -133,7 +150,7 @@ impl Refusal {
             tracing::error!(
                 code,
                 error = %Chain(self),
-                "An event could not be taken; Stripe will send it again."
+                "An event could not be taken; its sender will send it again."
             );
         }
     }

@@ -33,24 +33,28 @@ impl Route {
     /// [`Refusal`] when there is no such path, another method is used, or no tenant can have the
     /// name in the path.
     pub fn of(request: &Request) -> Result<Self, Refusal> {
-        let rest = request
-            .path()
-            .strip_prefix(PLATFORM_PATH)
-            .ok_or(Refusal::NotFound)?;
-        let tenant = match rest.strip_prefix('/') {
-            None if rest.is_empty() => None,
-            Some(tenant) if !tenant.is_empty() && !tenant.contains('/') => Some(tenant),
-            None | Some(_) => return Err(Refusal::NotFound),
-        };
-        if request.method() != "POST" {
-            return Err(Refusal::Method);
-        }
-        tenant.map_or(Ok(Self::Platform), |name| {
-            tenant_id(name)
-                .map(Self::Tenant)
-                .ok_or(Refusal::UnknownTenant)
-        })
+        let tenant = tenant_under(request, PLATFORM_PATH).ok_or(Refusal::NotFound)??;
+        Ok(tenant.map_or(Self::Platform, Self::Tenant))
     }
+}
+
+/// The tenant that the path of a request names under another; none when it is not under it. The
+/// path itself names none.
+pub(crate) fn tenant_under(
+    request: &Request,
+    path: &str,
+) -> Option<Result<Option<TenantId>, Refusal>> {
+    let rest = request.path().strip_prefix(path)?;
+    let tenant = match rest.strip_prefix('/') {
+        None if rest.is_empty() => None,
+        Some(tenant) if !tenant.is_empty() && !tenant.contains('/') => Some(tenant),
+        None | Some(_) => return None,
+    };
+    if request.method() != "POST" {
+        return Some(Err(Refusal::Method));
+    }
+    let known = |name| tenant_id(name).ok_or(Refusal::UnknownTenant);
+    Some(tenant.map(known).transpose())
 }
 
 /// What Secrets Manager takes in a name, without the slash.

@@ -137,6 +137,31 @@ impl Scope {
     }
 }
 
+/// The signing secrets of a tenant's product events.
+///
+/// # Errors
+/// [`UnreadableSecret`].
+pub fn signing_secrets(secret: &SecretString) -> Result<Signing, UnreadableSecret> {
+    let signing: Signing = json(secret)?;
+    if signing.iter().all(str::is_empty) {
+        return Err(UnreadableSecret::Empty);
+    }
+    Ok(signing)
+}
+
+/// Signing secrets: the old and the new one during a rotation.
+#[derive(Debug, Deserialize)]
+pub struct Signing {
+    secrets: Vec<SecretString>,
+}
+
+impl Signing {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(SecretString::expose_secret)
+    }
+}
+
 fn json<T: DeserializeOwned>(secret: &SecretString) -> Result<T, UnreadableSecret> {
     serde_json::from_str(secret.expose_secret()).map_err(|e| UnreadableSecret::Json {
         line: e.line(),

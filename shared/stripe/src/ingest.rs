@@ -214,9 +214,10 @@ fn id<T>(
         .map_err(|source| IngestError::Id { field, source })
 }
 
-/// SQS refuses a message with U+FFFE or U+FFFF. In JSON they can only stand inside a text, where
-/// the escape means the same.
-fn sendable(body: String) -> String {
+/// A JSON document as SQS takes it, which refuses a message with U+FFFE or U+FFFF. In JSON they can
+/// only stand inside a text, where the escape means the same.
+#[must_use]
+pub fn sendable(body: String) -> String {
     if body.contains(['\u{fffe}', '\u{ffff}']) {
         body.replace('\u{fffe}', "\\ufffe")
             .replace('\u{ffff}', "\\uffff")

@@ -7,3 +7,4 @@
 mod payloads;
 mod support;
 mod tenants;
+mod track;

@@ -143,6 +143,11 @@ impl World {
         self.webhook.handle(&request).await
     }
 
+    /// Sends a request, and gives what its sender hears.
+    pub fn answer(&self, request: &GatewayRequest) -> Response {
+        block_on(self.send(request))
+    }
+
     /// Sends a request that must be taken, and gives its message.
     #[track_caller]
     pub fn taken(&self, request: &GatewayRequest) -> Value {

@@ -192,7 +192,7 @@ fn trouble_with_the_secrets_is_5xx() {
 }
 
 #[test]
-fn only_the_two_paths_are_served() {
+fn only_its_own_paths_are_served() {
     let world = World::new();
     for path in ["/", "/api", "/api/integrations/stripe/webhooks"] {
         assert_eq!(world.refused(&platform_event().path(path)).0, 404);
