@@ -4,23 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures::future::join_all;
 use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
-use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::connection::{Deauthorize, Deauthorized};
+use paygraph_engine::connection::Deauthorize;
 use paygraph_engine::fetch::Fetch;
 use paygraph_engine::ports::{Clock, LedgerEntry, ParkReason, Publisher, Store};
 use paygraph_engine::process::{Done, Engine, ProcessError, Processed};
+use paygraph_engine::product::EVENT_TYPE;
 use paygraph_engine::publish::publish;
+use paygraph_engine::user::Users;
 use paygraph_runtime::telemetry::Chain;
 use paygraph_store::DynamoStore;
-use paygraph_stripe::decode::about;
 use paygraph_stripe::event::StripeEvent;
-use paygraph_stripe::ingest::{IngestContent, IngestMessage};
+use paygraph_stripe::ingest::IngestContent;
+
+use crate::message::{Message, Read, Record, read};
 
 /// How often the last processed event is noted, in seconds.
 const BEAT_SECONDS: i64 = 5;
@@ -57,22 +59,6 @@ pub struct Worker<S, C, F, P, D, H> {
     pub last_beat: AtomicI64,
 }
 
-/// A message of the batch, as far as it could be read.
-struct Record<'a> {
-    place: usize,
-    body: &'a str,
-    read: Result<Message<'a>, String>,
-}
-
-struct Message<'a> {
-    ingest: IngestMessage<'a>,
-    created: Option<Timestamp>,
-    /// What it ends, if it is an account's word that paygraph may not read it any more.
-    deauthorized: Option<Deauthorized>,
-    /// Messages of one group are taken one after the other.
-    group: String,
-}
-
 /// What became of a record.
 enum Fate {
     /// It is done, but for publishing.
@@ -83,7 +69,7 @@ enum Fate {
     Dead(String),
 }
 
-impl<S: Store, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLetters, H: Pulse>
+impl<S: Store + Users, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLetters, H: Pulse>
     Worker<S, C, F, P, D, H>
 {
     /// Processes a batch and names the messages that are to be delivered again.
@@ -93,13 +79,13 @@ impl<S: Store, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLetters, H
         for (place, message) in event.records.iter().enumerate() {
             let record = read(place, message);
             let group = match &record.read {
-                Ok(message) => message.group.clone(),
+                Ok(message) => message.group().to_owned(),
                 Err(_) => format!("unreadable#{place}"),
             };
             groups.entry(group).or_default().push(record);
         }
         let work = groups.into_values().map(|mut records| async move {
-            records.sort_by_key(|record| record.read.as_ref().ok().and_then(|m| m.created));
+            records.sort_by_key(|record| record.read.as_ref().ok().and_then(Read::created));
             let mut fates = Vec::with_capacity(records.len());
             for record in records {
                 fates.push((record.place, self.record(&record, deadline).await));
@@ -112,16 +98,16 @@ impl<S: Store, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLetters, H
 
     async fn record(&self, record: &Record<'_>, deadline: Deadline) -> Fate {
         let fate = match &record.read {
-            Ok(message) => match self.message(message, deadline).await {
+            Ok(Read::Stripe(message)) => match self.message(message, deadline).await {
                 Ok(processed) => {
                     told(&processed);
                     Fate::Done(processed.into_entries())
                 }
-                Err(error) if error.is_retryable() => {
-                    tracing::warn!(code = "given_back", error = %Chain(&error), "A message goes back to the queue");
-                    Fate::Again
-                }
-                Err(error) => Fate::Dead(Chain(&error).to_string()),
+                Err(error) => failed(&error, error.is_retryable()),
+            },
+            Ok(Read::Product(batch)) => match batch.process(&self.engine, deadline).await {
+                Ok(entries) => Fate::Done(entries),
+                Err(error) => failed(&error, error.is_retryable()),
             },
             Err(reason) => Fate::Dead(reason.clone()),
         };
@@ -235,7 +221,10 @@ impl<S: Store, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLetters, H
     async fn beat(&self, entries: &[LedgerEntry]) {
         let now = self.engine.clock.now().unix();
         let last = self.last_beat.load(Ordering::Relaxed);
-        if let Some(newest) = entries.iter().max_by_key(|entry| entry.at)
+        // Product events say nothing of how Stripe's come in.
+        let events = entries.iter();
+        let events = events.filter(|entry| !entry.event_type.starts_with(EVENT_TYPE));
+        if let Some(newest) = events.max_by_key(|entry| entry.at)
             && now.saturating_sub(last) >= BEAT_SECONDS
         {
             self.last_beat.store(now, Ordering::Relaxed);
@@ -244,30 +233,13 @@ impl<S: Store, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLetters, H
     }
 }
 
-fn read(place: usize, message: &SqsMessage) -> Record<'_> {
-    let body = message.body.as_deref().unwrap_or_default();
-    let read = IngestMessage::parse(body).map_err(|error| Chain(&error).to_string());
-    let read = read.map(|ingest| {
-        let event = match &ingest.content {
-            IngestContent::Event(event) => StripeEvent::parse(event.get()).ok(),
-            IngestContent::Pointer(_) => None,
-        };
-        let created = event.as_ref().map(|event| event.created);
-        let customer = event.as_ref().and_then(|event| about(event).customer);
-        let deauthorized = event.as_ref().and_then(Deauthorized::of);
-        let tenant = ingest.tenant.as_ref().map_or("", TenantId::as_str);
-        let group = match customer {
-            Some(customer) => format!("{tenant}#{customer}"),
-            None => format!("{tenant}##{place}"),
-        };
-        Message {
-            ingest,
-            created,
-            deauthorized,
-            group,
-        }
-    });
-    Record { place, body, read }
+/// What becomes of a message that failed.
+fn failed(error: &(dyn std::error::Error + 'static), is_retryable: bool) -> Fate {
+    if !is_retryable {
+        return Fate::Dead(Chain(error).to_string());
+    }
+    tracing::warn!(code = "given_back", error = %Chain(error), "A message goes back to the queue");
+    Fate::Again
 }
 
 fn told(processed: &Processed) {

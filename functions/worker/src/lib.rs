@@ -5,3 +5,5 @@
 //! be read goes to the dead letters at once, with its reason; what may succeed later is given back.
 
 pub mod batch;
+mod message;
+mod product;

@@ -15,12 +15,14 @@ use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
+use paygraph_domain::user::User;
 use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{
     Beside, Commit, CommitError, Due, LedgerEntry, ParkReason, Parked, Store, StoreError,
 };
 use paygraph_engine::process::Engine;
+use paygraph_engine::user::Users;
 use paygraph_worker::batch::{Pulse, Worker};
 use serde_json::{Value, json};
 
@@ -48,6 +50,15 @@ struct Faulty {
 }
 
 type Answer<T> = Result<T, StoreError>;
+
+impl Users for Faulty {
+    async fn user(&self, tenant: &TenantId, id: &str) -> Answer<Option<User>> {
+        self.store.user(tenant, id).await
+    }
+    async fn put_user(&self, tenant: &TenantId, user: &User) -> Result<(), CommitError> {
+        self.store.put_user(tenant, user).await
+    }
+}
 
 impl Store for Faulty {
     async fn settings(&self, tenant: &TenantId) -> Answer<Arc<Settings>> {
@@ -205,6 +216,26 @@ fn told(worker: &TestWorker, name: &str) -> Vec<Option<String>> {
                 .map(ToString::to_string)
         })
         .collect()
+}
+
+/// D4: a product event whose user was written and whose contact was not is taken in when it comes
+/// again.
+#[tokio::test]
+async fn d4_half_a_product_event_is_completed() {
+    let worker = worker();
+    let group = json!({ "type": "group", "messageId": "m1", "userId": "u1", "groupId": "acme" });
+    let body = json!({ "product": 1, "tenant": "default", "received_at": "2026-09-21T14:13:20Z",
+        "events": [group] });
+    let record = json!({ "messageId": "0", "body": body.to_string() });
+    let batch = serde_json::from_value(json!({ "Records": [record] })).unwrap();
+    worker.engine.store.fails.store(true, Ordering::Relaxed);
+    assert_eq!(handle_batch(&worker, &batch).await, ["0"]);
+    let store = &worker.engine.store.store;
+    assert!(store.contacts().is_empty());
+    for _ in 0..2 {
+        assert!(handle_batch(&worker, &batch).await.is_empty());
+    }
+    assert_eq!(store.contacts()[0].version, 1);
 }
 
 /// D4: what was not committed is not marked as seen, and is processed when it comes again.

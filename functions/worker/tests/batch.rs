@@ -1,6 +1,8 @@
 //! A batch through the worker, on a store in memory.
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
+mod product;
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
