@@ -248,6 +248,14 @@ impl Stack {
         answered(request.send(body))
     }
 
+    /// Sends a body with Segment's header.
+    #[must_use]
+    pub fn track(&self, url: &str, body: &[u8], header: &str) -> (u16, Value) {
+        let request = ureq::post(url).config().http_status_as_error(false).build();
+        let request = request.header("content-type", "application/json");
+        answered(request.header("x-signature", header).send(body))
+    }
+
     /// Sends an event as Stripe does.
     #[must_use]
     pub fn post(&self, event: &Value) -> u16 {

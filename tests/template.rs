@@ -1,6 +1,8 @@
 //! What template.yaml promises, read from the template itself.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use paygraph_domain::product::message::ProductMessage;
+
 /// The lines of each resource of a type, by name.
 fn resources(kind: &str) -> Vec<(String, Vec<String>)> {
     let text =
@@ -78,6 +80,37 @@ fn n18_queues_keep_fourteen_days_and_an_hour_of_age_is_an_alarm() {
             .any(|(_, lines)| lines.iter().any(|l| l.contains(name.as_str())));
         assert!(watched, "{name} has no alarm");
     }
+}
+
+/// Product events that come by Segment's own bus are messages as the webhook writes them, and there is
+/// such a rule only where there is such a bus.
+#[test]
+fn what_the_bus_of_segments_brings_is_a_message_of_product_events() {
+    let rules = resources("AWS::Events::Rule");
+    let (_, rule) = rules
+        .iter()
+        .find(|(name, _)| name == "SegmentRule")
+        .unwrap();
+    assert!(rule.contains(&"Condition: HasSegmentBus".to_owned()));
+    let from = rule
+        .iter()
+        .position(|line| line.starts_with("InputTemplate:"));
+    let template = rule[from.unwrap() + 1..].join(" ");
+    let event = r#"{"type":"identify","userId":"u1","messageId":"m1"}"#;
+    let body = template
+        .replace("${SegmentTenant}", "acme")
+        .replace("<aws.events.event.ingestion-time>", "2026-11-21T04:43:03Z")
+        .replace("<event>", event);
+    let message = ProductMessage::read(&body).unwrap().unwrap();
+    assert_eq!(message.tenant.as_str(), "acme");
+    assert_eq!(message.say().unwrap()[0].id, "m1");
+    let policies = resources("AWS::SQS::QueuePolicy");
+    let (_, policy) = policies
+        .iter()
+        .find(|(name, _)| name == "SegmentQueuePolicy")
+        .unwrap();
+    assert!(policy.contains(&"Condition: HasSegmentBus".to_owned()));
+    assert!(policy.iter().any(|line| line.contains("SegmentRule.Arn")));
 }
 
 /// Every function has its log group, an alarm on its errors, and no rights on everything.

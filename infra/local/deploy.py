@@ -259,6 +259,7 @@ class Deploy:
         documents = {
             "paygraph/webhook/platform": {"secrets": [secret], "accounts": {}},
             f"paygraph/webhook/tenant/{TENANT}": {"secrets": [secret], "account": None},
+            f"paygraph/webhook/product/{TENANT}": {"secrets": [secret]},
         }
         for name, document in documents.items():
             try:

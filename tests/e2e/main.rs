@@ -13,6 +13,7 @@ mod histories;
 mod identity;
 mod infrastructure;
 mod payloads;
+mod product_events;
 mod runs;
 mod standing;
 mod targets;
