@@ -12,6 +12,7 @@ use paygraph_engine::identity::{Changed, IdentityError, Request};
 use paygraph_engine::ports::{Clock, Publisher, Store as _};
 use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
+use paygraph_engine::user::Users as _;
 use paygraph_runtime::telemetry::Chain;
 use paygraph_store::DynamoStore;
 use serde::Deserialize;
@@ -149,20 +150,48 @@ pub async fn unmatched(
     ok(&json!({ "data": shown, "next_cursor": page.next.map(|cursor| cursor.encode()) }))
 }
 
-/// `GET /api/users/{id}` and `GET /api/workspaces/{id}`: the contacts that have that name.
-pub async fn named(
+/// `GET /api/workspaces/{id}`: the contacts that have it.
+pub async fn workspace(
     store: &DynamoStore,
     tenant: &TenantId,
-    name: &Name,
+    id: String,
 ) -> Result<Response<Body>, ApiError> {
-    let contacts = store.named(tenant, name).await?;
+    let missing = ApiError::NotFound(format!("workspace {id}"));
+    let contacts = store.named(tenant, &Name::Workspace(id)).await?;
     if contacts.is_empty() {
-        let (kind, value) = name.parts();
-        return Err(ApiError::NotFound(format!("{kind} {value}")));
+        return Err(missing);
     }
+    ok(&json!({ "data": listed(&contacts) }))
+}
+
+/// `GET /api/users/{id}`: the contacts that the user works in, and what product events told of the
+/// user.
+pub async fn user(
+    store: &DynamoStore,
+    tenant: &TenantId,
+    id: String,
+) -> Result<Response<Body>, ApiError> {
+    let known = store.user(tenant, &id).await?;
+    let contacts = store.named(tenant, &Name::User(id.clone())).await?;
+    if contacts.is_empty() && known.is_none() {
+        return Err(ApiError::NotFound(format!("user {id}")));
+    }
+    let user = known.map(|user| {
+        json!({
+            "id": user.id,
+            "name": user.name,
+            "email": user.email,
+            "traits": user.traits,
+            "workspaces": user.workspaces,
+            "last_seen_at": user.last_seen.map(|seen| seen.to_string()),
+        })
+    });
+    ok(&json!({ "data": listed(&contacts), "user": user }))
+}
+
+fn listed(contacts: &[CustomerId]) -> Vec<Value> {
     let shown = contacts.iter().map(|id| json!({ "customer_id": id }));
-    let shown: Vec<_> = shown.collect();
-    ok(&json!({ "data": shown }))
+    shown.collect()
 }
 
 fn customer_id(text: &str) -> Result<CustomerId, ApiError> {

@@ -3,7 +3,6 @@
 use lambda_http::http::{Method, header};
 use lambda_http::{Body, Request, RequestExt, Response};
 use paygraph_bus::EventBridge;
-use paygraph_domain::identity::Name;
 use paygraph_engine::ports::Clock;
 use paygraph_engine::process::Engine;
 use paygraph_store::DynamoStore;
@@ -15,7 +14,7 @@ use crate::connect::Connect;
 use crate::customer::{Ask, Part};
 use crate::customers::Search;
 use crate::health::{Queues, health};
-use crate::links::{Change, named, unmatched};
+use crate::links::{Change, unmatched, user, workspace};
 use crate::runs::{report, runs};
 use crate::segments::{members, segments};
 
@@ -98,12 +97,8 @@ impl<C: Clock> Api<C> {
             (&Method::GET, ["api", "segments", name, "members"]) => {
                 members(store, tenant, &decode(name), &part, now).await
             }
-            (&Method::GET, ["api", "users", id]) => {
-                named(store, tenant, &Name::User(decode(id))).await
-            }
-            (&Method::GET, ["api", "workspaces", id]) => {
-                named(store, tenant, &Name::Workspace(decode(id))).await
-            }
+            (&Method::GET, ["api", "users", id]) => user(store, tenant, decode(id)).await,
+            (&Method::GET, ["api", "workspaces", id]) => workspace(store, tenant, decode(id)).await,
             (&Method::PUT | &Method::POST | &Method::DELETE, path) => {
                 if !grant.rights.contains(&Right::Write) {
                     return Err(ApiError::Forbidden);
