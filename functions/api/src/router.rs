@@ -17,6 +17,7 @@ use crate::health::{Queues, health};
 use crate::links::{Change, unmatched, user, workspace};
 use crate::runs::{report, runs};
 use crate::segments::{members, segments};
+use crate::unsubscribe::unsubscribe;
 
 /// The API over its ports.
 #[derive(Debug)]
@@ -47,9 +48,8 @@ impl<C: Clock> Api<C> {
             .and_then(|start| path.get(start..))
             .unwrap_or_default();
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        // Who comes back from Stripe has no token: the state is the authority.
-        if let ["api", "integrations", "stripe", "callback"] = parts.as_slice() {
-            return self.callback(request, path).await;
+        if let Some(response) = self.without_token(request, path, &parts).await {
+            return response;
         }
         let grant = self.grant(request).await?;
         let query = request.query_string_parameters();
@@ -143,6 +143,27 @@ impl<C: Clock> Api<C> {
                 self.connect.disconnect(request, change.tenant).await
             }
             _ => Err(ApiError::NoRoute(format!("/{}", path.join("/")))),
+        }
+    }
+
+    /// What is asked by a link instead of a token, if it is.
+    async fn without_token(
+        &self,
+        request: &Request,
+        path: &str,
+        parts: &[&str],
+    ) -> Option<Result<Response<Body>, ApiError>> {
+        match *parts {
+            // Who comes back from Stripe: the state is the authority.
+            ["api", "integrations", "stripe", "callback"] => {
+                Some(self.callback(request, path).await)
+            }
+            ["api", "unsubscribe", tenant, address, token] => {
+                let (store, now) = (&self.engine.store, self.engine.clock.now());
+                let link = [tenant, address, token];
+                Some(unsubscribe(store, request.method(), link, now).await)
+            }
+            _ => None,
         }
     }
 

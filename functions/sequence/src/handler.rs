@@ -1,19 +1,26 @@
 //! The two inputs: a batch of the target's queue, and the minute.
+//!
+//! The queue brings events of the bus, the steps among them that are to be sent by e-mail, and what
+//! SES tells of e-mails that came back.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use paygraph_bus::batch::{Refusal, each};
 use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_bus::incoming::Incoming;
 use paygraph_bus::schedule::ScheduleEvent;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::email::{EmailError, Emails, Mailer, Post, PostError, Posted};
+use paygraph_engine::envelope::Envelope;
 use paygraph_engine::ports::{Clock, Publisher, Store, StoreError};
 use paygraph_engine::sequence::{Enrolments, STEP_DUE, Sequencer, Stepped};
 use paygraph_engine::target::Old;
 use paygraph_runtime::telemetry::Chain;
 use serde_json::Value;
+
+use crate::feedback::Feedback;
 
 /// What the function is called with.
 #[derive(Debug)]
@@ -40,9 +47,11 @@ impl Input {
 
 /// The function over its ports.
 #[derive(Debug)]
-pub struct Target<S, C, P, D> {
+pub struct Target<S, C, P, M, D> {
     /// Enrols and moves on.
     pub sequencer: Sequencer<S, C>,
+    /// Sends the e-mails.
+    pub post: Post<S, C, M>,
     /// The bus.
     pub publisher: P,
     /// Where messages go that cannot be read.
@@ -79,14 +88,61 @@ impl Counts {
     }
 }
 
-impl<S: Store + Enrolments, C: Clock, P: Publisher, D: DeadLetters> Target<S, C, P, D> {
+impl<S, C, P, M, D> Target<S, C, P, M, D>
+where
+    S: Store + Enrolments + Emails,
+    C: Clock,
+    P: Publisher,
+    M: Mailer,
+    D: DeadLetters,
+{
     /// Takes a batch; names the messages that are to be delivered again.
-    pub async fn queue(&self, event: &SqsEvent, deadline: Deadline) -> SqsBatchResponse {
+    pub async fn queue(&self, mut event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
         let counts = Counts::default();
         let take = async |event: Incoming| self.take(&event, deadline, &counts).await;
-        let response = each(event, &self.dead_letters, take).await;
+        let body = |message: &SqsMessage| message.body.clone().unwrap_or_default();
+        let told = event
+            .records
+            .extract_if(.., |message| Feedback::parse(&body(message)).is_some());
+        let told: Vec<SqsMessage> = told.collect();
+        let mut response = each(&event, &self.dead_letters, take).await;
+        for message in told {
+            if let Some(feedback) = Feedback::parse(&body(&message))
+                && let Err(error) = self.came_back(&feedback).await
+            {
+                let reason = Chain(&error).to_string();
+                tracing::warn!(
+                    code = "given_back",
+                    reason,
+                    "What SES told goes back to the queue"
+                );
+                response.add_failure(message.message_id.unwrap_or_default());
+            }
+        }
         counts.tell();
         response
+    }
+
+    /// Notes whom not to write to any more.
+    async fn came_back(&self, feedback: &Feedback) -> Result<(), StoreError> {
+        let Some(tenant) = feedback.tenant() else {
+            tracing::warn!(
+                code = "email_of_nobody",
+                "SES tells of an e-mail without its tenant"
+            );
+            return Ok(());
+        };
+        let (store, now) = (&self.post.store, self.post.clock.now());
+        for (address, why) in feedback.suppresses() {
+            let key = address.key();
+            let noted = store.suppress(&tenant, &key, None, why, now).await?;
+            tracing::info!(
+                reason = why.as_str(),
+                noted,
+                "An address is written to no more"
+            );
+        }
+        Ok(())
     }
 
     async fn take(
@@ -95,10 +151,10 @@ impl<S: Store + Enrolments, C: Clock, P: Publisher, D: DeadLetters> Target<S, C,
         deadline: Deadline,
         counts: &Counts,
     ) -> Result<(), Refusal> {
-        if event.detail_type == STEP_DUE {
-            return Ok(());
-        }
         let (name, detail) = (&event.detail_type, &event.detail);
+        if name == STEP_DUE {
+            return self.send(detail, counts).await;
+        }
         let heard = self
             .sequencer
             .hear(&self.publisher, name, detail, deadline)
@@ -115,6 +171,25 @@ impl<S: Store + Enrolments, C: Clock, P: Publisher, D: DeadLetters> Target<S, C,
                 steps = heard.steps,
                 "A contact entered or left sequences"
             );
+        }
+        Ok(())
+    }
+
+    /// Sends a step that is due, if it goes by e-mail.
+    async fn send(&self, step: &Envelope, counts: &Counts) -> Result<(), Refusal> {
+        match self.post.post(step).await {
+            Ok(Posted::NotOurs) => {}
+            Ok(Posted::Old(old)) => counts.add(old),
+            Ok(Posted::HeldBack(why)) => {
+                let reason = why.as_str();
+                tracing::info!(event.id = step.id, reason, "An e-mail is not sent");
+            }
+            Ok(posted @ (Posted::Sent | Posted::Unknown | Posted::Before)) => {
+                tracing::info!(event.id = step.id, outcome = ?posted, "An e-mail was handed over");
+            }
+            Err(PostError::Store(error)) => return Err(refusal(&error)),
+            Err(PostError::Email(EmailError::Again(reason))) => return Err(Refusal::Again(reason)),
+            Err(error) => return Err(Refusal::Never(Chain(&error).to_string())),
         }
         Ok(())
     }

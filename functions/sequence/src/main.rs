@@ -1,15 +1,18 @@
 //! Wires the function: settings, log, clients, run.
+use aws_sdk_sesv2::config::retry::RetryConfig;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
 use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::email::Post;
 use paygraph_engine::sequence::Sequencer;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{SequenceConfig, environment};
 use paygraph_runtime::{aws, telemetry};
 use paygraph_sequence::handler::{Input, Target};
+use paygraph_sequence::ses::Ses;
 use paygraph_store::DynamoStore;
 use serde_json::Value;
 
@@ -25,11 +28,22 @@ async fn main() -> Result<(), Error> {
         example
     };
     let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
+    let store = DynamoStore::new(dynamo, config.table, settings);
+    let clock = || SystemClock.now();
+    let once = aws_sdk_sesv2::config::Builder::from(&sdk)
+        .retry_config(RetryConfig::disabled())
+        .build();
     let target = Target {
-        sequencer: Sequencer {
-            store: DynamoStore::new(dynamo, config.table, settings),
-            clock: || SystemClock.now(),
+        post: Post {
+            store: store.clone(),
+            clock,
+            mailer: Ses::new(
+                aws_sdk_sesv2::Client::from_conf(once),
+                config.unsubscribe_url,
+                config.email_configuration_set,
+            ),
         },
+        sequencer: Sequencer { store, clock },
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url),
     };
@@ -39,7 +53,7 @@ async fn main() -> Result<(), Error> {
         let deadline = Deadline::after(left);
         let now = Timestamp::from_unix(clock).unwrap_or_default();
         let answer = match Input::parse(event.payload)? {
-            Input::Queue(batch) => serde_json::to_value(target.queue(&batch, deadline).await),
+            Input::Queue(batch) => serde_json::to_value(target.queue(batch, deadline).await),
             Input::Minute(minute) => {
                 serde_json::to_value(target.minute(&minute, now, deadline).await?)
             }

@@ -166,6 +166,7 @@ impl Up {
             "DeletionProtection=false".to_owned(),
             "StripeClientId=ca_local".to_owned(),
             "EnableSequences=true".to_owned(),
+            "EnableEmail=true".to_owned(),
             format!(
                 "StripeUrl={}",
                 self.stripe_url.as_deref().unwrap_or_default()

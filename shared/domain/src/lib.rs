@@ -12,6 +12,7 @@ pub mod audit;
 pub mod condition;
 pub mod contact;
 pub mod drift;
+pub mod email;
 pub mod event;
 pub mod fact;
 pub mod id;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::alert::routing::AlertSettings;
 use crate::drift::Class;
+use crate::email::EmailSettings;
 use crate::id::StripeId;
 use crate::objects::catalog::Price;
 use crate::product::settings::ProductSettings;
@@ -62,6 +63,9 @@ pub struct Settings {
     /// What product events mean.
     #[serde(default)]
     pub product: ProductSettings,
+    /// E-mails to customers.
+    #[serde(default)]
+    pub email: EmailSettings,
 }
 
 fn news_hours() -> u16 {
@@ -312,13 +316,14 @@ fn unknown_keys(document: &Value) -> Result<Vec<String>, serde_json::Error> {
         enabled_sequences: BTreeSet::new(),
         alerts: AlertSettings::default(),
         product: ProductSettings::default(),
+        email: EmailSettings::default(),
     })?;
     let tier = serde_json::to_value(TierOf {
         tier: String::new(),
         lifetime: false,
     })?;
     let mut places = vec![(String::new(), Some(document), Some(&shape))];
-    for part in ["mrr", "health", "alerts", "product"] {
+    for part in ["mrr", "health", "alerts", "product", "email"] {
         places.push((part.to_owned(), document.get(part), shape.get(part)));
     }
     for list in ["products", "prices"] {

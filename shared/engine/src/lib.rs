@@ -10,6 +10,7 @@ mod backoff;
 #[cfg(feature = "stripe-api")]
 pub mod connect;
 pub mod connection;
+pub mod email;
 pub mod envelope;
 pub mod fetch;
 pub mod identity;

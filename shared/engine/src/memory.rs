@@ -6,6 +6,7 @@ mod alerts;
 mod analytics;
 mod connections;
 mod effects;
+mod emails;
 mod enrolments;
 mod inner;
 mod runs;

@@ -350,6 +350,10 @@ pub struct SequenceConfig {
     /// `PAYGRAPH_ENABLE_SEQUENCES`: whether the example's sequences run for tenants without settings
     /// of their own; `false`, so that they are drafts.
     pub enable_examples: bool,
+    /// `PAYGRAPH_UNSUBSCRIBE_URL`: what links to unsubscribe begin with; none: no e-mail is sent.
+    pub unsubscribe_url: Option<String>,
+    /// `PAYGRAPH_EMAIL_CONFIGURATION_SET`: SES's configuration set, which tells of bounces.
+    pub email_configuration_set: Option<String>,
 }
 
 impl SequenceConfig {
@@ -375,6 +379,8 @@ impl SequenceConfig {
             event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
             enable_examples,
+            unsubscribe_url: reader.optional_url("PAYGRAPH_UNSUBSCRIBE_URL"),
+            email_configuration_set: reader.optional("PAYGRAPH_EMAIL_CONFIGURATION_SET"),
         };
         reader.finish(config)
     }

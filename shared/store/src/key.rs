@@ -32,6 +32,10 @@ pub const ACCOUNTS: &str = "ACCOUNTS";
 pub const EFFECT: &str = "EFFECT";
 /// The sort key of a user.
 pub const USER: &str = "USER";
+/// The sort key of what is known of an e-mail address.
+pub const ADDRESS: &str = "ADDRESS";
+/// The sort key of the newest e-mails to a contact.
+pub const OUTBOUND: &str = "OUTBOUND";
 /// The sort key of what was used up.
 pub const SPENT: &str = "SPENT";
 /// What the sort keys of a working set begin with.
@@ -206,6 +210,12 @@ pub fn spent(tenant: &TenantId, nonce: &str) -> String {
 #[must_use]
 pub fn effect(tenant: &TenantId, effect: &Effect) -> String {
     format!("T#{tenant}#X#{}", effect.as_str())
+}
+
+/// Where it stands what is known of an e-mail address, by its hash.
+#[must_use]
+pub fn address(tenant: &TenantId, hash: &str) -> String {
+    format!("T#{tenant}#N#{hash}")
 }
 
 /// Where somebody's alerts stand: with the contact, or together.

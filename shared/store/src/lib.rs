@@ -10,6 +10,7 @@ mod cache;
 mod commit;
 mod connection;
 mod effects;
+mod emails;
 mod enrolments;
 mod item;
 pub mod key;

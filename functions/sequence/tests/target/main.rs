@@ -6,6 +6,7 @@
     reason = "a failed test says where"
 )]
 
+mod email;
 mod orders;
 mod story;
 mod support;

@@ -233,7 +233,7 @@ async fn the_example_invocations_are_read() {
     };
     let stack = Stack::new();
     let target = stack.target(0, stack.bus.clone());
-    let response = target.queue(&batch, deadline()).await;
+    let response = target.queue(batch, deadline()).await;
     assert!(response.batch_item_failures.is_empty());
     let Input::Minute(minute) = read(minute) else {
         unreachable!("it is the minute")
@@ -247,7 +247,7 @@ async fn n1_n2_what_cannot_be_read_goes_to_the_dead_letters() {
     let stack = Stack::new();
     let target = stack.target(0, stack.bus.clone());
     let bodies = ["not json".to_owned()];
-    let response = target.queue(&batch(&bodies), deadline()).await;
+    let response = target.queue(batch(&bodies), deadline()).await;
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(target.dead_letters.0.lock().unwrap().len(), 1);
 }

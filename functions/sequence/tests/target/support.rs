@@ -1,7 +1,7 @@
 //! One customer's events, and the function that hears of them.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
@@ -13,6 +13,7 @@ use paygraph_domain::sequence::{Enrolment, State};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::email::{Email, EmailError, Mailer, Post};
 use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
@@ -48,10 +49,33 @@ impl Publisher for Dead {
     }
 }
 
+/// What was handed over to be sent: to whom, the subject, the end of the link to unsubscribe.
+pub type Mail = (String, String, String);
+
+/// A mail server that keeps what it takes, and does with each what it is told before.
+#[derive(Debug, Clone, Default)]
+pub struct Mails {
+    pub taken: Arc<Mutex<Vec<Mail>>>,
+    pub refusals: Arc<Mutex<Vec<EmailError>>>,
+}
+
+impl Mailer for Mails {
+    async fn send(&self, email: &Email<'_>) -> Result<(), EmailError> {
+        if let Some(refusal) = self.refusals.lock().unwrap().pop() {
+            return Err(refusal);
+        }
+        let [to, subject, link] = [email.to.as_str(), email.subject, email.unsubscribe];
+        let mail = (to.to_owned(), subject.to_owned(), link.to_owned());
+        self.taken.lock().unwrap().push(mail);
+        Ok(())
+    }
+}
+
 /// A stack in memory.
 pub struct Stack {
     pub store: MemoryStore,
     pub bus: MemoryBus,
+    pub mails: Mails,
 }
 
 pub fn time(seconds: i64) -> Timestamp {
@@ -75,6 +99,7 @@ impl Stack {
         Self {
             store: MemoryStore::new(settings),
             bus: MemoryBus::default(),
+            mails: Mails::default(),
         }
     }
 
@@ -83,12 +108,15 @@ impl Stack {
         &self,
         at: i64,
         publisher: P,
-    ) -> Target<MemoryStore, StoppedClock, P, Letters> {
+    ) -> Target<MemoryStore, StoppedClock, P, Mails, Letters> {
+        let (store, clock) = (self.store.clone(), StoppedClock(time(at)));
         Target {
-            sequencer: Sequencer {
-                store: self.store.clone(),
-                clock: StoppedClock(time(at)),
+            post: Post {
+                store: store.clone(),
+                clock,
+                mailer: self.mails.clone(),
             },
+            sequencer: Sequencer { store, clock },
             publisher,
             dead_letters: Letters::default(),
         }
@@ -123,7 +151,7 @@ impl Stack {
     /// What the function does with messages, at an instant.
     pub async fn hear(&self, at: i64, bodies: &[String]) {
         let target = self.target(at, self.bus.clone());
-        let response = target.queue(&batch(bodies), deadline()).await;
+        let response = target.queue(batch(bodies), deadline()).await;
         assert!(response.batch_item_failures.is_empty());
         assert!(target.dead_letters.0.lock().unwrap().is_empty());
     }
@@ -173,7 +201,7 @@ pub fn word(held: &Enrolment) -> &'static str {
     }
 }
 
-fn body(event: &Outgoing) -> String {
+pub fn body(event: &Outgoing) -> String {
     json!({ "detail-type": event.detail_type, "detail": event.detail }).to_string()
 }
 

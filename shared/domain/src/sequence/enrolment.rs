@@ -81,7 +81,7 @@ pub struct Enrolment {
 }
 
 /// A step that is due, with its text filled in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepDue {
     /// The sequence's name.
     pub sequence: String,

@@ -7,6 +7,7 @@ use paygraph_domain::alert::subscription::Subscription;
 use paygraph_domain::alert::{Alert, AlertId};
 use paygraph_domain::analytics::{Day, Fact};
 use paygraph_domain::contact::Contact;
+use paygraph_domain::email::{Outbound, Recipient};
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::{Name, Review};
@@ -49,6 +50,8 @@ pub(super) struct Inner {
     pub(super) enrolments: BTreeMap<(TenantId, CustomerId, String), Enrolment>,
     /// By the product's own id.
     pub(super) users: BTreeMap<(TenantId, String), User>,
+    pub(super) recipients: BTreeMap<(TenantId, String), Recipient>,
+    pub(super) outbound: HashMap<(TenantId, CustomerId), Outbound>,
     pub(super) alerts: BTreeMap<(TenantId, AlertId), Alert>,
     pub(super) unresolved: HashMap<(TenantId, Whose), Unresolved>,
     pub(super) subscriptions: BTreeMap<(TenantId, String), Subscription>,
