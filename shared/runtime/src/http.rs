@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Request};
+pub use hyper::Method;
+use hyper::Request;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -16,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
+use crate::pace::Pace;
 use crate::telemetry::Chain;
 
 /// How long connecting may take.
@@ -68,6 +70,15 @@ pub enum HttpError {
     Unsendable(&'static str),
 }
 
+/// An attempt that came to nothing, and another one may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passing {
+    /// What went wrong.
+    pub problem: String,
+    /// How long the server asks to be left alone.
+    pub told: Option<Duration>,
+}
+
 impl Http {
     /// A client that trusts the public authorities.
     ///
@@ -105,20 +116,30 @@ impl Http {
     /// # Errors
     /// [`HttpError`], classed by whether another attempt may help.
     pub async fn persist(&self, request: &Asked, until: Instant) -> Result<Answer, HttpError> {
+        let answer = self.settle(request, until, None).await?;
+        if (200..300).contains(&answer.status) {
+            Ok(answer)
+        } else {
+            Err(HttpError::Refused(answer.status))
+        }
+    }
+
+    /// The same, giving a refusal as the answer that it is. At a pace, each attempt has its turn, and
+    /// who is to wait lets all others wait too.
+    ///
+    /// # Errors
+    /// [`HttpError::Passing`] when `until` has come.
+    pub async fn settle(
+        &self,
+        request: &Asked,
+        until: Instant,
+        pace: Option<&Pace>,
+    ) -> Result<Answer, HttpError> {
         let mut wait = FIRST_WAIT;
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let sent = self.send(request.clone(), ATTEMPT.min(left)).await;
-            let (problem, told) = match sent {
-                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
-                Ok(answer) if !passes(answer.status) => {
-                    return Err(HttpError::Refused(answer.status));
-                }
-                Ok(answer) => {
-                    let problem = format!("the server answered {}", answer.status);
-                    (problem, answer.retry_after)
-                }
-                Err(problem) => (problem, None),
+            let Passing { problem, told } = match self.attempt(request, until, pace).await {
+                Ok(answer) => return Ok(answer),
+                Err(passing) => passing,
             };
             let pause = told.unwrap_or(wait);
             if Instant::now() + pause >= until {
@@ -127,6 +148,36 @@ impl Http {
             tokio::time::sleep(pause).await;
             wait = wait.saturating_mul(2).min(LONGEST_WAIT);
         }
+    }
+
+    /// One attempt: an answer that waiting would not change.
+    ///
+    /// # Errors
+    /// [`Passing`].
+    pub async fn attempt(
+        &self,
+        request: &Asked,
+        until: Instant,
+        pace: Option<&Pace>,
+    ) -> Result<Answer, Passing> {
+        let passing = |problem, told| Passing { problem, told };
+        if let Some(pace) = pace
+            && !pace.turn(until).await
+        {
+            return Err(passing("there was no turn in time".to_owned(), None));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        let sent = self.send(request.clone(), ATTEMPT.min(left)).await;
+        let answer = sent.map_err(|problem| passing(problem, None))?;
+        if !passes(answer.status) {
+            return Ok(answer);
+        }
+        let told = answer.retry_after;
+        if let (Some(pace), Some(told)) = (pace, told) {
+            pace.hold(told);
+        }
+        let problem = format!("the server answered {}", answer.status);
+        Err(passing(problem, told))
     }
 }
 
@@ -163,6 +214,34 @@ pub fn post_json(url: &SecretString, body: Vec<u8>) -> Result<Asked, HttpError> 
         .map_err(|_| HttpError::Unsendable("the URL is none"))?;
     let json = HeaderValue::from_static("application/json");
     request.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(request)
+}
+
+/// A request with JSON, or nothing, by whoever has the token; nobody is to read it.
+///
+/// # Errors
+/// [`HttpError::Unsendable`] when the URL or the token is none.
+pub fn with_token(
+    method: Method,
+    url: &str,
+    token: &SecretString,
+    body: Option<Vec<u8>>,
+) -> Result<Asked, HttpError> {
+    let json = body.is_some().then_some("application/json");
+    let mut request = Request::new(Full::from(body.unwrap_or_default()));
+    *request.method_mut() = method;
+    *request.uri_mut() = url
+        .parse()
+        .map_err(|_| HttpError::Unsendable("the URL is none"))?;
+    let bearer = format!("Bearer {}", token.expose_secret().trim());
+    let mut bearer =
+        HeaderValue::try_from(bearer).map_err(|_| HttpError::Unsendable("the token is none"))?;
+    bearer.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    if let Some(json) = json {
+        let json = HeaderValue::from_static(json);
+        request.headers_mut().insert(CONTENT_TYPE, json);
+    }
     Ok(request)
 }
 

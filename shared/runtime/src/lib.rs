@@ -9,5 +9,6 @@ pub mod clock;
 pub mod config;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod pace;
 pub mod secrets;
 pub mod telemetry;

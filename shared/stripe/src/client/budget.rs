@@ -1,10 +1,11 @@
 //! How often Stripe may be asked: one budget per Stripe account, so that the tenant's own calls
 //! never meet a limit that ours have used up.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use paygraph_runtime::pace::Window;
 use tokio::sync::Mutex as Queue;
 use tokio::time::{Instant, sleep_until};
 
@@ -29,10 +30,6 @@ impl Default for Limits {
         }
     }
 }
-
-/// How long a second of ours is: requests that were a whole one apart when they left may be closer
-/// when they arrive.
-const SECOND: Duration = Duration::from_millis(1_030);
 
 /// What accounts have most of. Each of these has a place of its own in the queue for all, and what
 /// else there is shares one: what takes longest goes on at its full speed meanwhile.
@@ -103,47 +100,6 @@ impl Budget {
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The requests of the last second: no second has more than the share. They are spread over it, and
-/// who was late may catch up within it; what a second did not use is not saved up.
-#[derive(Debug)]
-struct Window {
-    /// When the last ones left, as many as a window may have.
-    sent: VecDeque<Instant>,
-    most: usize,
-    /// How long that window is: a second, as near as a whole number of requests allows.
-    length: Duration,
-}
-
-impl Window {
-    fn new(per_second: u32, share: u32) -> Self {
-        let per_hundred_seconds = per_second.saturating_mul(share).max(1);
-        let most = (per_hundred_seconds / 100).max(1);
-        let length = SECOND * 100 * most / per_hundred_seconds;
-        Self {
-            sent: VecDeque::new(),
-            most: usize::try_from(most).unwrap_or(usize::MAX),
-            length,
-        }
-    }
-
-    /// When the next one may leave.
-    fn due(&self) -> Instant {
-        let now = Instant::now();
-        let most = u32::try_from(self.most).unwrap_or(u32::MAX);
-        let spread = self.sent.back().map(|last| *last + self.length / most / 2);
-        let full = self.sent.front().filter(|_| self.sent.len() >= self.most);
-        let full = full.map(|first| *first + self.length);
-        [spread, full].into_iter().flatten().fold(now, Instant::max)
-    }
-
-    fn note(&mut self, now: Instant) {
-        if self.sent.len() >= self.most {
-            self.sent.pop_front();
-        }
-        self.sent.push_back(now);
-    }
 }
 
 #[cfg(test)]
