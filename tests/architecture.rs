@@ -44,6 +44,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "paygraph-alert",
         &["domain", "engine", "store", "bus", "runtime"],
     ),
+    (
+        "paygraph-crm",
+        &["domain", "engine", "store", "bus", "runtime"],
+    ),
 ];
 
 #[test]

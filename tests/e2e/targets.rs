@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use paygraph_domain::id::TenantId;
 use paygraph_store::token::Right;
+use paygraph_testkit::fake_attio::{FakeAttio, TOKEN, Trouble};
 use paygraph_testkit::signer::sign;
-use paygraph_tests::{DAY, customer_created, event, now, stack, subscription, unique, wait};
+use paygraph_tests::{
+    DAY, customer_created, event, now, paygraph, stack, subscription, unique, wait,
+};
 use serde_json::{Value, json};
 
 /// A tenant that signs for itself.
@@ -154,4 +157,56 @@ fn a_failed_payment_is_told_once_and_over_when_it_is_paid() {
         text.starts_with(raised["title"].as_str().unwrap())
     });
     assert_eq!(of_failure.count(), 1, "{heard:?}");
+}
+
+/// Attio shows a customer as it is: who was there before by the first sync, and what changes by the
+/// bus.
+#[test]
+fn attio_shows_a_customer_as_it_is() {
+    let (tenant, customer, t) = (Tenant::new(), unique("cus_"), now() - 60);
+    tenant.post(&customer_created(&unique("evt_"), &customer));
+    let active = subscription(&customer, "active", t);
+    let created = event(&unique("evt_"), "customer.subscription.created", t, &active);
+    tenant.post(&created);
+    let id = created["id"].as_str().unwrap();
+    wait("the subscription", || {
+        (!stack().delivered(id).is_empty()).then_some(())
+    });
+
+    let attio = stack()
+        .block_on(FakeAttio::start(Trouble::default()))
+        .unwrap();
+    let secret = json!({ "token": TOKEN, "url": attio.url() });
+    stack().keep_secret(&format!("attio/{}", tenant.id), &secret);
+    let crm = |what: &str| {
+        let ran = paygraph(&["crm", what, "--json", "--tenant", tenant.id.as_str()]);
+        let error = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(ran.status.success(), "{error}");
+        serde_json::from_slice::<Value>(&ran.stdout).unwrap()
+    };
+    assert_eq!(crm("check"), json!({ "missing": [] }));
+    let first = crm("sync");
+    assert_eq!(
+        (&first["contacts"], &first["failed"]),
+        (&json!(1), &json!([]))
+    );
+    let shown = |name: &str| attio.record("subscriptions", &customer).unwrap()[name].clone();
+    assert_eq!(shown("status"), "active");
+    assert_eq!(crm("sync")["written"], 0, "it has everything");
+
+    let past_due = subscription(&customer, "past_due", t);
+    tenant.post(&event(
+        &unique("evt_"),
+        "customer.subscription.updated",
+        t + 10,
+        &past_due,
+    ));
+    wait("Attio", || (shown("status") == "past_due").then_some(()));
+    let body = json!({ "company": "Acme" }).to_string();
+    assert_eq!(stack().put(&customer, &body, &tenant.token).0, 200);
+    wait("the company", || {
+        let workspace = attio.record("workspaces", &customer);
+        (workspace.unwrap()["name"] == "Acme").then_some(())
+    });
+    assert!(attio.complaints().is_empty(), "{:?}", attio.complaints());
 }

@@ -3,6 +3,7 @@
 mod api;
 mod bench;
 mod connect;
+mod crm;
 mod demo;
 mod down;
 mod explain;
@@ -50,6 +51,7 @@ enum Command {
     Bench(bench::Bench),
     Connect(connect::Connect),
     Check(connect::Check),
+    Crm(crm::Crm),
     Fold(fold::Fold),
     Mrr(mrr::Mrr),
     Settings(settings::Settings),
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Connect(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Crm(command) => command.run(),
         Command::Fold(command) => command.run(),
         Command::Mrr(command) => command.run(),
         Command::Settings(command) => command.run(),

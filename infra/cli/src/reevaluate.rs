@@ -15,7 +15,7 @@ use crate::stack::{StackEngine, Which, now, run};
 /// After how many contacts the progress is noted.
 const NOTED: usize = 100;
 /// How long the progress of a run is kept, in seconds.
-const KEPT: i64 = 30 * 86_400;
+pub const KEPT: i64 = 30 * 86_400;
 
 /// Compute every contact again: after a change of segments, tiers, settings or product names.
 ///
@@ -33,7 +33,8 @@ pub struct Reevaluate {
     which: Which,
 }
 
-fn run_name(text: &str) -> Result<String, String> {
+/// The name of a run over all contacts.
+pub fn run_name(text: &str) -> Result<String, String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
         Ok(text.to_owned())
@@ -128,7 +129,8 @@ impl Reevaluate {
     }
 }
 
-fn progress() -> ProgressBar {
+/// How far a run over all contacts is.
+pub fn progress() -> ProgressBar {
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} contacts, {msg} {eta:.dim}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

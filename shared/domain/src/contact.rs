@@ -199,7 +199,32 @@ impl Contact {
         self.version += 1;
         self.evaluated_at = self.evaluated_at.max(now);
         self.show_use();
-        self.compare(&before, settings, false)
+        let mut outcome = self.compare(&before, settings, false);
+        outcome.events.extend(self.told_anew(&before));
+        outcome
+    }
+
+    /// The tenant told something else of it than before.
+    fn told_anew(&self, before: &Self) -> Option<Event> {
+        let nothing = Profile::default();
+        let was = before.profile.as_ref().unwrap_or(&nothing);
+        let is = self.profile.as_ref().unwrap_or(&nothing);
+        let changed = [
+            ("name", was.name != is.name),
+            ("email", was.email != is.email),
+            ("company", was.company != is.company),
+            ("domain", was.domain != is.domain),
+            ("users", was.users != is.users),
+            ("workspaces", was.workspaces != is.workspaces),
+            ("traits", was.traits != is.traits),
+        ];
+        let fields = changed.into_iter().filter(|(_, changed)| *changed);
+        let fields: Vec<_> = fields.map(|(name, _)| name).collect();
+        (!fields.is_empty()).then(|| Event {
+            name: "customer_updated",
+            data: json!({ "fields": fields }),
+            contact: Some(self.id.clone()),
+        })
     }
 
     /// Computes how it stands at an instant, with roll-ups that were computed anew, and what that

@@ -11,6 +11,7 @@ pub mod apply;
 pub mod audit;
 pub mod condition;
 pub mod contact;
+pub mod crm;
 pub mod drift;
 pub mod email;
 pub mod event;

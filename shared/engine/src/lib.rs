@@ -11,6 +11,7 @@ mod backoff;
 pub mod connect;
 pub mod connection;
 pub mod email;
+pub mod crm;
 pub mod envelope;
 pub mod fetch;
 pub mod identity;

@@ -10,6 +10,7 @@ mod emails;
 mod enrolments;
 mod inner;
 mod runs;
+mod shows;
 mod users;
 mod watches;
 

@@ -431,6 +431,49 @@ impl AlertConfig {
     }
 }
 
+/// What the function `crm` needs.
+#[derive(Debug, Clone)]
+pub struct CrmConfig {
+    /// How to reach AWS.
+    pub aws: AwsConfig,
+    /// `PAYGRAPH_LOG`: what is logged.
+    pub log: LogFilter,
+    /// `PAYGRAPH_TABLE`: the table's name.
+    pub table: String,
+    /// `PAYGRAPH_DLQ_URL`: where messages go that cannot be read, with their reason.
+    pub dlq_url: String,
+    /// `PAYGRAPH_SECRETS_PREFIX`: what the names of the secrets begin with; each tenant's Attio is
+    /// under `attio/{tenant}`.
+    pub secrets_prefix: String,
+    /// `PAYGRAPH_CRM_WRITES`: how often one running function asks a tenant's CRM, a second; 8.
+    pub writes_per_second: u32,
+}
+
+impl CrmConfig {
+    /// Reads what the function `crm` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        const WRITES: &str = "PAYGRAPH_CRM_WRITES";
+        let mut reader = Reader::new(variables);
+        let writes = reader.with_default(WRITES, "8").parse();
+        let writes = writes.ok().filter(|writes| (1..=1_000).contains(writes));
+        if writes.is_none() {
+            reader.problem(WRITES, "must be a number from 1 to 1000");
+        }
+        let config = Self {
+            aws: reader.aws(),
+            log: reader.log(),
+            table: reader.required("PAYGRAPH_TABLE"),
+            dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
+            secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
+            writes_per_second: writes.unwrap_or(1),
+        };
+        reader.finish(config)
+    }
+}
+
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;

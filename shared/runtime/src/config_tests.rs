@@ -173,6 +173,26 @@ fn alerts_go_to_a_topic_if_there_is_one() {
 }
 
 #[test]
+fn a_crm_is_asked_eight_times_a_second_if_nobody_says_otherwise() {
+    let read = |writes: &'static str| {
+        let extra = [
+            ("PAYGRAPH_TABLE", "paygraph"),
+            ("PAYGRAPH_DLQ_URL", "http://127.0.0.1/dlq"),
+            ("PAYGRAPH_SECRETS_PREFIX", "paygraph"),
+            ("PAYGRAPH_CRM_WRITES", writes),
+        ];
+        CrmConfig::read(&variables(&extra)).map(|config| config.writes_per_second)
+    };
+    assert_eq!((read(""), read("12")), (Ok(8), Ok(12)));
+    for writes in ["0", "many"] {
+        assert_eq!(
+            read(writes).unwrap_err().to_string(),
+            "the configuration is not usable: PAYGRAPH_CRM_WRITES must be a number from 1 to 1000"
+        );
+    }
+}
+
+#[test]
 fn one_service_can_be_elsewhere() {
     let config = AwsConfig::read(&variables(&[
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),

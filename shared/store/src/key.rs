@@ -36,6 +36,8 @@ pub const USER: &str = "USER";
 pub const ADDRESS: &str = "ADDRESS";
 /// The sort key of the newest e-mails to a contact.
 pub const OUTBOUND: &str = "OUTBOUND";
+/// The sort key of what a CRM has of a contact.
+pub const CRM: &str = "CRM";
 /// The sort key of what was used up.
 pub const SPENT: &str = "SPENT";
 /// What the sort keys of a working set begin with.

@@ -18,6 +18,7 @@ pub mod listing;
 pub mod read;
 mod runs;
 pub mod settings;
+mod shows;
 mod store;
 pub mod token;
 mod users;

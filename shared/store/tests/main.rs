@@ -9,4 +9,5 @@ mod effects;
 mod enrolments;
 mod listing;
 mod settings;
+mod shows;
 mod users;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{Places, cargo};
 
 /// Every function, by its binary's name.
-pub const FUNCTIONS: [&str; 8] = [
+pub const FUNCTIONS: [&str; 9] = [
     "webhook",
     "worker",
     "tick",
@@ -22,6 +22,7 @@ pub const FUNCTIONS: [&str; 8] = [
     "greenlight",
     "sequence",
     "alert",
+    "crm",
 ];
 /// What tests are built and run with: the command itself is then not compiled another time.
 pub const TESTED: [&str; 3] = ["--workspace", "--features", "paygraph/as-tests"];

@@ -15,6 +15,7 @@ use paygraph_domain::sequence::Enrolment;
 use paygraph_domain::user::User;
 
 use super::effects::Claimed;
+use super::shows::Showing;
 use crate::alert::{Unresolved, Whose};
 use crate::analytics::Census;
 use crate::connection::Connection;
@@ -46,6 +47,8 @@ pub(super) struct Inner {
     pub(super) leases: HashMap<TenantId, (Timestamp, u64)>,
     /// What targets claimed and did.
     pub(super) effects: HashMap<(TenantId, Effect), Claimed>,
+    /// What the CRM has, by contact.
+    pub(super) shows: HashMap<(TenantId, CustomerId), Showing>,
     /// By contact and sequence.
     pub(super) enrolments: BTreeMap<(TenantId, CustomerId, String), Enrolment>,
     /// By the product's own id.

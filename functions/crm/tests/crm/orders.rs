@@ -1,0 +1,110 @@
+//! Several who write of one customer while it changes, and some of them die: an older state never
+//! lands last.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+use paygraph_crm::handler::show;
+use paygraph_domain::crm::Field;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::crm::Look;
+use paygraph_engine::ports::Clock;
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::board::Board;
+use crate::support::{World, at, id, tenant};
+
+/// Our clock, which goes as the test's time goes.
+struct Going(Instant);
+
+impl Clock for Going {
+    fn now(&self) -> Timestamp {
+        at(i64::try_from(self.0.elapsed().as_secs()).unwrap())
+    }
+}
+
+/// A test's time, which passes by itself.
+fn in_time<T>(test: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(test)
+}
+
+/// An event of a customer: delivered until it is taken, each time for 26 seconds at most, and
+/// sometimes cut off.
+async fn delivered(world: &World, board: &Board, clock: &Going, contact: &str) {
+    let (tenant, contact) = (tenant(), id(contact));
+    for _ in 0..20 {
+        let look = Look {
+            tenant: &tenant,
+            contact: &contact,
+            news: None,
+            anew: false,
+            written: &BTreeSet::new(),
+            until: Instant::now() + Duration::from_secs(26),
+        };
+        let dies = board.below(4) == 0;
+        let life = if dies { board.below(12_000) } else { 30_000 };
+        let done = show(&world.store, clock, board, &look);
+        let done = timeout(Duration::from_millis(life), done).await;
+        if matches!(done, Ok(Ok(_))) {
+            return;
+        }
+        sleep(Duration::from_secs(180)).await;
+    }
+    unreachable!("twenty deliveries came to nothing");
+}
+
+/// N19, N20: whatever overlaps, is cut off, fails or comes again: in the end the newest state is
+/// there.
+#[test]
+fn n19_n20_an_older_state_never_lands_last() {
+    for seed in 0..200 {
+        in_time(async {
+            let (world, board) = (World::new().await, Board::new(seed));
+            let clock = Going(Instant::now());
+            let change = async |n: u64| {
+                sleep(Duration::from_millis(n * board.below(3_000))).await;
+                let profile = json!({ "company": "Acme", "traits": { "usage_percent": n } });
+                world.put(0, "acme", profile).await;
+                delivered(&world, &board, &clock, "acme").await;
+            };
+            join_all((1..=6).map(change)).await;
+            let newest = world.store.contacts().remove(0);
+            let newest = newest.traits()["usage_percent"].to_string();
+            let shown = board.record("workspace#acme").unwrap();
+            let Field::Number(shown) = &shown.fields["usage_percent"] else {
+                unreachable!("usage is a number");
+            };
+            assert_eq!(shown.to_string(), newest, "seed {seed}");
+        });
+    }
+}
+
+/// N20: the same, while a Stripe customer moves from one contact to another.
+#[test]
+fn n20_what_has_moved_is_shown_where_it_is_now() {
+    for seed in 0..200 {
+        in_time(async {
+            let (world, board) = (World::new().await, Board::new(seed));
+            world.subscribes(0, "cus_1").await;
+            world.put(0, "acme", json!({ "company": "Acme" })).await;
+            let clock = Going(Instant::now());
+            let look = async |contact: &str| {
+                sleep(Duration::from_millis(board.below(500))).await;
+                delivered(&world, &board, &clock, contact).await;
+            };
+            let moving = async {
+                sleep(Duration::from_millis(board.below(9_000))).await;
+                world.link(1, "cus_1", "acme").await;
+                tokio::join!(look("acme"), look("cus_1"));
+            };
+            tokio::join!(look("cus_1"), moving);
+            let shown = board.record("subscription#cus_1").unwrap();
+            let at: Vec<_> = shown.belongs.workspaces().collect();
+            assert_eq!(at, ["acme"], "seed {seed}");
+        });
+    }
+}
