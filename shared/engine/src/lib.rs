@@ -10,8 +10,8 @@ mod backoff;
 #[cfg(feature = "stripe-api")]
 pub mod connect;
 pub mod connection;
-pub mod email;
 pub mod crm;
+pub mod email;
 pub mod envelope;
 pub mod fetch;
 pub mod identity;

@@ -1,9 +1,5 @@
 //! What a CRM has: the exact requests, and what refusals mean.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a failed test says where"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ErrorMetadata;
