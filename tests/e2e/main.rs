@@ -9,6 +9,7 @@
 mod access;
 mod connect;
 mod duplicates;
+mod emails;
 mod histories;
 mod identity;
 mod infrastructure;

@@ -15,14 +15,14 @@ use paygraph_tests::{
 use serde_json::{Value, json};
 
 /// A tenant that signs for itself.
-struct Tenant {
-    id: TenantId,
+pub struct Tenant {
+    pub id: TenantId,
     secret: String,
     token: String,
 }
 
 impl Tenant {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let id = TenantId::parse(unique("t")).unwrap();
         let secret = unique("whsec_");
         let document = json!({ "secrets": [secret], "account": null });
@@ -31,7 +31,7 @@ impl Tenant {
         Self { id, secret, token }
     }
 
-    fn post(&self, event: &Value) {
+    pub fn post(&self, event: &Value) {
         let url = format!("{}/{}", stack().local("webhook_url"), self.id);
         let body = event.to_string();
         let header = sign(body.as_bytes(), &self.secret, now());
@@ -80,7 +80,7 @@ fn slack() -> (String, Arc<Mutex<Vec<Value>>>) {
     (url, heard)
 }
 
-fn invoice(customer: &str, status: &str, t: i64) -> Value {
+pub fn invoice(customer: &str, status: &str, t: i64) -> Value {
     let paid = if status == "paid" { 5_800 } else { 0 };
     json!({
         "id": format!("in_{customer}"), "object": "invoice", "customer": customer, "status": status,

@@ -114,6 +114,21 @@ pub struct Local {
     /// Its queue.
     #[serde(default)]
     pub greenlight_queue_url: String,
+    /// Its dead letters.
+    #[serde(default)]
+    pub greenlight_dlq_url: String,
+    /// The queue of the alerts.
+    #[serde(default)]
+    pub alert_queue_url: String,
+    /// Their dead letters.
+    #[serde(default)]
+    pub alert_dlq_url: String,
+    /// The queue of the CRM.
+    #[serde(default)]
+    pub crm_queue_url: String,
+    /// Its dead letters.
+    #[serde(default)]
+    pub crm_dlq_url: String,
     /// The function that sequences run in.
     #[serde(default)]
     pub sequence_function: String,

@@ -1,5 +1,5 @@
 //! `paygraph replay`: dead letters, events of the last 30 days and single ones back into the ingest
-//! queue.
+//! queue; and a target's dead letters back into its own.
 
 mod from_stripe;
 
@@ -9,8 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use aws_sdk_sqs::types::Message;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use paygraph_bus::Queue;
+use paygraph_bus::incoming::Incoming;
 use paygraph_domain::id::Cause;
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::ingest::{IngestContent, IngestMessage, read_from_stripe};
@@ -19,6 +20,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::input;
+use crate::local::{Local, Places};
 use crate::stack::{Stack, Which, now, run};
 
 /// How long a message that is only looked at is hidden from others, in seconds.
@@ -27,7 +29,7 @@ const LOOK_SECONDS: i32 = 5;
 const MOVE_SECONDS: i32 = 60;
 
 /// Put dead letters, Stripe's events of the last 30 days, or a single event from a file, into the
-/// ingest queue.
+/// ingest queue; or a target's dead letters into its own.
 ///
 /// An event that was processed before is a duplicate and changes nothing, so replaying is safe.
 #[derive(Args)]
@@ -37,6 +39,9 @@ pub struct Replay {
     /// The dead letters
     #[arg(long, conflicts_with_all = ["file", "types"])]
     failed: bool,
+    /// The dead letters of this target [of a deployed stack: give its queues' URLs instead]
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["file", "types", "table"])]
+    target: Option<Target>,
     /// Only this event: its dead letter, else the event itself as Stripe has it
     #[arg(long, value_name = "EVT", conflicts_with = "file", value_parser = |id: &str| Cause::parse(id))]
     id: Option<Cause>,
@@ -56,6 +61,28 @@ pub struct Replay {
     which: Which,
 }
 
+/// What a rule of the bus brings events to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    Alert,
+    Crm,
+    Greenlight,
+    Sequence,
+}
+
+impl Target {
+    /// Its queue on the local stack, and the dead letters of that.
+    fn queues(self, local: &Local) -> (String, String) {
+        let (queue, dead_letters) = match self {
+            Self::Alert => (&local.alert_queue_url, &local.alert_dlq_url),
+            Self::Crm => (&local.crm_queue_url, &local.crm_dlq_url),
+            Self::Greenlight => (&local.greenlight_queue_url, &local.greenlight_dlq_url),
+            Self::Sequence => (&local.sequence_queue_url, &local.sequence_dlq_url),
+        };
+        (queue.clone(), dead_letters.clone())
+    }
+}
+
 /// A dead letter as it is shown.
 #[derive(Serialize)]
 struct Letter {
@@ -67,7 +94,11 @@ struct Letter {
 impl Replay {
     /// Does it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let stack = self.which.open()?;
+        let mut stack = self.which.open()?;
+        if let Some(target) = self.target {
+            let local = Local::read(&Places::find()?)?;
+            (stack.queue_url, stack.dlq_url) = target.queues(&local);
+        }
         if let Some(file) = &self.file {
             let mut text = String::new();
             input::open(Some(file))?.read_to_string(&mut text)?;
@@ -83,7 +114,8 @@ impl Replay {
             return run(self.of_types(&stack));
         }
         let letters = run(self.letters(&stack))?;
-        if let Some(id) = self.id.as_ref().filter(|_| !self.failed) {
+        let only_letters = self.failed || self.target.is_some();
+        if let Some(id) = self.id.as_ref().filter(|_| !only_letters) {
             let wanted = |letter: &Letter| letter.event.as_deref() == Some(id.as_str());
             if !letters.iter().any(wanted) {
                 return run(self.one_from_stripe(&stack, id));
@@ -183,7 +215,10 @@ fn queue(stack: &Stack) -> Queue {
 
 /// The event that a message is about, if it can be read so far.
 fn event_of(body: &str) -> Option<String> {
-    let message = IngestMessage::parse(body).ok()?;
+    let Ok(message) = IngestMessage::parse(body) else {
+        // A target's: an event of the bus.
+        return Some(Incoming::parse(body).ok()?.detail.id);
+    };
     match message.content {
         IngestContent::Event(event) => {
             let value: serde_json::Value = serde_json::from_str(event.get()).ok()?;
