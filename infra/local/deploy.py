@@ -175,7 +175,8 @@ class Deploy:
 
     def write_state(self, state):
         self.client("ssm").put_parameter(
-            Name="/paygraph/deploy", Value=json.dumps(state), Type="String", Overwrite=True)
+            Name="/paygraph/deploy", Value=json.dumps(state), Type="String", Overwrite=True,
+            Tier="Advanced")
 
     def upload(self, code):
         s3 = self.client("s3")
@@ -195,9 +196,11 @@ class Deploy:
 
     def create(self, code):
         body = json.dumps(expand(self.template, code, self.parameters))
+        # By way of S3, as for AWS: in the request itself there is room for 51,200 bytes only.
+        self.client("s3").put_object(Bucket=BUCKET, Key="template.json", Body=body.encode())
         stacks = self.client("cloudformation")
         arguments = dict(
-            StackName=STACK, TemplateBody=body,
+            StackName=STACK, TemplateURL=f"{self.endpoint}/{BUCKET}/template.json",
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in self.parameters.items()])
         before = self.settled(stacks)  # An earlier run may have ended in the middle.
