@@ -77,6 +77,8 @@ fn cargo(places: &Places, name: &str, arguments: &[&str]) -> anyhow::Result<()> 
     let status = command
         .args(arguments)
         .env("RUSTDOCFLAGS", "-D warnings")
+        // The tests are to use the stack that is there, and not to build the functions another way.
+        .env("PAYGRAPH_LOCAL", places.local_json())
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
