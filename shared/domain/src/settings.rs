@@ -366,7 +366,7 @@ mod tests {
             "products": { "prod_1": { "tier": "x", "life": true } } }"#;
         assert_eq!(
             refused(text),
-            "`tier` is no setting; there are alerts, default_tier, enabled_sequences, grace_days, health, \
+            "`tier` is no setting; there are alerts, default_tier, email, enabled_sequences, grace_days, health, \
              mrr, news_hours, prices, product, products, review_drift, segments, sequences, tiers, unmatched; \
              `mrr.past_due_count` is no setting; there are count_paused_collection, \
              count_scheduled_cancellations, count_temporary_discounts, past_due_counts; \
