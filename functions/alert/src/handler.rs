@@ -16,6 +16,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
 use paygraph_engine::alert::{Alerts, Judgement, Settled, Settling, Whose, settle};
+use paygraph_engine::crm::Shows;
 use paygraph_engine::ports::{Clock, Runs, Store, StoreError};
 use paygraph_engine::target::{Effects, Old, old};
 use paygraph_engine::watch::Watches;
@@ -29,9 +30,9 @@ use crate::turns::Turns;
 const RESERVE: Duration = Duration::from_secs(4);
 
 /// All that alerts are kept in and follow from.
-pub trait Table: Store + Alerts + Effects + Runs + Watches {}
+pub trait Table: Store + Alerts + Effects + Runs + Shows + Watches {}
 
-impl<S: Store + Alerts + Effects + Runs + Watches> Table for S {}
+impl<S: Store + Alerts + Effects + Runs + Shows + Watches> Table for S {}
 
 /// The target over its ports.
 #[derive(Debug)]

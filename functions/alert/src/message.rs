@@ -13,6 +13,8 @@ pub struct Message<'a> {
     pub alert: &'a Alert,
     /// The contact, where there is one.
     pub contact: Option<&'a Contact>,
+    /// The page of whom it is about in the CRM, where there is one.
+    pub page: Option<&'a str>,
 }
 
 impl Message<'_> {

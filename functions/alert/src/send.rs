@@ -2,6 +2,7 @@
 
 use paygraph_bus::batch::Refusal;
 use paygraph_domain::alert::{Alert, Channel};
+use paygraph_domain::id::TenantId;
 use paygraph_engine::alert::{Settled, Settling, Waiting, note_sent};
 use paygraph_engine::ports::Clock;
 use paygraph_engine::target::{Effect, once};
@@ -44,15 +45,26 @@ impl<S: Table, C: Clock, A: Tell, B: Tell> Target<S, C, A, B> {
         let Some(alert) = self.store.alert(tenant, id).await.map_err(again)? else {
             return Ok(());
         };
-        let message = Message {
-            tenant,
-            alert: &alert,
-            contact: settled.contact.as_ref(),
-        };
         let effect = Effect::new("alert", format!("{}#{id}", channel.as_str()));
-        let tell = async || self.tell(taking, *channel, &message).await;
+        let tell = async || {
+            let page = self.page(tenant, &alert).await;
+            let message = Message {
+                tenant,
+                alert: &alert,
+                contact: settled.contact.as_ref(),
+                page: page.as_deref(),
+            };
+            self.tell(taking, *channel, &message).await
+        };
         let done = once(&self.store, &self.clock, tenant, &effect, tell).await;
         done.map(|_| ()).map_err(again)
+    }
+
+    /// Where people see in the CRM whom an alert is about. What cannot be read holds no alert up.
+    async fn page(&self, tenant: &TenantId, alert: &Alert) -> Option<String> {
+        let customer = alert.id.customer.as_ref()?;
+        let shown = self.store.shown(tenant, customer).await.ok()?;
+        shown.workspace()?.page.clone()
     }
 
     /// Tells of an alert in one place. What the place will never take is logged, and done with: the

@@ -57,8 +57,16 @@ fn plain(text: &str) -> String {
     text.replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// A link, to what nothing could end too early.
+fn link(page: &str) -> Option<String> {
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "<>|".contains(c);
+    let is_page = page.starts_with("https://") && !page.contains(ends);
+    is_page.then(|| format!("<{}|In the CRM>", page.replace('&', "&amp;")))
+}
+
 fn body(message: &Message<'_>) -> Vec<u8> {
-    let lines: Vec<_> = message.lines().iter().map(|line| plain(line)).collect();
+    let mut lines: Vec<_> = message.lines().iter().map(|line| plain(line)).collect();
+    lines.extend(message.page.and_then(link));
     json!({ "text": lines.join("\n") }).to_string().into_bytes()
 }
 
@@ -94,6 +102,20 @@ mod tests {
         assert_eq!(read(r#"{"url":"https://hooks.example/x"}"#), expected);
         assert_eq!(read(r#"{"link":"x"}"#), None);
         assert_eq!(read(""), None);
+    }
+
+    #[test]
+    fn only_a_page_is_linked_to() {
+        let page = "https://app.attio.com/acme/workspaces/1?a=b&c=d";
+        let expected = "<https://app.attio.com/acme/workspaces/1?a=b&amp;c=d|In the CRM>";
+        assert_eq!(link(page).as_deref(), Some(expected));
+        for other in [
+            "javascript:alert(1)",
+            "https://x.example/|y> <!channel>",
+            "x",
+        ] {
+            assert_eq!(link(other), None);
+        }
     }
 
     #[test]

@@ -46,12 +46,14 @@ impl Tell for Topic {
             return Ok(Told::Nowhere);
         };
         let kind = message.alert.id.kind.as_str();
+        let mut lines = message.lines();
+        lines.extend(message.page.map(str::to_owned));
         let mut publish = self
             .client
             .publish()
             .topic_arn(arn)
             .subject(format!("paygraph: {kind}"))
-            .message(message.lines().join("\n"));
+            .message(lines.join("\n"));
         for (name, value) in attributes(message) {
             let value = MessageAttributeValue::builder()
                 .data_type("String")

@@ -33,6 +33,7 @@ async fn tell(rules: &[&Rule], arn: Option<&str>) -> Result<Told, TellError> {
         tenant: &tenant,
         alert: &alert,
         contact: None,
+        page: None,
     };
     let topic = Topic::new(client, arn.map(str::to_owned));
     topic.tell(&message, Instant::now()).await

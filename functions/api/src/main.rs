@@ -6,7 +6,6 @@ use paygraph_api::router::Api;
 use paygraph_bus::{EventBridge, Queue};
 use paygraph_domain::settings::Settings;
 use paygraph_engine::connect::{Connector, Place};
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{ApiConfig, environment};
@@ -33,12 +32,7 @@ async fn main() -> Result<(), Error> {
         public_url: config.public_url,
     };
     let api = Api {
-        engine: Engine {
-            store,
-            clock: || SystemClock.now(),
-            livemode: false,
-            fetch: NoFetch,
-        },
+        engine: Engine::alone(store, || SystemClock.now()),
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         queues: Queues {
             client: sqs,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use paygraph_domain::crm::{Object, Record};
 use paygraph_domain::id::TenantId;
-use paygraph_engine::crm::{Crm, CrmError, Task};
+use paygraph_engine::crm::{Crm, CrmError, Task, There};
 use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_runtime::http::{Answer, Asked, Http, HttpError, Method, with_token};
 use paygraph_runtime::pace::Pace;
@@ -129,23 +129,22 @@ impl Account {
         answer.map_err(|passing| failed(HttpError::Passing(passing.problem)))
     }
 
-    /// Brings a record without its lists up to date. Gives its id, and what its lists lack.
+    /// Brings a record without its lists up to date. Gives it, and what its lists lack.
     async fn assert(
         &self,
         record: &Record,
         workspaces: &[String],
         until: Instant,
-    ) -> Result<(String, Lacking), CrmError> {
+    ) -> Result<(There, Lacking), CrmError> {
         let slug = names::slug(record.object);
         let by = names::id(record.object);
         let path = format!("objects/{slug}/records?matching_attribute={by}");
         let body = asserted(record, workspaces);
         let there = taken(&self.ask(Method::PUT, &path, Some(body), until).await?)?;
-        let id = there.pointer("/data/id/record_id").and_then(Value::as_str);
-        let Some(id) = id else {
-            return Err(CrmError::Again("Attio gave no record".to_owned()));
-        };
-        Ok((id.to_owned(), lacking(record, workspaces, &there)))
+        let lacking = lacking(record, workspaces, &there);
+        let there = wire::there(&there);
+        let there = there.ok_or_else(|| CrmError::Again("Attio gave no record".to_owned()))?;
+        Ok((there, lacking))
     }
 
     /// Adds to lists what they lack.
@@ -179,20 +178,20 @@ impl Crm for Account {
         record: &Record,
         workspaces: &[String],
         until: Instant,
-    ) -> Result<String, CrmError> {
+    ) -> Result<There, CrmError> {
         let mut waits = WAITS.into_iter();
         loop {
-            let (id, lacking) = self.assert(record, workspaces, until).await?;
+            let (there, lacking) = self.assert(record, workspaces, until).await?;
             if lacking.is_empty() {
-                return Ok(id);
+                return Ok(there);
             }
             match (
-                self.add(record.object, &id, lacking, until).await,
+                self.add(record.object, &there.id, lacking, until).await,
                 waits.next(),
             ) {
                 // It may have been added, so it is looked at again.
                 (Err(CrmError::Again(_)), Some(wait)) => sleep(Duration::from_millis(wait)).await,
-                (added, _) => return added.map(|()| id),
+                (added, _) => return added.map(|()| there),
             }
         }
     }

@@ -9,7 +9,9 @@ use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_bus::incoming::Incoming;
 use paygraph_domain::alert::hint::Hint;
 use paygraph_engine::crm::{Crm, CrmError, Done, Look, Shows, SyncError, bring};
-use paygraph_engine::ports::{Clock, Store};
+use paygraph_engine::ports::{Clock, Publisher, Store};
+use paygraph_engine::process::Engine;
+use paygraph_engine::publish::publish;
 use paygraph_engine::target::old;
 use paygraph_engine::user::Users;
 use paygraph_runtime::secrets::SecretSource;
@@ -28,22 +30,16 @@ impl<S: Store + Shows + Users> Table for S {}
 
 /// The target over its ports.
 #[derive(Debug)]
-pub struct Target<S, C, K> {
-    store: S,
-    clock: C,
-    attio: Attio<K>,
+pub struct Target<S, C, P, K> {
+    /// The table, and our clock.
+    pub engine: Engine<S, C>,
+    /// The bus.
+    pub publisher: P,
+    /// The tenants' Attio.
+    pub attio: Attio<K>,
 }
 
-impl<S: Table, C: Clock, K: SecretSource + Sync> Target<S, C, K> {
-    /// The target: where everything is kept, our clock, the tenants' Attio.
-    pub fn new(store: S, clock: C, attio: Attio<K>) -> Self {
-        Self {
-            store,
-            clock,
-            attio,
-        }
-    }
-
+impl<S: Table, C: Clock, P: Publisher, K: SecretSource + Sync> Target<S, C, P, K> {
     /// Takes a batch, within the time that is left. Names the messages that are to be delivered
     /// again.
     pub async fn handle<D: DeadLetters>(
@@ -67,9 +63,9 @@ impl<S: Table, C: Clock, K: SecretSource + Sync> Target<S, C, K> {
         let Some(crm) = self.attio.of(&detail.tenant).await.map_err(refused)? else {
             return Ok(());
         };
-        let settings = self.store.settings(&detail.tenant).await;
+        let settings = self.engine.store.settings(&detail.tenant).await;
         let settings = settings.map_err(|error| Refusal::Again(Chain(&error).to_string()))?;
-        let is_old = old(detail, self.clock.now(), settings.news_hours).is_some();
+        let is_old = old(detail, self.engine.clock.now(), settings.news_hours).is_some();
         let hint = Hint {
             name: &event.detail_type,
             data: &detail.data,
@@ -83,7 +79,7 @@ impl<S: Table, C: Clock, K: SecretSource + Sync> Target<S, C, K> {
             written: &BTreeSet::new(),
             until,
         };
-        let done = show(&self.store, &self.clock, &crm, &look).await;
+        let done = show(&self.engine, &self.publisher, &crm, &look).await;
         let done = done.map_err(|error| refusal(&error))?;
         if done.written + done.tasks > 0 {
             tracing::info!(
@@ -96,33 +92,35 @@ impl<S: Table, C: Clock, K: SecretSource + Sync> Target<S, C, K> {
     }
 }
 
-/// Shows the CRM a contact, and whoever has taken something over from it.
+/// Shows the CRM a contact, and whoever has taken something over from it; and publishes what the CRM
+/// told of it.
 ///
 /// # Errors
 /// [`SyncError`].
-pub async fn show<S: Table, C: Clock, K: Crm>(
-    store: &S,
-    clock: &C,
+pub async fn show<S: Table, C: Clock, P: Publisher, K: Crm>(
+    engine: &Engine<S, C>,
+    publisher: &P,
     crm: &K,
     look: &Look<'_>,
 ) -> Result<Done, SyncError> {
-    let mut done = bring(store, clock, crm, look).await?;
-    let moved = std::mem::take(&mut done.moved);
-    if moved.is_empty() {
-        return Ok(done);
-    }
+    let mut done = bring(engine, crm, look).await?;
     let anew = Look {
         news: None,
         anew: true,
         ..*look
     };
+    let moved = std::mem::take(&mut done.moved);
     for contact in &moved {
-        let other = bring(store, clock, crm, &Look { contact, ..anew }).await?;
+        let other = bring(engine, crm, &Look { contact, ..anew }).await?;
         done.written += other.written;
+        done.entries.extend(other.entries);
     }
-    // Only now may it be forgotten that they had something of this one's.
-    let written = &moved;
-    bring(store, clock, crm, &Look { written, ..*look }).await?;
+    if !moved.is_empty() {
+        // Only now may it be forgotten that they had something of this one's.
+        let written = &moved;
+        bring(engine, crm, &Look { written, ..*look }).await?;
+    }
+    publish(&engine.store, publisher, &done.entries).await?;
     Ok(done)
 }
 
@@ -130,9 +128,11 @@ fn refusal(error: &SyncError) -> Refusal {
     let reason = Chain(error).to_string();
     match error {
         SyncError::Crm(CrmError::Never(_)) => Refusal::Never(reason),
-        SyncError::Crm(CrmError::Again(_)) | SyncError::Held | SyncError::Store(_) => {
-            Refusal::Again(reason)
-        }
+        SyncError::Contact(error) if !error.is_retryable() => Refusal::Never(reason),
+        SyncError::Crm(CrmError::Again(_))
+        | SyncError::Held
+        | SyncError::Contact(_)
+        | SyncError::Store(_) => Refusal::Again(reason),
     }
 }
 

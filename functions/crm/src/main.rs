@@ -1,12 +1,12 @@
 //! Wires the function: settings, log, clients, run.
-use std::time::Duration;
-
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use paygraph_bus::EventBridge;
 use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_crm::attio::Attio;
 use paygraph_crm::handler::Target;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_runtime::config::{CrmConfig, environment};
 use paygraph_runtime::http::Http;
@@ -23,15 +23,14 @@ async fn main() -> Result<(), Error> {
     let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
     let secrets = SecretsManager::new(secrets, config.secrets_prefix);
     let dead_letters = DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url);
-    let target = Target::new(
-        DynamoStore::new(dynamo, config.table, Settings::example()?),
-        || SystemClock.now(),
-        Attio::new(secrets, Http::new()?, config.writes_per_second),
-    );
+    let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
+    let target = Target {
+        engine: Engine::alone(store, || SystemClock.now()),
+        publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
+        attio: Attio::new(secrets, Http::new()?, config.writes_per_second),
+    };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
-        let left = u64::try_from(until.saturating_sub(SystemClock.now())).unwrap_or(0);
-        let left = Duration::from_secs(left);
+        let left = SystemClock.left(event.context.deadline);
         Ok::<_, Error>(target.handle(&event.payload, &dead_letters, left).await)
     }))
     .await

@@ -1,6 +1,4 @@
 //! Wires the function: settings, log, clients, run.
-use std::time::Duration;
-
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::id::TenantId;
@@ -40,9 +38,7 @@ async fn main() -> Result<(), Error> {
     let dead_letters = DeadLetterQueue::new(sqs.clone(), config.dlq_url);
     let failures = Queue::new(sqs, config.ingest_dlq_url);
     let handle = service_fn(async |event: LambdaEvent<Value>| {
-        let until = i64::try_from(event.context.deadline / 1000).unwrap_or(i64::MAX);
-        let left = u64::try_from(until.saturating_sub(SystemClock.now())).unwrap_or(0);
-        let deadline = Deadline::after(Duration::from_secs(left));
+        let deadline = Deadline::after(SystemClock.left(event.context.deadline));
         Ok::<_, Error>(match Input::parse(event.payload)? {
             Input::Queue(batch) => Answer::Queue(target.queue(&batch, &dead_letters).await),
             Input::Schedule(schedule) => {

@@ -19,7 +19,6 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::ports::Clock;
 use paygraph_engine::process::Engine;
@@ -42,12 +41,10 @@ pub type TestEngine = Engine<MemoryStore, StoppedClock>;
 pub type TestTarget = Target<MemoryStore, HandClock, Nats<Secret, fn() -> i64>, Lines>;
 
 pub fn engine() -> TestEngine {
-    Engine {
-        store: MemoryStore::new(Settings::example().unwrap()),
-        clock: StoppedClock(Timestamp::from_unix(NOW).unwrap()),
-        livemode: false,
-        fetch: NoFetch,
-    }
+    Engine::alone(
+        MemoryStore::new(Settings::example().unwrap()),
+        StoppedClock(Timestamp::from_unix(NOW).unwrap()),
+    )
 }
 
 pub fn tenant() -> TenantId {

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use paygraph_bus::batch::{Refusal, each};
 use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_bus::incoming::Incoming;
@@ -15,6 +15,7 @@ use paygraph_engine::Deadline;
 use paygraph_engine::email::{EmailError, Emails, Mailer, Post, PostError, Posted};
 use paygraph_engine::envelope::Envelope;
 use paygraph_engine::ports::{Clock, Publisher, Store, StoreError};
+use paygraph_engine::publish::publish;
 use paygraph_engine::sequence::{Enrolments, STEP_DUE, Sequencer, Stepped};
 use paygraph_engine::target::Old;
 use paygraph_runtime::telemetry::Chain;
@@ -100,23 +101,23 @@ where
     pub async fn queue(&self, mut event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
         let counts = Counts::default();
         let take = async |event: Incoming| self.take(&event, deadline, &counts).await;
-        let body = |message: &SqsMessage| message.body.clone().unwrap_or_default();
-        let told = event
-            .records
-            .extract_if(.., |message| Feedback::parse(&body(message)).is_some());
-        let told: Vec<SqsMessage> = told.collect();
+        let mut told = Vec::new();
+        event.records.retain_mut(|message| {
+            let feedback = message.body.as_deref().and_then(Feedback::parse);
+            let is_event = feedback.is_none();
+            told.extend(feedback.map(|feedback| (message.message_id.take(), feedback)));
+            is_event
+        });
         let mut response = each(&event, &self.dead_letters, take).await;
-        for message in told {
-            if let Some(feedback) = Feedback::parse(&body(&message))
-                && let Err(error) = self.came_back(&feedback).await
-            {
+        for (message, feedback) in told {
+            if let Err(error) = self.came_back(&feedback).await {
                 let reason = Chain(&error).to_string();
                 tracing::warn!(
                     code = "given_back",
                     reason,
                     "What SES told goes back to the queue"
                 );
-                response.add_failure(message.message_id.unwrap_or_default());
+                response.add_failure(message.unwrap_or_default());
             }
         }
         counts.tell();
@@ -132,7 +133,8 @@ where
             );
             return Ok(());
         };
-        let (store, now) = (&self.post.store, self.post.clock.now());
+        let engine = &self.post.engine;
+        let (store, now) = (&engine.store, engine.clock.now());
         for (address, why) in feedback.suppresses() {
             let key = address.key();
             let noted = store.suppress(&tenant, &key, None, why, now).await?;
@@ -153,7 +155,7 @@ where
     ) -> Result<(), Refusal> {
         let (name, detail) = (&event.detail_type, &event.detail);
         if name == STEP_DUE {
-            return self.send(detail, counts).await;
+            return self.send(detail, deadline, counts).await;
         }
         let heard = self
             .sequencer
@@ -176,7 +178,12 @@ where
     }
 
     /// Sends a step that is due, if it goes by e-mail.
-    async fn send(&self, step: &Envelope, counts: &Counts) -> Result<(), Refusal> {
+    async fn send(
+        &self,
+        step: &Envelope,
+        deadline: Deadline,
+        counts: &Counts,
+    ) -> Result<(), Refusal> {
         match self.post.post(step).await {
             Ok(Posted::NotOurs) => {}
             Ok(Posted::Old(old)) => counts.add(old),
@@ -186,12 +193,25 @@ where
             }
             Ok(posted @ (Posted::Sent | Posted::Unknown | Posted::Before)) => {
                 tracing::info!(event.id = step.id, outcome = ?posted, "An e-mail was handed over");
+                return self.contacted(step, deadline).await;
             }
             Err(PostError::Store(error)) => return Err(refusal(&error)),
             Err(PostError::Email(EmailError::Again(reason))) => return Err(Refusal::Again(reason)),
             Err(error) => return Err(Refusal::Never(Chain(&error).to_string())),
         }
         Ok(())
+    }
+
+    /// Notes that the contact was written to: other targets may leave them in peace.
+    async fn contacted(&self, step: &Envelope, deadline: Deadline) -> Result<(), Refusal> {
+        let entry = self.post.contacted(step, deadline).await;
+        let entry = entry.map_err(|error| match error.is_retryable() {
+            true => Refusal::Again(Chain(&error).to_string()),
+            false => Refusal::Never(Chain(&error).to_string()),
+        })?;
+        let (store, entries) = (&self.post.engine.store, Vec::from_iter(entry));
+        let published = publish(store, &self.publisher, &entries).await;
+        published.map(|_| ()).map_err(|error| refusal(&error))
     }
 
     /// Moves on what is due at the minute's own time.

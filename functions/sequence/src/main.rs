@@ -7,6 +7,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
 use paygraph_engine::email::Post;
+use paygraph_engine::process::Engine;
 use paygraph_engine::sequence::Sequencer;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{SequenceConfig, environment};
@@ -35,8 +36,7 @@ async fn main() -> Result<(), Error> {
         .build();
     let target = Target {
         post: Post {
-            store: store.clone(),
-            clock,
+            engine: Engine::alone(store.clone(), clock),
             mailer: Ses::new(
                 aws_sdk_sesv2::Client::from_conf(once),
                 config.unsubscribe_url,

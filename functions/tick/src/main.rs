@@ -5,7 +5,6 @@ use paygraph_bus::schedule::ScheduleEvent;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{TickConfig, environment};
@@ -21,12 +20,7 @@ async fn main() -> Result<(), Error> {
     let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
     let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
     let bus = EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus);
-    let engine = Engine {
-        store,
-        clock: || SystemClock.now(),
-        livemode: false,
-        fetch: NoFetch,
-    };
+    let engine = Engine::alone(store, || SystemClock.now());
     let handle = service_fn(async |event: LambdaEvent<ScheduleEvent>| {
         let clock = SystemClock.now();
         let left = SystemClock.left(event.context.deadline);

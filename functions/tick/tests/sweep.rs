@@ -7,7 +7,6 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::{Done, Engine};
 use paygraph_testkit::world::World;
@@ -18,12 +17,7 @@ use paygraph_tick::{Swept, sweep};
 async fn d5_the_sweep_publishes_what_a_dead_worker_left() {
     let clock = StoppedClock(Timestamp::from_unix(1_790_000_000).unwrap());
     let store = MemoryStore::new(Settings::example().unwrap());
-    let engine = Engine {
-        store,
-        clock,
-        livemode: false,
-        fetch: NoFetch,
-    };
+    let engine = Engine::alone(store, clock);
     let tenant = TenantId::parse("default").unwrap();
     let mut expected = 0;
     for event in World::new("w", 7, 1_790_000_000).run(1, 10) {

@@ -151,12 +151,7 @@ fn worker() -> TestWorker {
         fails: AtomicBool::new(false),
     };
     Worker {
-        engine: Engine {
-            store,
-            clock: StoppedClock(Timestamp::from_unix(NOW).unwrap()),
-            livemode: false,
-            fetch: NoFetch,
-        },
+        engine: Engine::alone(store, StoppedClock(Timestamp::from_unix(NOW).unwrap())),
         publisher: MemoryBus::default(),
         dead_letters: NoLetters,
         pulse: NoPulse,

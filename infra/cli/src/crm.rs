@@ -7,18 +7,17 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use futures::future::join_all;
+use paygraph_bus::EventBridge;
 use paygraph_crm::attio::{Account, Attio};
 use paygraph_crm::handler::show;
 use paygraph_domain::id::CustomerId;
 use paygraph_engine::crm::Look;
-use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_runtime::http::Http;
-use paygraph_store::DynamoStore;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::reevaluate::{KEPT, progress, run_name};
-use crate::stack::{Which, now, run};
+use crate::contacts::{Named, OverAll};
+use crate::stack::{Stack, StackEngine, Which, run};
 
 /// How many contacts are written side by side; after them the progress is noted.
 const AT_ONCE: usize = 16;
@@ -46,9 +45,8 @@ enum What {
 /// its name; the stack's own function may write meanwhile.
 #[derive(Args)]
 struct Sync {
-    /// Go on with this run
-    #[arg(long = "run", value_name = "RUN", value_parser = run_name)]
-    name: Option<String>,
+    #[command(flatten)]
+    named: Named,
     /// Also write what has not changed
     #[arg(long)]
     anew: bool,
@@ -83,14 +81,14 @@ impl Crm {
 }
 
 /// The tenant's CRM, and where it is kept what it has.
-async fn open(which: &Which, writes: u32) -> anyhow::Result<(DynamoStore, Account)> {
+async fn open(which: &Which, writes: u32) -> anyhow::Result<(Stack, Account)> {
     let (stack, tenant) = (which.open()?, &which.tenant);
     let attio = Attio::new(stack.secrets(), Http::new()?, writes);
     let account = attio.of(tenant).await?;
     let account = account.with_context(|| {
         format!("the tenant {tenant} has no CRM: there is no secret attio/{tenant} with its token")
     })?;
-    Ok((stack.store, account))
+    Ok((stack, account))
 }
 
 impl Check {
@@ -127,13 +125,7 @@ struct Ran {
 
 impl Sync {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let new = || format!("crm-{}-{:08x}", now().unix(), fastrand::u32(..));
-        let name = self.name.clone().unwrap_or_else(new);
-        let tenant = &self.which.tenant;
-        eprintln!(
-            "Run {name}: if it is interrupted, `paygraph crm sync --tenant {tenant} --run {name}` \
-             goes on."
-        );
+        let name = self.named.tell("crm sync", &self.which.tenant);
         let ran = run(self.all(&name))?;
         if self.json {
             let failed = ran.failed.iter();
@@ -144,10 +136,7 @@ impl Sync {
             });
             println!("{report}");
         } else {
-            let before = match ran.skipped {
-                0 => String::new(),
-                some => format!(" ({some} were done before)"),
-            };
+            let before = OverAll::before(ran.skipped);
             println!(
                 "{} contacts are as they are here{before}; {} records were written.",
                 ran.contacts, ran.written
@@ -167,45 +156,29 @@ impl Sync {
     /// Goes over all contacts from where the run was.
     async fn all(&self, name: &str) -> anyhow::Result<Ran> {
         let tenant = &self.which.tenant;
-        let (store, account) = open(&self.which, self.writes).await?;
-        let done_to = store.run_progress(tenant, name).await?;
-        if self.name.is_some() && done_to.is_none() {
-            eprintln!("There is nothing of the run {name} yet: it begins.");
-        }
-        let bar = progress();
-        let everyone = store.everyone(tenant, |so_far| bar.set_message(format!("{so_far} found")));
-        let everyone = everyone.await.context("cannot list the contacts")?;
-        let skipped = everyone.partition_point(|id| Some(id) <= done_to.as_ref());
-        let Some(left) = everyone.get(skipped..) else {
-            bail!("the list of contacts has no such place")
-        };
-        bar.set_length(u64::try_from(everyone.len()).unwrap_or(u64::MAX));
-        bar.set_position(u64::try_from(skipped).unwrap_or(0));
+        let (stack, account) = open(&self.which, self.writes).await?;
+        let (engine, bus) = stack.engine();
+        let contacts = OverAll::find(&engine.store, tenant, &self.named, name).await?;
         let mut ran = Ran {
-            skipped,
+            skipped: contacts.skipped,
             ..Ran::default()
         };
-        for some in left.chunks(AT_ONCE) {
-            self.some(&store, &account, some, &mut ran).await?;
-            if let Some(done_to) = some.last().filter(|_| ran.failed.is_empty()) {
-                let expires = now().unix() + KEPT;
-                store.note_run(tenant, name, done_to, expires).await?;
-            }
-            bar.set_message(format!("{} records written", ran.written));
-            bar.inc(u64::try_from(some.len()).unwrap_or(0));
+        for some in contacts.left(AT_ONCE)? {
+            self.some((&engine, &bus), &account, some, &mut ran).await?;
+            let done_to = some.last().filter(|_| ran.failed.is_empty());
+            let told = format!("{} records written", ran.written);
+            contacts.note(some.len(), done_to, told).await?;
         }
-        bar.finish_and_clear();
         Ok(ran)
     }
 
     async fn some(
         &self,
-        store: &DynamoStore,
+        (engine, bus): (&StackEngine, &EventBridge),
         account: &Account,
         some: &[CustomerId],
         ran: &mut Ran,
     ) -> anyhow::Result<()> {
-        let clock = || SystemClock.now();
         let each = some.iter().map(async |contact| {
             let look = Look {
                 tenant: &self.which.tenant,
@@ -215,7 +188,7 @@ impl Sync {
                 written: &BTreeSet::new(),
                 until: Instant::now() + PATIENCE,
             };
-            (contact, show(store, &clock, account, &look).await)
+            (contact, show(engine, bus, account, &look).await)
         });
         let mut failed = Vec::new();
         for (contact, done) in join_all(each).await {

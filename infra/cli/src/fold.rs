@@ -19,7 +19,6 @@ use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
 use paygraph_engine::Deadline;
 use paygraph_engine::envelope::Outgoing;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::ports::Store as _;
 use paygraph_engine::process::{Done, Engine};
@@ -106,12 +105,7 @@ fn fold(
     now: Option<Timestamp>,
     bus: &Lines,
 ) -> anyhow::Result<Folded> {
-    let engine = Engine {
-        store: MemoryStore::new(settings.clone()),
-        clock: StoppedClock::default(),
-        livemode: false,
-        fetch: NoFetch,
-    };
+    let engine = Engine::alone(MemoryStore::new(settings.clone()), StoppedClock::default());
     let tenant = TenantId::parse("default")?;
     let mut batches = Batches { input, line: 0 };
     // The first batch is folded in order, so that few events give the same output every time. A

@@ -3,6 +3,7 @@
 mod api;
 mod bench;
 mod connect;
+mod contacts;
 mod crm;
 mod demo;
 mod down;

@@ -7,7 +7,6 @@ use paygraph_bus::EventBridge;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
@@ -98,12 +97,7 @@ impl Stack {
     pub fn engine(self) -> (StackEngine, EventBridge) {
         let bus = EventBridge::new(self.bus, &self.event_bus);
         let clock: fn() -> i64 = || SystemClock.now();
-        let engine = Engine {
-            store: self.store,
-            clock,
-            livemode: false,
-            fetch: NoFetch,
-        };
+        let engine = Engine::alone(self.store, clock);
         (engine, bus)
     }
 }

@@ -18,12 +18,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::take_in::Heard;
-
 use self::activity::Activity;
 use self::said::{Moment, Said};
 use self::settings::ProductSettings;
+pub(crate) use self::take_in::CONTACTED;
+pub use self::take_in::Heard;
 use self::usage::Usage;
+use crate::time::Timestamp;
 
 /// Traits of a user or workspace, or properties of an event: texts, numbers, true, false, and null
 /// for what is no more.
@@ -107,6 +108,9 @@ pub struct Product {
     /// How much of what the plan allows is used, by what is counted.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub usage: BTreeMap<String, Usage>,
+    /// When one of the tenant's people was in touch last, as the CRM and our own e-mails tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contacted: Option<Timestamp>,
 }
 
 impl Product {

@@ -14,7 +14,7 @@ use std::future::Future;
 
 use paygraph_domain::alert::hint::Hint;
 use paygraph_domain::alert::plan::Held;
-use paygraph_domain::crm::Record;
+use paygraph_domain::crm::{Object, Record, key};
 use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,17 +41,28 @@ pub enum CrmError {
 /// A tenant's CRM. It takes the same thing twice without harm.
 pub trait Crm: Sync {
     /// Brings a record up to date, or makes it. Fields that it does not have stay; lists that others
-    /// fill too are added to. `workspaces` are the CRM's ids of those that it belongs to. Gives the
-    /// CRM's id of it.
+    /// fill too are added to. `workspaces` are the CRM's ids of those that it belongs to. Gives what
+    /// the CRM has now.
     fn upsert(
         &self,
         record: &Record,
         workspaces: &[String],
         until: Instant,
-    ) -> impl Future<Output = Result<String, CrmError>>;
+    ) -> impl Future<Output = Result<There, CrmError>>;
 
     /// Makes a task about a workspace, unless it has that one.
     fn task(&self, task: &Task, until: Instant) -> impl Future<Output = Result<(), CrmError>>;
+}
+
+/// A record as the CRM tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct There {
+    /// The CRM's own id of it.
+    pub id: String,
+    /// The page on which people see it.
+    pub page: Option<String>,
+    /// When one of the tenant's people was in touch last, as far as the CRM knows.
+    pub contacted: Option<Timestamp>,
 }
 
 /// A record that the CRM has.
@@ -61,6 +72,9 @@ pub struct Kept {
     pub digest: u64,
     /// The CRM's own id of it.
     pub record: String,
+    /// The page on which people see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 /// What the CRM has of a contact.
@@ -73,6 +87,16 @@ pub struct Shown {
     /// What it was given a task for, and still stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Held>,
+}
+
+impl Shown {
+    /// The first workspace that it has: what tasks and links are about.
+    #[must_use]
+    pub fn workspace(&self) -> Option<&Kept> {
+        let workspaces = key(Object::Workspace, "");
+        let mut records = self.records.iter();
+        records.find_map(|(name, kept)| kept.as_ref().filter(|_| name.starts_with(&workspaces)))
+    }
 }
 
 /// Whose turn it is to write of a contact.
@@ -94,6 +118,13 @@ pub trait Shows: Sync {
         now: Timestamp,
         until: Timestamp,
     ) -> impl Future<Output = Result<Turn, StoreError>> + Send;
+
+    /// What the CRM has of a contact.
+    fn shown(
+        &self,
+        tenant: &TenantId,
+        contact: &CustomerId,
+    ) -> impl Future<Output = Result<Shown, StoreError>> + Send;
 
     /// Notes what the CRM has; the turn goes on until then, or is over. One that was taken over since
     /// changes nothing.

@@ -13,8 +13,11 @@ use paygraph_domain::sequence::{Channel, Seen, StepDue};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 
+use crate::backoff::Deadline;
 use crate::envelope::Envelope;
-use crate::ports::{Clock, Store, StoreError};
+use crate::identity::IdentityError;
+use crate::ports::{Clock, LedgerEntry, Store, StoreError};
+use crate::process::Engine;
 use crate::target::{Old, old};
 
 /// How often somebody else's e-mail to the same contact is waited for.
@@ -131,9 +134,7 @@ pub enum PostError {
 #[derive(Debug, Clone)]
 pub struct Post<S, C, M> {
     /// Where contacts are, and who was written to.
-    pub store: S,
-    /// Our own clock.
-    pub clock: C,
+    pub engine: Engine<S, C>,
     /// Who hands them over.
     pub mailer: M,
 }
@@ -151,15 +152,15 @@ impl<S: Store + Emails, C: Clock, M: Mailer> Post<S, C, M> {
         if step.channel != Channel::Email {
             return Ok(Posted::NotOurs);
         }
-        let settings = self.store.settings(&event.tenant).await?;
-        let now = self.clock.now();
+        let settings = self.engine.store.settings(&event.tenant).await?;
+        let now = self.engine.clock.now();
         if let Some(old) = old(event, now, settings.news_hours) {
             return Ok(Posted::Old(old));
         }
         let Some(from) = settings.email.from.as_deref() else {
             return Ok(Posted::HeldBack(HeldBack::NoSender));
         };
-        let contact = self.store.contact(&event.tenant, id).await?;
+        let contact = self.engine.store.contact(&event.tenant, id).await?;
         let to = match concerned(contact.as_ref(), &step, &settings, now) {
             Ok(to) => to,
             Err(why) => return Ok(Posted::HeldBack(why)),
@@ -198,6 +199,24 @@ impl<S: Store + Emails, C: Clock, M: Mailer> Post<S, C, M> {
         }
     }
 
+    /// Takes in that the contact of a step was written to. Gives what is to be published.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; to say it again changes nothing.
+    pub async fn contacted(
+        &self,
+        event: &Envelope,
+        deadline: Deadline,
+    ) -> Result<Option<LedgerEntry>, IdentityError> {
+        let Some(id) = event.customer_id.as_ref() else {
+            return Ok(None);
+        };
+        let contacted = self
+            .engine
+            .contacted(&event.tenant, id, event.occurred_at, deadline);
+        contacted.await
+    }
+
     /// Notes the e-mail as handed over, unless it was, or is not to be.
     async fn note(
         &self,
@@ -208,9 +227,13 @@ impl<S: Store + Emails, C: Clock, M: Mailer> Post<S, C, M> {
         now: Timestamp,
     ) -> Result<Noted, StoreError> {
         let tenant = &event.tenant;
-        let recipient = self.store.recipient(tenant, &to.key(), &token()?).await?;
+        let recipient = self
+            .engine
+            .store
+            .recipient(tenant, &to.key(), &token()?)
+            .await?;
         for _ in 0..ATTEMPTS {
-            let sent = self.store.outbound(tenant, id).await?;
+            let sent = self.engine.store.outbound(tenant, id).await?;
             if sent.has(&event.id) {
                 return Ok(Noted::Before);
             }
@@ -218,7 +241,7 @@ impl<S: Store + Emails, C: Clock, M: Mailer> Post<S, C, M> {
                 return Ok(Noted::HeldBack(why));
             }
             let with = sent.with(&event.id, now);
-            if self.store.keep_outbound(tenant, id, &with).await? {
+            if self.engine.store.keep_outbound(tenant, id, &with).await? {
                 return Ok(Noted::Now(recipient));
             }
         }
@@ -228,9 +251,10 @@ impl<S: Store + Emails, C: Clock, M: Mailer> Post<S, C, M> {
     /// Strikes an e-mail off that was certainly not sent.
     async fn strike(&self, event: &Envelope, id: &CustomerId) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
-            let sent = self.store.outbound(&event.tenant, id).await?;
+            let sent = self.engine.store.outbound(&event.tenant, id).await?;
             let without = sent.without(&event.id);
             if self
+                .engine
                 .store
                 .keep_outbound(&event.tenant, id, &without)
                 .await?

@@ -24,6 +24,7 @@ use crate::ports::{
 };
 use crate::process::{Engine, MAX_ACCOUNTS, move_account};
 use crate::product::EVENT_TYPE;
+use crate::tick::cause_about;
 
 /// The most Stripe customers that are merged at once: a transaction has a hundred writes.
 const MAX_MERGED: usize = 40;
@@ -84,6 +85,7 @@ pub struct Request<'a> {
 pub(crate) enum Wish<'a> {
     Put(&'a CustomerId, &'a Profile),
     Hear(&'a CustomerId, &'a Heard<'a>),
+    Contacted(&'a CustomerId, Timestamp),
     Link(&'a StripeCustomerId, Option<&'a CustomerId>),
     Merge(&'a CustomerId, &'a CustomerId),
 }
@@ -94,6 +96,7 @@ impl Wish<'_> {
         match self {
             Self::Put(..) | Self::Link(..) | Self::Merge(..) => "api".to_owned(),
             Self::Hear(_, heard) => format!("{EVENT_TYPE}{}", heard.event.kind()),
+            Self::Contacted(..) => "contacted".to_owned(),
         }
     }
 
@@ -102,6 +105,7 @@ impl Wish<'_> {
         match self {
             Self::Put(..) | Self::Link(..) | Self::Merge(..) => now,
             Self::Hear(_, heard) => heard.event.at.second(),
+            Self::Contacted(_, at) => *at,
         }
     }
 }
@@ -131,6 +135,31 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         given: &Profile,
     ) -> Result<Changed, IdentityError> {
         self.repeat(request, &Wish::Put(id, given)).await
+    }
+
+    /// Somebody was in touch with a contact, by e-mail or as a CRM tells. To say it again changes
+    /// nothing; of a contact that is gone nothing is noted.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; nothing is half done.
+    pub async fn contacted(
+        &self,
+        tenant: &TenantId,
+        id: &CustomerId,
+        at: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Option<LedgerEntry>, IdentityError> {
+        if self.store.contact(tenant, id).await?.is_none() {
+            return Ok(None);
+        }
+        let cause = cause_about(id, |id| format!("contacted:{}:{id}", at.unix()))?;
+        let request = Request {
+            tenant,
+            cause: &cause,
+            deadline,
+        };
+        let changed = self.repeat(&request, &Wish::Contacted(id, at)).await?;
+        Ok(changed.entry)
     }
 
     /// A change of what is known of a contact beside Stripe, which is made if there is none.
@@ -344,6 +373,10 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     let hear = |contact: &mut Contact| contact.hear(heard, settings, now);
                     self.plan_edit(tenant, id, hear).await?
                 }
+                Wish::Contacted(id, at) => {
+                    let contacted = |contact: &mut Contact| contact.contacted(*at, settings, now);
+                    self.plan_edit(tenant, id, contacted).await?
+                }
                 Wish::Link(customer, to) => {
                     self.plan_link(tenant, customer, *to, settings, now).await?
                 }
@@ -372,7 +405,9 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     pause(attempt).await;
                 }
                 // It came again, while others changed the contact.
-                Err(CommitError::Duplicate) if matches!(wish, Wish::Hear(..)) => {
+                Err(CommitError::Duplicate)
+                    if matches!(wish, Wish::Hear(..) | Wish::Contacted(..)) =>
+                {
                     return Ok(Changed {
                         contact,
                         entry: None,

@@ -122,6 +122,19 @@ pub struct Engine<S, C, F = NoFetch> {
     pub fetch: F,
 }
 
+impl<S, C> Engine<S, C> {
+    /// An engine that asks Stripe nothing and takes its test events too: for all that is no webhook.
+    #[must_use]
+    pub fn alone(store: S, clock: C) -> Self {
+        Self {
+            store,
+            clock,
+            livemode: false,
+            fetch: NoFetch,
+        }
+    }
+}
+
 /// What facts came to about a Stripe customer.
 pub(crate) struct Taken {
     done: Done,

@@ -8,7 +8,6 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_testkit::world::{World, price};
@@ -18,12 +17,7 @@ type TestEngine = Engine<MemoryStore, StoppedClock>;
 
 fn engine(clock: i64) -> TestEngine {
     let store = MemoryStore::new(Settings::example().unwrap());
-    Engine {
-        store,
-        clock: StoppedClock(Timestamp::from_unix(clock).unwrap()),
-        livemode: false,
-        fetch: NoFetch,
-    }
+    Engine::alone(store, StoppedClock(Timestamp::from_unix(clock).unwrap()))
 }
 
 async fn feed(engine: &TestEngine, event: &str) {

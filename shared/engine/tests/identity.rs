@@ -11,7 +11,6 @@ use paygraph_domain::identity::{By, Name};
 use paygraph_domain::settings::{Settings, Unmatched};
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::identity::{Changed, IdentityError, Request};
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::ports::Store;
@@ -28,12 +27,10 @@ fn engine() -> TestEngine {
 }
 
 fn with(settings: Settings) -> TestEngine {
-    Engine {
-        store: MemoryStore::new(settings),
-        clock: StoppedClock(Timestamp::from_unix(START).unwrap()),
-        livemode: false,
-        fetch: NoFetch,
-    }
+    Engine::alone(
+        MemoryStore::new(settings),
+        StoppedClock(Timestamp::from_unix(START).unwrap()),
+    )
 }
 
 fn tenant() -> TenantId {

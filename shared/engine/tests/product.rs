@@ -18,7 +18,6 @@ use paygraph_domain::time::Timestamp;
 use paygraph_domain::user::User;
 use paygraph_engine::Deadline;
 use paygraph_engine::envelope::Outgoing;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::Store as _;
@@ -38,12 +37,7 @@ fn engine() -> TestEngine {
 }
 
 fn on(store: MemoryStore) -> TestEngine {
-    Engine {
-        store,
-        clock: StoppedClock(at(30 * DAY)),
-        livemode: false,
-        fetch: NoFetch,
-    }
+    Engine::alone(store, StoppedClock(at(30 * DAY)))
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -432,12 +426,7 @@ async fn what_names_no_workspace_counts_for_the_users_own() {
 #[tokio::test]
 async fn the_score_falls_with_time() {
     let store = MemoryStore::new(Settings::example().unwrap()).keeping_history();
-    let engine = |day: i64| Engine {
-        store: store.clone(),
-        clock: StoppedClock(at(day * DAY)),
-        livemode: false,
-        fetch: NoFetch,
-    };
+    let engine = |day: i64| Engine::alone(store.clone(), StoppedClock(at(day * DAY)));
     for day in 0..7 {
         let event = track("u1", Some("w1"), "Report Opened", &json!({}));
         hear(&engine(day), &sent(&format!("m{day}"), day * DAY, event)).await;

@@ -10,7 +10,6 @@ use paygraph_domain::segments::Segments;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{Commit, ContactWrite, Store};
@@ -20,12 +19,7 @@ use serde_json::json;
 type TestEngine = Engine<MemoryStore, StoppedClock>;
 
 fn engine(settings: Settings) -> TestEngine {
-    Engine {
-        store: MemoryStore::new(settings),
-        clock: StoppedClock(now()),
-        livemode: false,
-        fetch: NoFetch,
-    }
+    Engine::alone(MemoryStore::new(settings), StoppedClock(now()))
 }
 
 fn now() -> Timestamp {

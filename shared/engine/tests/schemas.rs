@@ -18,7 +18,6 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::Deadline;
 use paygraph_engine::envelope::Outgoing;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_testkit::world::World;
@@ -168,12 +167,10 @@ impl Judge {
 
     /// Feeds a fresh engine and checks all that it emits. Messages that cannot be read are refused.
     fn live_through<'a>(&mut self, events: impl IntoIterator<Item = &'a str>) {
-        let engine = Engine {
-            store: MemoryStore::new(Settings::example().unwrap()).keeping_history(),
-            clock: StoppedClock::default(),
-            livemode: false,
-            fetch: NoFetch,
-        };
+        let engine = Engine::alone(
+            MemoryStore::new(Settings::example().unwrap()).keeping_history(),
+            StoppedClock::default(),
+        );
         let tenant = TenantId::parse("default").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

@@ -9,7 +9,6 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
@@ -22,12 +21,10 @@ const START: i64 = 1_790_000_000;
 const DAY: i64 = 86_400;
 
 fn engine() -> TestEngine {
-    Engine {
-        store: MemoryStore::new(Settings::example().unwrap()),
-        clock: StoppedClock(at(START)),
-        livemode: false,
-        fetch: NoFetch,
-    }
+    Engine::alone(
+        MemoryStore::new(Settings::example().unwrap()),
+        StoppedClock(at(START)),
+    )
 }
 
 fn at(seconds: i64) -> Timestamp {

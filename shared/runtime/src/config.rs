@@ -198,13 +198,8 @@ impl ReconcileConfig {
     /// # Errors
     /// [`ConfigError`] with every variable that is missing or wrong.
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        const SHARE: &str = "PAYGRAPH_STRIPE_SHARE";
+        const PERCENT: &str = "must be a number from 1 to 100";
         let mut reader = Reader::new(variables);
-        let share = reader.with_default(SHARE, "40").parse();
-        let share = share.ok().filter(|share| (1..=100).contains(share));
-        if share.is_none() {
-            reader.problem(SHARE, "must be a number from 1 to 100");
-        }
         let config = Self {
             aws: reader.aws(),
             log: reader.log(),
@@ -215,7 +210,7 @@ impl ReconcileConfig {
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
             livemode: reader.flag("PAYGRAPH_LIVEMODE"),
             stripe: reader.stripe(),
-            share: share.unwrap_or(1),
+            share: reader.number("PAYGRAPH_STRIPE_SHARE", 40, 1..=100, PERCENT),
             platform_tenant: reader.key_part("PAYGRAPH_PLATFORM_TENANT", "default"),
         };
         reader.finish(config)
@@ -362,23 +357,14 @@ impl SequenceConfig {
     /// # Errors
     /// [`ConfigError`] with every variable that is missing or wrong.
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        const ENABLE: &str = "PAYGRAPH_ENABLE_SEQUENCES";
         let mut reader = Reader::new(variables);
-        let enable_examples = match reader.with_default(ENABLE, "false").as_str() {
-            "true" => true,
-            "false" => false,
-            _ => {
-                reader.problem(ENABLE, "must be true or false");
-                false
-            }
-        };
         let config = Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
             event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
-            enable_examples,
+            enable_examples: reader.optional_flag("PAYGRAPH_ENABLE_SEQUENCES"),
             unsubscribe_url: reader.optional_url("PAYGRAPH_UNSUBSCRIBE_URL"),
             email_configuration_set: reader.optional("PAYGRAPH_EMAIL_CONFIGURATION_SET"),
         };
@@ -440,6 +426,8 @@ pub struct CrmConfig {
     pub log: LogFilter,
     /// `PAYGRAPH_TABLE`: the table's name.
     pub table: String,
+    /// `PAYGRAPH_EVENT_BUS`: the bus's name.
+    pub event_bus: String,
     /// `PAYGRAPH_DLQ_URL`: where messages go that cannot be read, with their reason.
     pub dlq_url: String,
     /// `PAYGRAPH_SECRETS_PREFIX`: what the names of the secrets begin with; each tenant's Attio is
@@ -455,20 +443,16 @@ impl CrmConfig {
     /// # Errors
     /// [`ConfigError`] with every variable that is missing or wrong.
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        const WRITES: &str = "PAYGRAPH_CRM_WRITES";
+        const WRITES: &str = "must be a number from 1 to 1000";
         let mut reader = Reader::new(variables);
-        let writes = reader.with_default(WRITES, "8").parse();
-        let writes = writes.ok().filter(|writes| (1..=1_000).contains(writes));
-        if writes.is_none() {
-            reader.problem(WRITES, "must be a number from 1 to 1000");
-        }
         let config = Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
+            event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
             secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
-            writes_per_second: writes.unwrap_or(1),
+            writes_per_second: reader.number("PAYGRAPH_CRM_WRITES", 8, 1..=1_000, WRITES),
         };
         reader.finish(config)
     }

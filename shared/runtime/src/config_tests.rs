@@ -177,6 +177,7 @@ fn a_crm_is_asked_eight_times_a_second_if_nobody_says_otherwise() {
     let read = |writes: &'static str| {
         let extra = [
             ("PAYGRAPH_TABLE", "paygraph"),
+            ("PAYGRAPH_EVENT_BUS", "paygraph"),
             ("PAYGRAPH_DLQ_URL", "http://127.0.0.1/dlq"),
             ("PAYGRAPH_SECRETS_PREFIX", "paygraph"),
             ("PAYGRAPH_CRM_WRITES", writes),

@@ -42,6 +42,12 @@ impl Shows for DynamoStore {
         Ok(Turn::Ours(token, shown.unwrap_or_default()))
     }
 
+    async fn shown(&self, tenant: &TenantId, contact: &CustomerId) -> Result<Shown, StoreError> {
+        let item = self.get(key::contact(tenant, contact), key::CRM).await?;
+        let item = item.filter(|item| item.contains_key("doc"));
+        item.as_ref().map_or_else(|| Ok(Shown::default()), doc)
+    }
+
     async fn note_shown(
         &self,
         tenant: &TenantId,

@@ -1,8 +1,11 @@
 //! What a CRM has: the exact requests, and what refusals mean.
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ErrorMetadata;
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
@@ -22,6 +25,7 @@ fn shown() -> Shown {
     let kept = Kept {
         digest: u64::MAX,
         record: "rec_1".to_owned(),
+        page: Some("https://crm.example/rec_1".to_owned()),
     };
     Shown {
         version: 3,
@@ -72,6 +76,21 @@ async fn n19_a_turn_is_taken_when_nobodys_is_still_good() {
     let held = mock!(Client::update_item)
         .then_error(|| UpdateItemError::ConditionalCheckFailedException(refused()));
     assert_eq!(take(&held).await, Turn::Held);
+}
+
+/// Who only looks sees what was noted; nothing, where nothing was yet.
+#[tokio::test]
+async fn what_a_crm_has_is_read_without_a_turn() {
+    let json = serde_json::to_string(&shown()).unwrap();
+    for (doc, expected) in [(Some(json), shown()), (None, Shown::default())] {
+        let found = mock!(Client::get_item).then_output(move || {
+            let mut item = HashMap::from([("claims".to_owned(), number(1))]);
+            item.extend(doc.clone().map(|doc| ("doc".to_owned(), text(&doc))));
+            GetItemOutput::builder().set_item(Some(item)).build()
+        });
+        let read = store(&[&found]).shown(&tenant(), &customer()).await;
+        assert_eq!(read.unwrap(), expected);
+    }
 }
 
 /// A note is for whose turn it is; the turn goes on only if it says so.

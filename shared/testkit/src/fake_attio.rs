@@ -133,6 +133,11 @@ impl FakeAttio {
         self.state().add(object, id, list, value);
     }
 
+    /// Gives a record a value, as somebody who works there does.
+    pub fn set(&self, object: &str, id: &str, name: &str, value: &Value) {
+        self.state().set(object, id, name, value);
+    }
+
     /// Deletes a record, as somebody who works there does.
     pub fn remove(&self, object: &str, id: &str) {
         self.state().remove(object, id);

@@ -131,6 +131,7 @@ async fn who_uses_a_lot_without_a_plan_is_a_task() {
     world
         .stripe(0, "customer.created", &crate::support::customer())
         .await;
+    world.shown_on("https://crm.example/acme").await;
     let given = json!({ "usage_percent": 78, "owner": "north" });
     let entered = world.traits(DAY, given).await;
     world.deliver(DAY + 5, &entered).await;
@@ -144,6 +145,8 @@ async fn who_uses_a_lot_without_a_plan_is_a_task() {
         "{told:?}"
     );
     assert!(told[0].contains("owner north"), "{told:?}");
+    let link = "\n<https://crm.example/acme|In the CRM>";
+    assert!(told[0].ends_with(link), "{told:?}");
     let contacted = json!({ "last_contacted_at": at(2 * DAY).to_string() });
     let left = world.traits(2 * DAY, contacted).await;
     world.deliver(2 * DAY + 5, &left).await;

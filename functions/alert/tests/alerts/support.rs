@@ -16,12 +16,13 @@ use paygraph_alert::tell::{Tell, TellError, Told};
 use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_domain::alert::{Alert, Kind, Status};
 use paygraph_domain::contact::Profile;
+use paygraph_domain::crm::{Object, key};
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::{Cause, CustomerId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
+use paygraph_engine::crm::{Kept, Shows as _, Turn};
 use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
@@ -153,12 +154,7 @@ impl World {
     }
 
     fn engine(&self, now: i64) -> Engine<MemoryStore, StoppedClock> {
-        Engine {
-            store: self.store.clone(),
-            clock: StoppedClock(at(now)),
-            livemode: false,
-            fetch: NoFetch,
-        }
+        Engine::alone(self.store.clone(), StoppedClock(at(now)))
     }
 
     /// Processes an event of Stripe's, and gives what comes onto the bus.
@@ -236,6 +232,26 @@ impl World {
     }
 
     /// The one alert of a kind.
+    /// Lets the CRM have the customer on a page.
+    pub async fn shown_on(&self, page: &str) {
+        let (tenant, contact) = (tenant(), CustomerId::parse("cus_abc123").unwrap());
+        let turn = self.store.take_turn(&tenant, &contact, at(0), at(60));
+        let Turn::Ours(token, mut shown) = turn.await.unwrap() else {
+            unreachable!("somebody else writes of it")
+        };
+        let kept = Kept {
+            digest: 1,
+            record: "rec_1".to_owned(),
+            page: Some(page.to_owned()),
+        };
+        let name = key(Object::Workspace, contact.as_str());
+        shown.records.insert(name, Some(kept));
+        let noted = self
+            .store
+            .note_shown(&tenant, &contact, token, &shown, None);
+        noted.await.unwrap();
+    }
+
     pub fn the(&self, kind: Kind) -> Alert {
         let mut alerts = self.store.all_alerts();
         alerts.retain(|alert| alert.id.kind == kind);

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use paygraph_domain::crm::{Belongs, Field, Object, Record};
-use paygraph_engine::crm::Task;
+use paygraph_domain::time::Timestamp;
+use paygraph_engine::crm::{Task, There};
 use serde_json::{Map, Value, json};
 
 use super::names::{WORKSPACE, attribute, id, slug};
 
+/// Where a record says when somebody was in touch last: an attribute that the tenant may make.
+const CONTACTED: &str = "/data/values/last_contacted_at/0/value";
 /// How long there is for a task, in seconds.
 const WEEK: i64 = 7 * 86_400;
 
@@ -39,6 +42,16 @@ fn value_of(field: &Field) -> Value {
 
 fn link(workspace: &str) -> Value {
     json!({ "target_object": slug(Object::Workspace), "target_record_id": workspace })
+}
+
+/// The record of an answer; none where there is no id.
+pub(super) fn there(answer: &Value) -> Option<There> {
+    let text = |place| answer.pointer(place).and_then(Value::as_str);
+    Some(There {
+        id: text("/data/id/record_id")?.to_owned(),
+        page: text("/data/web_url").map(str::to_owned),
+        contacted: text(CONTACTED).and_then(|at| Timestamp::parse(at).ok()),
+    })
 }
 
 /// What lists lack, by attribute.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use paygraph_domain::crm::{Object, Record};
-use paygraph_engine::crm::{Crm, CrmError, Task};
+use paygraph_engine::crm::{Crm, CrmError, Task, There};
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// The CRM.
@@ -75,7 +75,7 @@ impl Crm for Board {
         record: &Record,
         _: &[String],
         until: Instant,
-    ) -> Result<String, CrmError> {
+    ) -> Result<There, CrmError> {
         let _writing = Writing::begin(self, record);
         let write = async {
             self.wait().await;
@@ -87,7 +87,11 @@ impl Crm for Board {
         if self.below(10) == 0 {
             return Err(CrmError::Again("broken".to_owned()));
         }
-        Ok(record.key())
+        Ok(There {
+            id: record.key(),
+            page: None,
+            contacted: None,
+        })
     }
 
     async fn task(&self, _: &Task, _: Instant) -> Result<(), CrmError> {

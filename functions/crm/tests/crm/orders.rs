@@ -10,6 +10,7 @@ use paygraph_domain::crm::Field;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::crm::Look;
 use paygraph_engine::ports::Clock;
+use paygraph_engine::process::Engine;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -17,6 +18,7 @@ use crate::board::Board;
 use crate::support::{World, at, id, tenant};
 
 /// Our clock, which goes as the test's time goes.
+#[derive(Clone, Copy)]
 struct Going(Instant);
 
 impl Clock for Going {
@@ -47,7 +49,8 @@ async fn delivered(world: &World, board: &Board, clock: &Going, contact: &str) {
         };
         let dies = board.below(4) == 0;
         let life = if dies { board.below(12_000) } else { 30_000 };
-        let done = show(&world.store, clock, board, &look);
+        let engine = Engine::alone(world.store.clone(), *clock);
+        let done = show(&engine, &world.bus, board, &look);
         let done = timeout(Duration::from_millis(life), done).await;
         if matches!(done, Ok(Ok(_))) {
             return;

@@ -1,9 +1,10 @@
 //! What Attio shows after what happened, and how often it was written.
 
 use paygraph_domain::settings::Settings;
+use paygraph_engine::ports::Store as _;
 use serde_json::{Value, json};
 
-use crate::support::{DAY, World, changed, event, uses_a_lot};
+use crate::support::{DAY, World, at, changed, event, id, tenant, uses_a_lot};
 
 /// A contact with two workspaces and two users, who pays.
 async fn acme() -> (World, Value) {
@@ -164,6 +165,53 @@ async fn an_upsell_alert_is_a_task_once() {
     world.deliver(DAY, &[told]).await;
     world.deliver(9 * DAY, &[uses_a_lot(9 * DAY, "acme")]).await;
     assert_eq!(world.attio.tasks().len(), 2, "another time is another task");
+}
+
+/// Somebody was in touch, as Attio knows and nobody else: no task, and the customer's record says so.
+#[tokio::test]
+async fn whom_somebody_talked_to_in_attio_gets_no_task() {
+    let world = World::new().await;
+    let uses = |percent: u8| json!({ "traits": { "usage_percent": percent } });
+    let told = world.put(0, "acme", uses(50)).await;
+    world.deliver(1, &[told]).await;
+    let talked = at(-2 * DAY).to_string();
+    let attribute = "last_contacted_at";
+    world
+        .attio
+        .set("workspaces", "acme", attribute, &json!(talked));
+    world.put(10, "acme", uses(82)).await;
+    world.deliver(20, &[uses_a_lot(10, "acme")]).await;
+    assert!(world.attio.tasks().is_empty());
+    let trait_of = async || {
+        let contact = world.store.contact(&tenant(), &id("acme")).await.unwrap();
+        contact.unwrap().traits()[attribute].clone()
+    };
+    assert_eq!(trait_of().await, json!(talked));
+    let published = world.bus.published();
+    let names: Vec<_> = published.iter().map(|event| &*event.detail_type).collect();
+    assert_eq!(names, ["segment_left", "customer_updated"]);
+
+    // What is older, in the future or no time changes nothing.
+    for (nth, value) in [
+        at(-9 * DAY).to_string(),
+        at(DAY).to_string(),
+        "lately".to_owned(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world
+            .attio
+            .set("workspaces", "acme", attribute, &json!(value));
+        let percent = 83 + u8::try_from(nth).unwrap();
+        world.put(30, "acme", uses(percent)).await;
+        world.deliver(40, &[uses_a_lot(30, "acme")]).await;
+        assert_eq!(trait_of().await, json!(talked));
+    }
+    assert!(world.attio.tasks().is_empty());
+    world.deliver(6 * DAY, &[uses_a_lot(6 * DAY, "acme")]).await;
+    assert_eq!(world.attio.tasks().len(), 1, "seven days after it");
+    world.assert_no_complaints();
 }
 
 /// N21: what is past or imported is no task.

@@ -14,9 +14,8 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::user::User;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::identity::Request;
-use paygraph_engine::memory::{MemoryStore, StoppedClock};
+use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_engine::user::Users as _;
 use paygraph_runtime::http::Http;
@@ -72,11 +71,12 @@ pub const EASY: Trouble = Trouble {
     writes_per_second: usize::MAX,
 };
 
-type Running = Target<MemoryStore, StoppedClock, Secrets>;
+type Running = Target<MemoryStore, StoppedClock, MemoryBus, Secrets>;
 
 /// Everything.
 pub struct World {
     pub store: MemoryStore,
+    pub bus: MemoryBus,
     pub attio: FakeAttio,
     pub secrets: Secrets,
     pub letters: Letters,
@@ -90,6 +90,7 @@ impl World {
         let secret = json!({ "token": TOKEN, "url": attio.url() }).to_string();
         Self {
             store: MemoryStore::new(Settings::example().unwrap()),
+            bus: MemoryBus::default(),
             attio,
             secrets: Secrets(Some(secret)),
             letters: Letters::default(),
@@ -97,13 +98,8 @@ impl World {
         }
     }
 
-    fn engine(&self, now: i64) -> Engine<MemoryStore, StoppedClock> {
-        Engine {
-            store: self.store.clone(),
-            clock: StoppedClock(at(now)),
-            livemode: false,
-            fetch: NoFetch,
-        }
+    pub fn engine(&self, now: i64) -> Engine<MemoryStore, StoppedClock> {
+        Engine::alone(self.store.clone(), StoppedClock(at(now)))
     }
 
     /// Processes an event of Stripe's, and gives what comes onto the bus.
@@ -194,7 +190,11 @@ impl World {
 
     /// The function, as one that has just started.
     pub fn target(&self, now: i64) -> Running {
-        Target::new(self.store.clone(), StoppedClock(at(now)), self.client())
+        Target {
+            engine: self.engine(now),
+            publisher: self.bus.clone(),
+            attio: self.client(),
+        }
     }
 
     fn client(&self) -> Attio<Secrets> {

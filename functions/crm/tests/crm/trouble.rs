@@ -7,12 +7,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use paygraph_crm::handler::show;
 use paygraph_engine::crm::{Look, TURN};
-use paygraph_engine::memory::StoppedClock;
 use paygraph_testkit::fake_attio::Trouble;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{EASY, World, at, changed, deliver, id, tenant, uses_a_lot};
+use crate::support::{EASY, World, changed, deliver, id, tenant, uses_a_lot};
 
 /// N6: Attio is away. The event goes back to the queue, nobody is buried, and it is written when it
 /// comes again; the turn is given up meanwhile.
@@ -159,7 +158,7 @@ async fn everything_can_be_written_anew() {
     world.put(0, "acme", json!({ "company": "Acme" })).await;
     let (tenant, contact) = (tenant(), id("acme"));
     let account = world.account().await;
-    let clock = StoppedClock(at(0));
+    let engine = world.engine(0);
     for (anew, expected) in [(false, 1), (false, 0), (true, 1)] {
         let look = Look {
             tenant: &tenant,
@@ -169,7 +168,7 @@ async fn everything_can_be_written_anew() {
             written: &BTreeSet::new(),
             until: Instant::now() + Duration::from_secs(20),
         };
-        let done = show(&world.store, &clock, &account, &look).await;
+        let done = show(&engine, &world.bus, &account, &look).await;
         assert_eq!(done.unwrap().written, expected);
     }
 }

@@ -30,16 +30,9 @@ fn live() -> EmailSettings {
 /// A stack with a customer whose payment has failed, and the step that is due for it.
 async fn due(email: EmailSettings) -> (Stack, Vec<String>) {
     let stack = stack(email);
-    let events = [
-        customer(),
-        subscription("customer.subscription.created", PRO, &json!({})),
-        invoice("invoice.payment_failed", 1, 1),
-    ];
-    let bodies = stack.feed(0, Source::Webhook, &events).await;
-    stack.hear(5, &bodies).await;
-    let steps = stack.bus.published().into_iter();
-    let steps = steps.filter(|event| event.detail_type == "sequence_step_due");
-    let steps = steps.map(|event| body(&event)).collect();
+    stack.failing().await;
+    let steps = stack.published("sequence_step_due");
+    let steps = steps.iter().map(body).collect();
     (stack, steps)
 }
 
@@ -68,6 +61,14 @@ async fn a_step_is_sent_once_however_often_it_comes() {
     }
     join_all((0..5).map(|_| stack.hear(7, &steps))).await;
     assert_eq!(subjects(&stack), ["Your payment did not go through"]);
+    // That they were written to is known to others, who may leave them in peace; told once.
+    let contact = stack.store.contacts().remove(0);
+    let step = stack.published("sequence_step_due").remove(0);
+    assert_eq!(
+        contact.traits()["last_contacted_at"],
+        json!(step.detail.occurred_at.to_string())
+    );
+    assert_eq!(stack.published("customer_updated").len(), 1);
     let (to, _, link) = stack.mails.taken.lock().unwrap()[0].clone();
     assert_eq!(to, ADA);
     assert!(link.starts_with("default/"), "{link}");

@@ -11,18 +11,6 @@ use crate::support::*;
 
 const RECOVERY: &str = "failed_payment_recovery";
 
-/// A customer whose payment has failed, as the function has heard it.
-async fn failing(stack: &Stack) -> Vec<String> {
-    let events = [
-        customer(),
-        subscription("customer.subscription.created", PRO, &json!({})),
-        invoice("invoice.payment_failed", 1, 1),
-    ];
-    let bodies = stack.feed(0, Source::Webhook, &events).await;
-    stack.hear(5, &bodies).await;
-    bodies
-}
-
 fn step(at: i64, name: &str) -> (i64, String, String) {
     (at, RECOVERY.to_owned(), name.to_owned())
 }
@@ -31,7 +19,7 @@ fn step(at: i64, name: &str) -> (i64, String, String) {
 #[tokio::test]
 async fn three_steps_over_seven_days_come_at_their_times_and_once() {
     let stack = Stack::new();
-    failing(&stack).await;
+    stack.failing().await;
     for hour in 0..(8 * 24) {
         let at = hour * 3_600 + 2;
         tokio::join!(stack.minute(at), stack.minute(at));
@@ -52,7 +40,7 @@ async fn three_steps_over_seven_days_come_at_their_times_and_once() {
 async fn l8_it_is_left_the_moment_it_is_paid() {
     for heard in [true, false] {
         let stack = Stack::new();
-        failing(&stack).await;
+        stack.failing().await;
         stack.minute(3 * DAY + 2).await;
         let paid = [invoice("invoice.paid", 1, 2)];
         let bodies = stack.feed(4 * DAY, Source::Webhook, &paid).await;
@@ -72,7 +60,7 @@ async fn l8_it_is_left_the_moment_it_is_paid() {
 #[tokio::test]
 async fn a_new_failure_after_the_end_enrols_again_and_an_old_one_does_not() {
     let stack = Stack::new();
-    let old = failing(&stack).await;
+    let old = stack.failing().await;
     let paid = stack
         .feed(DAY, Source::Webhook, &[invoice("invoice.paid", 1, 2)])
         .await;
@@ -130,7 +118,7 @@ async fn n21_history_and_drafts_start_nothing() {
 #[tokio::test]
 async fn d5_n19_a_step_that_was_committed_and_not_published_is_published_once() {
     let stack = Stack::new();
-    failing(&stack).await;
+    stack.failing().await;
     let due = time(3 * DAY + 2);
     let dead = stack.target(3 * DAY + 2, Dead);
     let done = dead.sequencer.tick(&Dead, due, deadline()).await.unwrap();
@@ -205,7 +193,7 @@ async fn a_step_keeps_to_its_schema() {
     let schema: Value = serde_json::from_str(schema).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     let stack = Stack::new();
-    failing(&stack).await;
+    stack.failing().await;
     let published = stack.bus.published();
     let step = published.first().unwrap();
     let faults: Vec<_> = validator

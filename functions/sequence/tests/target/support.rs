@@ -15,7 +15,6 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
 use paygraph_engine::email::{Email, EmailError, Mailer, Post};
 use paygraph_engine::envelope::Outgoing;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::Publisher;
 use paygraph_engine::process::Engine;
@@ -91,6 +90,18 @@ pub fn deadline() -> Deadline {
 }
 
 impl Stack {
+    /// A customer whose payment has failed, as the function has heard it. Gives the messages.
+    pub async fn failing(&self) -> Vec<String> {
+        let events = [
+            customer(),
+            subscription("customer.subscription.created", PRO, &json!({})),
+            invoice("invoice.payment_failed", 1, 1),
+        ];
+        let bodies = self.feed(0, Source::Webhook, &events).await;
+        self.hear(5, &bodies).await;
+        bodies
+    }
+
     pub fn new() -> Self {
         Self::with(Settings::example().unwrap().with_all_sequences())
     }
@@ -112,8 +123,7 @@ impl Stack {
         let (store, clock) = (self.store.clone(), StoppedClock(time(at)));
         Target {
             post: Post {
-                store: store.clone(),
-                clock,
+                engine: Engine::alone(store.clone(), clock),
                 mailer: self.mails.clone(),
             },
             sequencer: Sequencer { store, clock },
@@ -124,12 +134,7 @@ impl Stack {
 
     /// Processes Stripe's events, one a second, and gives what they put on the bus.
     pub async fn feed(&self, from: i64, source: Source, events: &[(&str, Value)]) -> Vec<String> {
-        let engine = Engine {
-            store: self.store.clone(),
-            clock: StoppedClock(time(from)),
-            livemode: false,
-            fetch: NoFetch,
-        };
+        let engine = Engine::alone(self.store.clone(), StoppedClock(time(from)));
         let mut bodies = Vec::new();
         for (place, (kind, object)) in events.iter().enumerate() {
             let at = NOW + from + i64::try_from(place).unwrap();
@@ -166,16 +171,22 @@ impl Stack {
         done.unwrap()
     }
 
+    /// What the bus was told by a name.
+    pub fn published(&self, name: &str) -> Vec<Outgoing> {
+        let mut published = self.bus.published();
+        published.retain(|event| event.detail_type == name);
+        published
+    }
+
     /// The steps on the bus: seconds since the beginning, sequence, step.
     pub fn steps(&self) -> Vec<(i64, String, String)> {
-        let published = self.bus.published().into_iter();
         let word =
             |event: &Outgoing, name: &str| event.detail.data[name].as_str().unwrap().to_owned();
-        published
-            .filter(|event| event.detail_type == "sequence_step_due")
+        self.published("sequence_step_due")
+            .iter()
             .map(|event| {
                 let at = event.detail.occurred_at.unix() - NOW;
-                (at, word(&event, "sequence"), word(&event, "name"))
+                (at, word(event, "sequence"), word(event, "name"))
             })
             .collect()
     }

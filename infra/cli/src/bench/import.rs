@@ -11,7 +11,6 @@ use anyhow::{Context as _, ensure};
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_engine::run::{Job, Kind, Left, Run, Runner, Scope};
 use paygraph_stripe::client::{Access, Budget, Client, Limits};
@@ -68,12 +67,7 @@ fn import(customers: u64) -> anyhow::Result<Import> {
     };
     let client = Client::new(&stripe.url, access, Budget::new(LIMITS).into())?;
     let clock: fn() -> i64 = || now().unix();
-    let engine = Engine {
-        store: Nowhere::new(Settings::example()?),
-        clock,
-        livemode: false,
-        fetch: NoFetch,
-    };
+    let engine = Engine::alone(Nowhere::new(Settings::example()?), clock);
     let runner = Runner {
         engine: &engine,
         publisher: &Unheard,

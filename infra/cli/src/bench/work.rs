@@ -13,7 +13,6 @@ use paygraph_bus::EventBridge;
 use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
@@ -189,12 +188,7 @@ async fn process(local: &Local, counter: &Counter, events: &[String]) -> anyhow:
     let store = DynamoStore::new(dynamo, &local.table, Settings::example()?);
     let worker = Worker {
         pulse: store.clone(),
-        engine: Engine {
-            store,
-            clock: || SystemClock.now(),
-            livemode: false,
-            fetch: NoFetch,
-        },
+        engine: Engine::alone(store, || SystemClock.now()),
         publisher: EventBridge::new(bus, &local.event_bus),
         dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), &local.dlq_url),
         unconnected: TenantId::parse("unconnected")?,

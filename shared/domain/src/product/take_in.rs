@@ -16,6 +16,8 @@ use crate::user::{MAX_TRAITS, MAX_WORKSPACES, User};
 
 /// The trait of a contact that says in which hour somebody was seen last.
 const SEEN: &str = "last_seen_at";
+/// The trait of a contact that says when somebody was in touch last, in RFC 3339.
+pub(crate) const CONTACTED: &str = "last_contacted_at";
 /// The trait of a contact that says how much it is used, 0 to 100.
 const SCORE: &str = "engagement_score";
 /// The trait of a contact that says how much of what the plan allows is used, in percent.
@@ -103,6 +105,16 @@ impl Contact {
     }
 }
 
+impl Contact {
+    /// Somebody was in touch at an instant. The trait is the latest that anybody tells.
+    pub fn contacted(&mut self, at: Timestamp, settings: &Settings, now: Timestamp) -> Outcome {
+        self.change(settings, now, |contact| {
+            contact.product.contacted = contact.product.contacted.max(Some(at));
+            contact.profile.get_or_insert_default();
+        })
+    }
+}
+
 impl Heard<'_> {
     fn apply(&self, product: &mut Product, profile: &mut Profile, settings: &Settings) {
         let said = &mut product.said;
@@ -146,14 +158,11 @@ impl Heard<'_> {
 impl Product {
     /// Writes what follows from it into the traits.
     pub(crate) fn show(&self, profile: &mut Profile, now: Timestamp) {
+        if let Some(contacted) = self.contacted {
+            at_least(&mut profile.traits, CONTACTED, contacted);
+        }
         if let Some(seen) = self.activity.seen {
-            let held = profile.traits.get(SEEN).and_then(Value::as_str);
-            let held = held.and_then(|held| Timestamp::parse(held).ok());
-            if held.is_none_or(|held| held < seen) {
-                profile
-                    .traits
-                    .insert(SEEN.to_owned(), seen.to_string().into());
-            }
+            at_least(&mut profile.traits, SEEN, seen);
             profile
                 .traits
                 .insert(SCORE.to_owned(), self.activity.score(now).into());
@@ -183,11 +192,21 @@ impl Product {
     pub(crate) fn adopt(&mut self, other: &Self, settings: &Settings) {
         self.said.fill(&other.said);
         self.activity = self.activity.and(other.activity);
+        self.contacted = self.contacted.max(other.contacted);
         let thresholds = thresholds(settings);
         for (metric, usage) in &other.usage {
             let held = self.usage.entry(metric.clone()).or_insert(*usage);
             *held = held.or(*usage, &thresholds);
         }
+    }
+}
+
+/// Lets a trait that is an instant be no earlier than this one.
+fn at_least(traits: &mut Traits, name: &str, at: Timestamp) {
+    let held = traits.get(name).and_then(Value::as_str);
+    let held = held.and_then(|held| Timestamp::parse(held).ok());
+    if held.is_none_or(|held| held < at) {
+        traits.insert(name.to_owned(), at.to_string().into());
     }
 }
 

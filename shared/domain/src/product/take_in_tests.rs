@@ -199,3 +199,39 @@ fn hosts_are_read_from_web_addresses() {
         assert_eq!(host(address).as_deref(), expected, "{address}");
     }
 }
+
+/// Whoever tells of it, in whatever order: the latest counts.
+#[test]
+fn somebody_was_in_touch_at_the_latest_that_anybody_tells() {
+    let settings = Settings::example().unwrap();
+    let time = |minute: i64| Timestamp::from_unix(START + 60 * minute).unwrap();
+    let tell = |contact: &mut Contact, minute: i64| {
+        contact.contacted(time(minute), &settings, time(60));
+    };
+    let say = |contact: &mut Contact, minute: i64| {
+        let mut given = Profile::default();
+        let told = json!(time(minute).to_string());
+        given.traits.insert(CONTACTED.to_owned(), told);
+        contact.merge_profile(given, &settings, time(60));
+    };
+    for (told, said) in [([3, 7], 5), ([7, 3], 5), ([3, 3], 7)] {
+        for early in [false, true] {
+            let mut contact = contact();
+            if early {
+                say(&mut contact, said);
+            }
+            for minute in told {
+                tell(&mut contact, minute);
+            }
+            if !early {
+                say(&mut contact, said);
+            }
+            assert_eq!(contact.traits()[CONTACTED], json!(time(7).to_string()));
+        }
+    }
+    let (mut other, mut one) = (contact(), contact());
+    tell(&mut other, 9);
+    tell(&mut one, 4);
+    one.adopt(&other, &settings, time(60));
+    assert_eq!(one.traits()[CONTACTED], json!(time(9).to_string()));
+}

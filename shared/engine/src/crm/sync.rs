@@ -16,12 +16,15 @@ use tokio::time::Instant;
 
 use super::task::{Task, due};
 use super::{Crm, CrmError, Kept, Look, Shown, Shows, TURN, Turn};
-use crate::backoff::pause;
-use crate::ports::{Clock, Store, StoreError};
+use crate::backoff::{Deadline, pause};
+use crate::fetch::Fetch;
+use crate::identity::IdentityError;
+use crate::ports::{Clock, LedgerEntry, Store, StoreError};
+use crate::process::Engine;
 use crate::user::Users;
 
 /// What was done.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Done {
     /// Records that were written.
     pub written: usize,
@@ -30,6 +33,8 @@ pub struct Done {
     /// Contacts that have taken something over from this one: what was written here may have come
     /// after theirs, so they are to be written anew.
     pub moved: BTreeSet<CustomerId>,
+    /// What the CRM told, taken in: its outboxes are to be published.
+    pub entries: Vec<LedgerEntry>,
 }
 
 /// Why the CRM may not show the newest state.
@@ -38,6 +43,9 @@ pub enum SyncError {
     /// Somebody else writes of the contact.
     #[error("somebody else is at it")]
     Held,
+    /// What the CRM told could not be taken in.
+    #[error(transparent)]
+    Contact(#[from] IdentityError),
     /// The table failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,23 +75,24 @@ type Refused = Option<CrmError>;
 ///
 /// # Errors
 /// [`SyncError`]. All but [`CrmError::Never`] may succeed later.
-pub async fn bring<S, C, K>(
-    store: &S,
-    clock: &C,
+pub async fn bring<S, C, F, K>(
+    engine: &Engine<S, C, F>,
     crm: &K,
     look: &Look<'_>,
 ) -> Result<Done, SyncError>
 where
     S: Store + Shows + Users,
     C: Clock,
+    F: Fetch,
     K: Crm,
 {
     // Nothing may fail between taking the turn and giving it up.
+    let (store, clock) = (&engine.store, &engine.clock);
     let settings = store.settings(look.tenant).await?;
     let turn = turn(store, clock, look).await?;
     let (token, mut shown) = (turn.token, turn.shown.clone());
     let mut bringing = Bringing {
-        store,
+        engine,
         crm,
         look,
         turn,
@@ -129,8 +138,8 @@ async fn turn<S: Shows, C: Clock>(
     Err(SyncError::Held)
 }
 
-struct Bringing<'a, S, K> {
-    store: &'a S,
+struct Bringing<'a, S, C, F, K> {
+    engine: &'a Engine<S, C, F>,
     crm: &'a K,
     look: &'a Look<'a>,
     turn: Ours,
@@ -139,7 +148,7 @@ struct Bringing<'a, S, K> {
     done: Done,
 }
 
-impl<S: Store + Shows + Users, K: Crm> Bringing<'_, S, K> {
+impl<S: Store + Shows + Users, C: Clock, F: Fetch, K: Crm> Bringing<'_, S, C, F, K> {
     /// Writes until the contact is the one that was written.
     async fn all(&mut self, shown: &mut Shown) -> Result<(), SyncError> {
         let mut is_fresh = self.look.anew || shown.records.is_empty();
@@ -152,7 +161,12 @@ impl<S: Store + Shows + Users, K: Crm> Bringing<'_, S, K> {
             let wanted = wanted.map(|seen| records(&seen.contact, &seen.users));
             let wanted = wanted.unwrap_or_default();
             let before = self.done.written;
+            let known = self.done.entries.len();
             let refused = self.write(&wanted, shown).await?;
+            if self.done.entries.len() > known {
+                // It is another one now, by what the CRM told.
+                seen = self.see().await?;
+            }
             if refused.is_some() && !is_fresh {
                 // Perhaps somebody has deleted there what is remembered here.
                 is_fresh = true;
@@ -181,12 +195,12 @@ impl<S: Store + Shows + Users, K: Crm> Bringing<'_, S, K> {
 
     async fn see(&self) -> Result<Option<Seen>, StoreError> {
         let tenant = self.look.tenant;
-        let Some(contact) = self.store.contact(tenant, self.look.contact).await? else {
+        let Some(contact) = self.engine.store.contact(tenant, self.look.contact).await? else {
             return Ok(None);
         };
         let ids = contact.profile.iter();
         let ids = ids.flat_map(|profile| profile.users.iter().take(MAX_USERS));
-        let users = try_join_all(ids.map(|id| self.store.user(tenant, id))).await?;
+        let users = try_join_all(ids.map(|id| self.engine.store.user(tenant, id))).await?;
         let users = users.into_iter().flatten().collect();
         Ok(Some(Seen { contact, users }))
     }
@@ -205,9 +219,14 @@ impl<S: Store + Shows + Users, K: Crm> Bringing<'_, S, K> {
                 continue;
             };
             match self.crm.upsert(record, &workspaces, self.look.until).await {
-                Ok(id) => {
+                Ok(there) => {
                     self.done.written += 1;
-                    let kept = Kept { digest, record: id };
+                    self.contacted(there.contacted).await?;
+                    let kept = Kept {
+                        digest,
+                        record: there.id,
+                        page: there.page,
+                    };
                     shown.records.insert(name, Some(kept));
                 }
                 Err(error @ CrmError::Never(_)) => refused = refused.or(Some(error)),
@@ -215,6 +234,22 @@ impl<S: Store + Shows + Users, K: Crm> Bringing<'_, S, K> {
             }
         }
         Ok(refused)
+    }
+
+    /// Takes in that somebody was in touch with the contact.
+    async fn contacted(&mut self, at: Option<Timestamp>) -> Result<(), SyncError> {
+        // Nobody was in touch later than now.
+        let Some(at) = at.filter(|at| *at <= self.now) else {
+            return Ok(());
+        };
+        let Look {
+            tenant, contact, ..
+        } = *self.look;
+        let left = self.look.until.saturating_duration_since(Instant::now());
+        let deadline = Deadline::after(left);
+        let entry = self.engine.contacted(tenant, contact, at, deadline).await?;
+        self.done.entries.extend(entry);
+        Ok(())
     }
 
     /// Notes which records are about to be written for the first time: should we die, and one of them
@@ -231,7 +266,10 @@ impl<S: Store + Shows + Users, K: Crm> Bringing<'_, S, K> {
         let Look {
             tenant, contact, ..
         } = *self.look;
-        let noted = self.store.note_shown(tenant, contact, token, shown, until);
+        let noted = self
+            .engine
+            .store
+            .note_shown(tenant, contact, token, shown, until);
         noted.await
     }
 
@@ -262,27 +300,21 @@ impl<S: Store + Shows + Users, K: Crm> Bringing<'_, S, K> {
             let Ok(id) = StripeCustomerId::parse(id) else {
                 return Ok(Vec::new());
             };
-            let owner = self.store.contact_of(tenant, &id).await?;
+            let owner = self.engine.store.contact_of(tenant, &id).await?;
             return Ok(owner.into_iter().collect());
         }
         let Some(id) = of(Object::Workspace) else {
             return Ok(Vec::new());
         };
         let name = Name::Workspace(id.to_owned());
-        self.store.named(tenant, &name).await
+        self.engine.store.named(tenant, &name).await
     }
 
     /// Makes the tasks that there are to be; each once, as long as its reason stands.
     async fn tasks(&mut self, contact: &Contact, shown: &mut Shown) -> Result<(), SyncError> {
         let (news, now) = (self.look.news, self.now);
         let plan = due(contact, &shown.tasks, &self.settings, news, now);
-        let workspaces = key(Object::Workspace, "");
-        let mut records = shown.records.iter();
-        let workspace = records.find_map(|(name, kept)| {
-            let kept = kept.as_ref().filter(|_| name.starts_with(&workspaces));
-            Some(kept?.record.clone())
-        });
-        let Some(workspace) = workspace else {
+        let Some(workspace) = shown.workspace().map(|kept| kept.record.clone()) else {
             return Ok(());
         };
         for reason in plan.raise {

@@ -34,6 +34,12 @@ impl Shows for MemoryStore {
         Ok(Turn::Ours(showing.token, showing.shown.clone()))
     }
 
+    async fn shown(&self, tenant: &TenantId, contact: &CustomerId) -> Result<Shown, StoreError> {
+        let key = (tenant.clone(), contact.clone());
+        let held = self.lock().shows.get(&key).map(|held| held.shown.clone());
+        Ok(held.unwrap_or_default())
+    }
+
     async fn note_shown(
         &self,
         tenant: &TenantId,

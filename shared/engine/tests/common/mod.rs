@@ -17,7 +17,6 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::{Done, Engine};
 use paygraph_engine::publish::publish;
@@ -39,12 +38,7 @@ pub fn torn_engine() -> TestEngine {
 }
 
 fn over(store: MemoryStore) -> TestEngine {
-    Engine {
-        store,
-        clock: StoppedClock::default(),
-        livemode: false,
-        fetch: NoFetch,
-    }
+    Engine::alone(store, StoppedClock::default())
 }
 
 fn tenant() -> TenantId {

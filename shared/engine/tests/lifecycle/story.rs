@@ -11,7 +11,6 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
@@ -73,12 +72,10 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         Self {
-            engine: Engine {
-                store: MemoryStore::new(Settings::example().unwrap()),
-                clock: StoppedClock::default(),
-                livemode: false,
-                fetch: NoFetch,
-            },
+            engine: Engine::alone(
+                MemoryStore::new(Settings::example().unwrap()),
+                StoppedClock::default(),
+            ),
             bus: MemoryBus::default(),
             runtime: Builder::new_current_thread().enable_time().build().unwrap(),
         }

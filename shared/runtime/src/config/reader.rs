@@ -1,6 +1,7 @@
 //! Takes variables out of a map, and tells everything that is wrong with them at once.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::{AwsConfig, StripeConfig, Variables};
 use crate::telemetry::LogFilter;
@@ -107,14 +108,39 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn flag(&mut self, name: &'static str) -> bool {
-        match self.required(name).as_str() {
-            "true" => true,
-            "false" | "" => false,
-            _ => {
-                self.problem(name, "must be true or false");
-                false
-            }
+        let text = self.required(name);
+        !text.is_empty() && self.is_true(name, &text)
+    }
+
+    /// A flag that is off where nothing is said.
+    pub(super) fn optional_flag(&mut self, name: &'static str) -> bool {
+        let text = self.with_default(name, "false");
+        self.is_true(name, &text)
+    }
+
+    fn is_true(&mut self, name: &'static str, text: &str) -> bool {
+        if text != "true" && text != "false" {
+            self.problem(name, "must be true or false");
         }
+        text == "true"
+    }
+
+    /// A number in a range, which `reason` says.
+    pub(super) fn number(
+        &mut self,
+        name: &'static str,
+        default: u32,
+        range: RangeInclusive<u32>,
+        reason: &'static str,
+    ) -> u32 {
+        let Some(text) = self.optional(name) else {
+            return default;
+        };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.unwrap_or_else(|| {
+            self.problem(name, reason);
+            default
+        })
     }
 
     pub(super) fn log(&mut self) -> LogFilter {

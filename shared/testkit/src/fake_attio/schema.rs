@@ -31,6 +31,7 @@ pub(super) fn schema() -> Schema {
         ("workspace_id", Kind::Plain),
         ("name", Kind::Plain),
         ("usage_percent", Kind::Plain),
+        ("last_contacted_at", Kind::Plain),
         ("domains", Kind::Options),
     ];
     let users = [

@@ -147,9 +147,15 @@ impl State {
         let next = format!("rec_{object}_{}", self.records.len());
         let (record, held) = self.records.entry(key).or_insert((next, Map::new()));
         held.extend(values);
-        Ok(
-            json!({ "data": { "id": { "record_id": record }, "values": self.rendered(object, &id) } }),
-        )
+        let record = record.clone();
+        Ok(self.answer(object, &id, &record))
+    }
+
+    /// A record as it is answered.
+    fn answer(&self, object: &str, id: &str, record: &str) -> Value {
+        let page = format!("https://app.attio.com/acme/{object}/{record}");
+        let values = self.rendered(object, id);
+        json!({ "data": { "id": { "record_id": record }, "web_url": page, "values": values } })
     }
 
     /// Adds to a record's lists.
@@ -175,9 +181,7 @@ impl State {
                 }
             }
         }
-        Ok(
-            json!({ "data": { "id": { "record_id": record }, "values": self.rendered(object, &id) } }),
-        )
+        Ok(self.answer(object, &id, record))
     }
 
     pub(super) fn option(&mut self, list: &str, title: &str) -> Result<Value, Refusal> {
@@ -314,6 +318,12 @@ impl State {
         if let Some(held) = held.as_array_mut() {
             held.push(json!(value));
         }
+    }
+
+    pub(super) fn set(&mut self, object: &str, id: &str, name: &str, value: &Value) {
+        let held = self.records.get_mut(&(object.to_owned(), id.to_owned()));
+        let Some((_, values)) = held else { return };
+        values.insert(name.to_owned(), value.clone());
     }
 
     pub(super) fn remove(&mut self, object: &str, id: &str) {

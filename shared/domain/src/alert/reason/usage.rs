@@ -8,14 +8,13 @@ use crate::alert::hint::Hint;
 use crate::alert::plan::Held;
 use crate::alert::routing::AlertSettings;
 use crate::contact::Contact;
+use crate::product::CONTACTED;
 use crate::standing::Severity;
 use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;
 /// The trait that has how much of the plan is used, in percent.
 const USAGE: &str = "usage_percent";
-/// The trait that has when somebody talked to them last, in RFC 3339.
-const CONTACTED: &str = "last_contacted_at";
 
 /// How much of the plan is used, in percent, if that was told.
 fn used(contact: &Contact) -> Option<f64> {
