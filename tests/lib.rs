@@ -9,7 +9,11 @@
     reason = "a test that fails says where"
 )]
 
-use std::collections::HashMap;
+mod bus;
+mod objects;
+mod slack;
+mod tenant;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
@@ -27,6 +31,11 @@ use paygraph_store::token::Right;
 use paygraph_testkit::fake_stripe::{Config, FakeStripe, KEY};
 use paygraph_testkit::signer::sign;
 use serde_json::{Value, json};
+
+use self::bus::tap;
+pub use self::objects::{customer_created, event, invoice, subscription};
+pub use self::slack::Slack;
+pub use self::tenant::Tenant;
 
 /// How long anything may take before a test gives up: longer than a message stays invisible that went
 /// back to the queue. Not a measure of speed.
@@ -85,7 +94,7 @@ pub fn paygraph(arguments: &[&str]) -> Output {
 pub fn stack() -> &'static Stack {
     static STACK: OnceLock<Stack> = OnceLock::new();
     STACK.get_or_init(|| {
-        #[expect(clippy::disallowed_methods, reason = "what `paygraph test` says")]
+        // What `paygraph test` says.
         if let Ok(described) = std::env::var("PAYGRAPH_LOCAL") {
             let local = std::fs::read_to_string(described).unwrap();
             return Stack::connect(serde_json::from_str(&local).unwrap());
@@ -131,46 +140,6 @@ pub fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// A Stripe event.
-#[must_use]
-pub fn event(id: &str, kind: &str, created: i64, object: &Value) -> Value {
-    json!({
-        "id": id, "object": "event", "api_version": "2026-10-28.endive", "type": kind,
-        "created": created, "livemode": false, "data": { "object": object },
-    })
-}
-
-/// A customer's creation.
-#[must_use]
-pub fn customer_created(id: &str, customer: &str) -> Value {
-    let object = json!({
-        "id": customer, "object": "customer", "created": now(), "metadata": {},
-        "email": format!("{customer}@example.com"), "name": "Zoë",
-    });
-    event(id, "customer.created", now(), &object)
-}
-
-/// A subscription to one price for $58.00 a month, from an instant on; a trial runs for ten days.
-#[must_use]
-pub fn subscription(customer: &str, status: &str, t: i64) -> Value {
-    let price = json!({
-        "id": "price_1SWQXKChUUSEbzyhLSObMBLT", "product": "prod_TTNHfJE07G7dty", "currency": "usd",
-        "unit_amount": 5800, "billing_scheme": "per_unit",
-        "recurring": { "interval": "month", "interval_count": 1, "usage_type": "licensed" },
-    });
-    let trial_end = (status == "trialing").then_some(t + 10 * DAY);
-    json!({
-        "id": format!("sub_{customer}"), "object": "subscription", "customer": customer,
-        "status": status, "currency": "usd", "created": t, "start_date": t,
-        "trial_start": trial_end.map(|_| t), "trial_end": trial_end,
-        "collection_method": "charge_automatically",
-        "items": { "data": [{
-            "id": format!("si_{customer}"), "price": price, "quantity": 1,
-            "current_period_start": t, "current_period_end": t + 30 * DAY,
-        }] },
-    })
 }
 
 /// The default tenant.
@@ -393,56 +362,6 @@ impl Stack {
         });
     }
 
-    /// What the bus delivered of a cause, in order, with repeats: (detail-type, envelope).
-    #[must_use]
-    pub fn delivered(&self, cause: &str) -> Vec<(String, Value)> {
-        let mut delivered = self.delivered.lock().unwrap();
-        self.block_on(async {
-            loop {
-                let asked = self.sqs.receive_message().queue_url(&self.tap);
-                let received = asked.max_number_of_messages(10).send().await.unwrap();
-                let messages = received.messages.unwrap_or_default();
-                if messages.is_empty() {
-                    break;
-                }
-                for message in messages {
-                    let body = message.body.unwrap_or_default();
-                    delivered.push(serde_json::from_str(&body).unwrap());
-                    let done = self.sqs.delete_message().queue_url(&self.tap);
-                    done.receipt_handle(message.receipt_handle.unwrap())
-                        .send()
-                        .await
-                        .unwrap();
-                }
-            }
-        });
-        let own = delivered
-            .iter()
-            .filter(|event| event["detail"]["cause"] == cause);
-        own.map(|e| {
-            (
-                e["detail-type"].as_str().unwrap().to_owned(),
-                e["detail"].clone(),
-            )
-        })
-        .collect()
-    }
-
-    /// How many deliveries the bus made of each event id, over everything so far.
-    #[must_use]
-    pub fn deliveries(&self) -> HashMap<String, usize> {
-        let _ = self.delivered("");
-        let mut counts = HashMap::new();
-        for event in self.delivered.lock().unwrap().iter() {
-            let id = event["detail"]["id"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            *counts.entry(id).or_default() += 1;
-        }
-        counts
-    }
-
     /// The dead letters: (body, reason). They stay where they are.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<(String, String)> {
@@ -476,37 +395,4 @@ fn answered(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u
     let mut answer = answer.unwrap();
     let status = answer.status().as_u16();
     (status, answer.body_mut().read_json().unwrap_or_default())
-}
-
-/// A queue that gets everything from the bus.
-async fn tap(sqs: &aws_sdk_sqs::Client, bus: &aws_sdk_eventbridge::Client, name: &str) -> String {
-    let queue = unique("tap-");
-    let url = sqs
-        .create_queue()
-        .queue_name(&queue)
-        .send()
-        .await
-        .unwrap()
-        .queue_url
-        .unwrap();
-    let arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
-    let pattern = json!({ "source": ["paygraph"] }).to_string();
-    let rule = bus
-        .put_rule()
-        .name(&queue)
-        .event_bus_name(name)
-        .event_pattern(pattern);
-    rule.send().await.unwrap();
-    let target = aws_sdk_eventbridge::types::Target::builder()
-        .id("tap")
-        .arn(arn)
-        .build()
-        .unwrap();
-    let targets = bus
-        .put_targets()
-        .rule(&queue)
-        .event_bus_name(name)
-        .targets(target);
-    targets.send().await.unwrap();
-    url
 }

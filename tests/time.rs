@@ -13,7 +13,6 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
 use paygraph_engine::Deadline;
-use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::MemoryBus;
 use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
@@ -96,12 +95,7 @@ fn a_thousand_customers_of_whom_forty_flip() {
 
 /// Makes the customers, each with a trial, by the product's own engine over the stack's table.
 fn load(tenant: &TenantId, prefix: &str, ends: impl Fn(usize) -> i64) {
-    let engine = Engine {
-        store: stack().store.clone(),
-        clock: now,
-        livemode: false,
-        fetch: NoFetch,
-    };
+    let engine = Engine::alone(stack().store.clone(), now);
     let bus = MemoryBus::default();
     let t = now() - DAY;
     let trials = (0..ALL).map(|n| {

@@ -2,12 +2,8 @@
 
 use paygraph_domain::email::{Address, Suppressed};
 use paygraph_engine::email::Emails as _;
-use paygraph_tests::{
-    customer_created, event, get_from, now, paygraph, root, stack, subscription, unique, wait,
-};
+use paygraph_tests::{Tenant, get_from, now, paygraph, root, stack, unique, wait};
 use serde_json::{Value, json};
-
-use crate::targets::{Tenant, invoice};
 
 /// Lets SES send from an address, as its owner would.
 fn verify(sender: &str) {
@@ -54,7 +50,7 @@ fn set_up(tenant: &Tenant, sender: &str, reader: &str) {
 
 #[test]
 fn a_step_goes_out_by_email_once_until_the_reader_wants_no_more() {
-    let (tenant, customer, t) = (Tenant::new(), unique("cus_"), now() - 60);
+    let (tenant, customer, t) = (Tenant::unique(), unique("cus_"), now() - 60);
     let name = unique("a").to_lowercase();
     let (sender, reader) = (
         format!("{name}@acme.example"),
@@ -63,21 +59,8 @@ fn a_step_goes_out_by_email_once_until_the_reader_wants_no_more() {
     verify(&sender);
     verify(&reader);
     set_up(&tenant, &sender, &reader);
-    let mut created = customer_created(&unique("evt_"), &customer);
-    created["data"]["object"]["email"] = json!(reader);
-    tenant.post(&created);
-    let active = subscription(&customer, "active", t);
-    tenant.post(&event(
-        &unique("evt_"),
-        "customer.subscription.created",
-        t,
-        &active,
-    ));
-    let open = invoice(&customer, "open", t);
-    let failed = event(&unique("evt_"), "invoice.payment_failed", t + 10, &open);
-    for _ in 0..3 {
-        tenant.post(&failed);
-    }
+    tenant.subscribe(&customer, &reader, t);
+    tenant.fail_payment(&customer, t + 10);
     let email = wait("the e-mail", || sent_to(&reader).pop());
     assert_eq!(email["Subject"], "Your payment did not go through");
     assert_eq!(email["Source"], format!("Acme <{sender}>"));

@@ -1,44 +1,36 @@
 //! Product events, from Segment's request to the customer's record and to whoever is told.
 
-use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
-use paygraph_store::token::Right;
 use paygraph_testkit::signer::sign_as_segment;
-use paygraph_tests::{now, stack, unique, wait};
+use paygraph_tests::{Tenant, now, stack, unique, wait};
 use serde_json::{Value, json};
 
-/// A tenant to which Segment sends.
-struct Tenant {
-    id: TenantId,
+/// A tenant to which Segment sends, by a secret of theirs.
+struct Segment {
+    tenant: Tenant,
     secret: String,
-    token: String,
 }
 
-impl Tenant {
+impl Segment {
     fn new() -> Self {
-        let id = TenantId::parse(unique("t")).unwrap();
-        let secret = unique("segment_");
+        let (tenant, secret) = (Tenant::unique(), unique("segment_"));
         let document = json!({ "secrets": [secret] });
-        stack().keep_secret(&format!("webhook/product/{id}"), &document);
-        let token = stack().token(&id, &[Right::Read, Right::Write]);
-        Self { id, secret, token }
+        stack().keep_secret(&format!("webhook/product/{}", tenant.id), &document);
+        Self { tenant, secret }
     }
 
     /// Sends what Segment would, signed with a secret.
     fn post(&self, body: &Value, secret: &str) -> u16 {
-        let url = format!("{}/api/track/{}", stack().local("api_url"), self.id);
+        let url = format!("{}/api/track/{}", stack().local("api_url"), self.tenant.id);
         let body = body.to_string();
         let header = sign_as_segment(body.as_bytes(), secret);
         stack().track(&url, body.as_bytes(), &header).0
     }
 
     fn record(&self, customer: &str) -> Option<Value> {
-        let (status, record) = self.ask(&format!("/api/stripe/customer/{customer}"));
+        let path = format!("/api/stripe/customer/{customer}");
+        let (status, record) = self.tenant.ask(&path);
         (status == 200).then_some(record)
-    }
-
-    fn ask(&self, path: &str) -> (u16, Value) {
-        stack().ask(path, Some(&self.token))
     }
 }
 
@@ -54,27 +46,23 @@ fn event(fields: &Value) -> Value {
 /// user is found from both sides.
 #[test]
 fn usage_over_the_limit_is_one_alert() {
-    let (tenant, workspace) = (Tenant::new(), unique("ws"));
+    let (segment, workspace) = (Segment::new(), unique("ws"));
+    let tenant = &segment.tenant;
     let group = event(&json!({ "type": "group", "groupId": workspace,
         "traits": { "name": "Acme", "channel": "ads" } }));
     let usage = event(&json!({ "type": "track", "event": "Usage Reported",
         "context": { "groupId": workspace }, "properties": { "used": 85, "limit": 100 } }));
     for event in [&usage, &group, &usage, &group] {
-        assert_eq!(tenant.post(event, &tenant.secret), 200);
+        assert_eq!(segment.post(event, &segment.secret), 200);
     }
     let alert = wait("the alert", || {
-        let (_, answer) = tenant.ask(&format!("/api/alerts?customer={workspace}"));
-        let alerts = answer["data"].as_array().cloned().unwrap_or_default();
-        let of_kind = alerts
-            .into_iter()
-            .filter(|alert| alert["kind"] == "usage_limit");
-        let of_kind: Vec<_> = of_kind.collect();
+        let of_kind = tenant.alerts_of("usage_limit", &workspace);
         assert!(of_kind.len() <= 1, "{of_kind:?}");
         of_kind.into_iter().next()
     });
     assert_eq!(alert["status"], "open");
     let record = wait("the company", || {
-        tenant
+        segment
             .record(&workspace)
             .filter(|record| record["company"] == "Acme")
     });
@@ -102,12 +90,12 @@ fn usage_over_the_limit_is_one_alert() {
 /// Without the tenant's own secret nothing is taken, and nothing of it is seen.
 #[test]
 fn p1_i9_only_what_the_tenants_secret_signed_is_taken() {
-    let (tenant, other, workspace) = (Tenant::new(), Tenant::new(), unique("ws"));
+    let (ours, other, workspace) = (Segment::new(), Segment::new(), unique("ws"));
     let group = event(&json!({ "type": "group", "groupId": workspace, "traits": {} }));
-    assert_eq!(tenant.post(&group, &other.secret), 400);
-    assert_eq!(tenant.post(&json!({ "hello": 1 }), &tenant.secret), 422);
-    assert_eq!(tenant.post(&json!({ "type": "page" }), &tenant.secret), 200);
-    assert_eq!(tenant.post(&group, &tenant.secret), 200);
-    wait("the customer", || tenant.record(&workspace));
+    assert_eq!(ours.post(&group, &other.secret), 400);
+    assert_eq!(ours.post(&json!({ "hello": 1 }), &ours.secret), 422);
+    assert_eq!(ours.post(&json!({ "type": "page" }), &ours.secret), 200);
+    assert_eq!(ours.post(&group, &ours.secret), 200);
+    wait("the customer", || ours.record(&workspace));
     assert_eq!(other.record(&workspace), None);
 }

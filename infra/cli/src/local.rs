@@ -117,12 +117,18 @@ pub struct Local {
     /// Its dead letters.
     #[serde(default)]
     pub greenlight_dlq_url: String,
+    /// The function that raises alerts.
+    #[serde(default)]
+    pub alert_function: String,
     /// The queue of the alerts.
     #[serde(default)]
     pub alert_queue_url: String,
     /// Their dead letters.
     #[serde(default)]
     pub alert_dlq_url: String,
+    /// The function that writes to CRMs.
+    #[serde(default)]
+    pub crm_function: String,
     /// The queue of the CRM.
     #[serde(default)]
     pub crm_queue_url: String,
