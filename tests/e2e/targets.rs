@@ -48,16 +48,59 @@ fn a_failed_payment_is_told_once_and_over_when_it_is_paid() {
     assert_eq!(slack.heard(title).len(), 1);
 }
 
+/// An Attio for a tenant of which nothing was heard yet: a function remembers for a minute that a
+/// tenant has no token.
+fn attio(tenant: &Tenant) -> FakeAttio {
+    let attio = FakeAttio::start(Trouble::default());
+    let attio = stack().block_on(attio).unwrap();
+    let secret = json!({ "token": TOKEN, "url": attio.url() });
+    stack().keep_secret(&format!("attio/{}", tenant.id), &secret);
+    attio
+}
+
+/// What Attio refuses is a dead letter with Attio's word for it, and goes back when it would be taken.
+#[test]
+fn a_targets_dead_letter_is_put_back() {
+    let (tenant, customer, t) = (Tenant::unique(), unique("cus_"), now() - 60);
+    let attio = attio(&tenant);
+    attio.forget("subscriptions", Some("plan_name"));
+    let created = tenant.subscribe(&customer, &format!("{customer}@example.com"), t);
+    let replay = |more: &[&str]| {
+        let ran = paygraph(&[&["replay", "--target", "crm", "--json"], more].concat());
+        let error = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(ran.status.success(), "{error}");
+        let mut told: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let letters = told["dead_letters"].as_array_mut().unwrap();
+        letters.retain(|letter| {
+            letter["event"]
+                .as_str()
+                .unwrap_or_default()
+                .starts_with(&created)
+        });
+        std::mem::take(letters)
+    };
+    let letter = wait("the dead letter", || replay(&["--list"]).pop());
+    assert_eq!(letter["reason"], "Attio answered 400 (value_not_found)");
+    assert_eq!(letter["replayed"], false);
+    attio.remember();
+    let put_back = || replay(&["--failed", "--id", &created]);
+    // Whoever looks at a dead letter hides it for some seconds.
+    wait("the letter", || {
+        put_back()
+            .into_iter()
+            .find(|letter| letter["replayed"] == true)
+    });
+    wait("Attio", || {
+        let record = attio.record("subscriptions", &customer)?;
+        (record["status"] == "active").then_some(())
+    });
+}
+
 /// Attio shows a customer as it is: all of them by a sync, and what changes by the bus.
 #[test]
 fn attio_shows_a_customer_as_it_is() {
     let (tenant, customer, t) = (Tenant::unique(), unique("cus_"), now() - 60);
-    // First, since a function remembers for a minute that a tenant has no token.
-    let attio = stack()
-        .block_on(FakeAttio::start(Trouble::default()))
-        .unwrap();
-    let secret = json!({ "token": TOKEN, "url": attio.url() });
-    stack().keep_secret(&format!("attio/{}", tenant.id), &secret);
+    let attio = attio(&tenant);
     let id = tenant.subscribe(&customer, &format!("{customer}@example.com"), t);
     wait("the subscription", || {
         (!stack().delivered(&id).is_empty()).then_some(())

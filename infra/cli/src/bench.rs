@@ -19,7 +19,8 @@ use crate::local::{Places, cargo};
 use crate::up::Up;
 
 /// Measure: the import, signature check, decode and apply, fold, the webhook's size and start, calls
-/// and write units per event, and how long an event takes from Stripe's door to the bus.
+/// and write units per event, and how long an event takes from Stripe's door to the bus and to an
+/// alert.
 ///
 /// Builds what it measures with full optimisation, so the first run takes minutes.
 #[derive(Args)]
@@ -103,6 +104,7 @@ impl Bench {
             let local = Up::detached().ready(places)?;
             readings.extend(work::measure(&local)?);
             readings.push(latency::measure(&local)?);
+            readings.push(latency::measure_alert(&local)?);
         }
         Ok(readings)
     }

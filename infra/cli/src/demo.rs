@@ -1,6 +1,6 @@
 //! `paygraph demo`: one customer's life through the real thing.
 
-mod story;
+pub mod story;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

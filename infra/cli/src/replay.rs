@@ -42,7 +42,7 @@ pub struct Replay {
     /// The dead letters of this target [of a deployed stack: give its queues' URLs instead]
     #[arg(long, value_name = "TARGET", conflicts_with_all = ["file", "types", "table"])]
     target: Option<Target>,
-    /// Only this event: its dead letter, else the event itself as Stripe has it
+    /// Only this event: its dead letter, or a target's letters of it; else the event as Stripe has it
     #[arg(long, value_name = "EVT", conflicts_with = "file", value_parser = |id: &str| Cause::parse(id))]
     id: Option<Cause>,
     /// All events of these types that Stripe has: those of the last 30 days
@@ -116,8 +116,8 @@ impl Replay {
         let letters = run(self.letters(&stack))?;
         let only_letters = self.failed || self.target.is_some();
         if let Some(id) = self.id.as_ref().filter(|_| !only_letters) {
-            let wanted = |letter: &Letter| letter.event.as_deref() == Some(id.as_str());
-            if !letters.iter().any(wanted) {
+            let mut events = letters.iter().filter_map(|letter| letter.event.as_deref());
+            if !events.any(|event| is_of(event, id)) {
                 return run(self.one_from_stripe(&stack, id));
             }
         }
@@ -182,10 +182,8 @@ impl Replay {
             .get("reason")
             .and_then(|value| value.string_value.clone());
         let reason = reason.unwrap_or_else(|| "given up after ten deliveries".to_owned());
-        let wanted = self
-            .id
-            .as_ref()
-            .is_none_or(|id| event.as_deref() == Some(id.as_str()));
+        let is_of = |id: &Cause| is_of(event.as_deref().unwrap_or_default(), id);
+        let wanted = self.id.as_ref().is_none_or(is_of);
         let replayed = wanted && !self.list;
         let Some(handle) = message.receipt_handle else {
             bail!("a dead letter has no handle")
@@ -211,6 +209,12 @@ impl Replay {
 
 fn queue(stack: &Stack) -> Queue {
     Queue::new(stack.sqs.clone(), &stack.queue_url)
+}
+
+/// Whether an event is this one, or one of those that it led to: `evt_1` or `evt_1#2`.
+fn is_of(event: &str, id: &Cause) -> bool {
+    let rest = event.strip_prefix(id.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
 }
 
 /// The event that a message is about, if it can be read so far.

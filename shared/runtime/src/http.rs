@@ -161,15 +161,21 @@ impl Http {
         pace: Option<&Pace>,
     ) -> Result<Answer, Passing> {
         let passing = |problem, told| Passing { problem, told };
-        if let Some(pace) = pace
-            && !pace.turn(until).await
-        {
-            return Err(passing("there was no turn in time".to_owned(), None));
-        }
+        let turn = match pace {
+            Some(pace) => {
+                let turn = pace.turn(until).await;
+                let late = || passing("there was no turn in time".to_owned(), None);
+                Some((pace, turn.ok_or_else(late)?))
+            }
+            None => None,
+        };
         let left = until.saturating_duration_since(Instant::now());
         let sent = self.send(request.clone(), ATTEMPT.min(left)).await;
         let answer = sent.map_err(|problem| passing(problem, None))?;
         if !passes(answer.status) {
+            if let Some((pace, turn)) = turn {
+                pace.answered(turn);
+            }
             return Ok(answer);
         }
         let told = answer.retry_after;

@@ -148,6 +148,11 @@ impl FakeAttio {
         self.state().forget(object, attribute);
     }
 
+    /// Has every object and attribute again.
+    pub fn remember(&self) {
+        self.state().remember();
+    }
+
     /// Every task.
     #[must_use]
     pub fn tasks(&self) -> Vec<Value> {

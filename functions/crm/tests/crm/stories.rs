@@ -229,3 +229,17 @@ async fn n21_what_is_past_makes_no_task() {
     assert!(world.attio.tasks().is_empty());
     assert_eq!(world.counts(), [1, 0, 0], "but it is shown");
 }
+
+/// The example's message is one of ours, of a customer that there is not: nothing to show.
+#[tokio::test]
+async fn the_example_is_taken() {
+    let example = include_str!("../../../../events/functions/crm.json");
+    let example: Value = serde_json::from_str(example).unwrap();
+    let body = example["Records"][0]["body"].as_str().unwrap();
+    let world = World::new().await;
+    world
+        .deliver(0, &[serde_json::from_str(body).unwrap()])
+        .await;
+    assert_eq!(world.attio.answers().written, 0);
+    assert!(world.letters.0.lock().unwrap().is_empty());
+}

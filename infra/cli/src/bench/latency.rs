@@ -9,13 +9,17 @@ use anyhow::bail;
 use paygraph_testkit::world::World;
 use serde_json::Value;
 
-use super::Reading;
+use super::{Reading, median};
+use crate::api::Api;
+use crate::demo::story::{FAILED, FAILURE, Story};
 use crate::local::Local;
 use crate::stack::{self, Stack, now, run};
 use crate::tap::Tap;
 
 const EVENTS: usize = 400;
 const PER_SECOND: u32 = 20;
+/// How often the way to an alert is measured.
+const ALERTS: usize = 9;
 /// How long the last of them may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -63,6 +67,49 @@ pub fn measure(local: &Local) -> anyhow::Result<Reading> {
         format!("{half} / {most} / {all} ms"),
         "≤ 3000 ms",
     ))
+}
+
+/// Measures how long it takes from the webhook's answer to a failed payment until its alert is listed.
+pub fn measure_alert(local: &Local) -> anyhow::Result<Reading> {
+    let api = Api::local(local);
+    let mut times = Vec::new();
+    for round in 0..ALERTS {
+        let mut story = Story::new(&format!("alert{}x{round}", now().unix()));
+        let chapters = story.tell(now().unix() + FAILURE);
+        for chapter in chapters.iter().take(FAILED + 1) {
+            for event in &chapter.events {
+                local.deliver(&event.to_string())?;
+            }
+        }
+        let (begun, path) = (
+            Instant::now(),
+            format!("alerts?customer={}", story.customer()),
+        );
+        // Before the record is there, nobody is known by that id.
+        while !api.ask(&path).is_ok_and(|told| has_failure(&told)) {
+            if begun.elapsed() > PATIENCE {
+                bail!(
+                    "no alert of a failed payment within {} s",
+                    PATIENCE.as_secs()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        times.push(begun.elapsed().as_millis());
+    }
+    let most = times.iter().max().copied().unwrap_or_default();
+    let half = median(times).unwrap_or_default();
+    Ok(Reading::new(
+        "failed payment to its alert (half, all)",
+        format!("{half} / {most} ms"),
+        "≤ 10000 ms",
+    ))
+}
+
+fn has_failure(told: &Value) -> bool {
+    let alerts = told["data"].as_array().into_iter().flatten();
+    let mut kinds = alerts.map(|alert| &alert["kind"]);
+    kinds.any(|kind| kind == "payment_failure")
 }
 
 /// Sends the events; when each was answered, by id.

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 const DAY: i64 = 86_400;
 const MONTH: i64 = 30 * DAY;
+/// How long before its end the story has the payment fail, in seconds.
+pub const FAILURE: i64 = 46 * DAY;
+/// Which chapter that is.
+pub const FAILED: usize = 3;
 
 /// A chapter: what happens, and the events that tell of it.
 pub struct Chapter {
@@ -115,10 +119,10 @@ impl Story {
 
     /// The chapters, ending at `now`.
     pub fn tell(&mut self, now: i64) -> Vec<Chapter> {
-        let trial = now - 90 * DAY;
-        let paid = trial + 14 * DAY;
+        let failed = now - FAILURE;
+        let paid = failed - MONTH;
+        let trial = paid - 14 * DAY;
         let upgrade = paid + 10 * DAY;
-        let failed = paid + MONTH;
         let recovered = failed + 3 * DAY;
         vec![
             Chapter {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use paygraph_runtime::pace::Window;
+use paygraph_runtime::pace::{Line, Window};
 use tokio::sync::Mutex as Queue;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// Stripe's limits, and our share of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +39,32 @@ const MANY: [&str; 3] = ["/invoices", "/charges", "/customers"];
 #[derive(Debug)]
 pub struct Budget {
     limits: Limits,
-    /// Who waits for a kind of object, in order.
-    endpoints: Mutex<BTreeMap<String, Arc<Queue<Window>>>>,
+    /// Who waits for a kind of object.
+    endpoints: Mutex<BTreeMap<String, Arc<Line>>>,
     /// Who waits for what accounts have few of.
     few: Queue<()>,
     /// Who waits for any.
-    overall: Queue<Window>,
+    overall: Line,
     /// Nobody asks before.
     held: Mutex<Option<Instant>>,
+}
+
+/// A turn that was given.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    budget: &'a Budget,
+    of_kind: Arc<Line>,
+    at: Instant,
+}
+
+impl Turn<'_> {
+    /// Notes that an answer has come.
+    pub fn answered(self) {
+        let took = self.at.elapsed();
+        for line in [&self.of_kind, &self.budget.overall] {
+            line.window().answered(self.at, took);
+        }
+    }
 }
 
 impl Budget {
@@ -57,16 +75,15 @@ impl Budget {
             limits,
             endpoints: Mutex::default(),
             few: Queue::default(),
-            overall: Queue::new(Window::new(limits.overall, limits.share)),
+            overall: Line::new(Window::new(limits.overall, limits.share)),
             held: Mutex::default(),
         }
     }
 
     /// Waits until this kind of object may be asked for.
-    pub(super) async fn turn(&self, endpoint: &str) {
-        let queue = self.queue(endpoint);
-        let mut of_kind = queue.lock().await;
-        sleep_until(of_kind.due()).await;
+    pub(super) async fn turn(&self, endpoint: &str) -> Turn<'_> {
+        let of_kind = self.line(endpoint);
+        let first = of_kind.first(|| None).await;
         let few = !MANY.contains(&endpoint);
         let _place = if few {
             Some(self.few.lock().await)
@@ -74,21 +91,26 @@ impl Budget {
             None
         };
         // Only now, so that the others' turns are not kept for it.
-        let mut of_all = self.overall.lock().await;
-        let held = *locked(&self.held);
-        sleep_until(held.map_or(of_all.due(), |held| held.max(of_all.due()))).await;
-        let now = Instant::now();
-        of_all.note(now);
-        of_kind.note(now);
+        let _first_of_all = self.overall.first(|| *locked(&self.held)).await;
+        let at = Instant::now();
+        for line in [&*of_kind, &self.overall] {
+            line.window().note(at);
+        }
+        drop(first);
+        Turn {
+            budget: self,
+            of_kind,
+            at,
+        }
     }
 
-    fn queue(&self, endpoint: &str) -> Arc<Queue<Window>> {
+    fn line(&self, endpoint: &str) -> Arc<Line> {
         let mut endpoints = locked(&self.endpoints);
-        let queue = endpoints.entry(endpoint.to_owned()).or_insert_with(|| {
+        let line = endpoints.entry(endpoint.to_owned()).or_insert_with(|| {
             let window = Window::new(self.limits.per_endpoint, self.limits.share);
-            Arc::new(Queue::new(window))
+            Arc::new(Line::new(window))
         });
-        Arc::clone(queue)
+        Arc::clone(line)
     }
 
     /// Lets nobody have a turn for so long.

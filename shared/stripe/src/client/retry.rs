@@ -37,8 +37,12 @@ impl Client {
         let attempt_time = (self.patience / 3).min(LONGEST_ATTEMPT);
         let mut attempt = 0;
         loop {
-            self.budget.turn(endpoint(&request.path)).await;
-            let (error, told) = match self.transport.send(request, &headers, attempt_time).await {
+            let turn = self.budget.turn(endpoint(&request.path)).await;
+            let sent = self.transport.send(request, &headers, attempt_time).await;
+            if sent.as_ref().is_ok_and(Answer::is_success) {
+                turn.answered();
+            }
+            let (error, told) = match sent {
                 Ok(answer) if answer.is_success() => match read(&answer) {
                     Ok(value) => return Ok((value, answer)),
                     Err(error) => (ClientError::Unavailable(error), None),

@@ -330,6 +330,10 @@ impl State {
         self.records.remove(&(object.to_owned(), id.to_owned()));
     }
 
+    pub(super) fn remember(&mut self) {
+        self.schema = schema();
+    }
+
     pub(super) fn forget(&mut self, object: &str, attribute: Option<&str>) {
         match attribute {
             Some(attribute) => {
