@@ -1,4 +1,5 @@
-//! A CRM in memory whose writes take their time: what is begun may be overtaken, or cut off.
+//! A CRM in memory whose writes take their time: what is begun may be overtaken, or cut off. Now and
+//! then it tells that somebody was in touch.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use paygraph_domain::crm::{Object, Record};
 use paygraph_engine::crm::{Crm, CrmError, Task, There};
 use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::support::at;
 
 /// The CRM.
 pub struct Board {
@@ -90,7 +93,7 @@ impl Crm for Board {
         Ok(There {
             id: record.key(),
             page: None,
-            contacted: None,
+            contacted: (self.below(3) == 0).then(|| at(i64::try_from(self.below(600)).unwrap())),
         })
     }
 

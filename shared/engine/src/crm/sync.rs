@@ -166,6 +166,7 @@ impl<S: Store + Shows + Users, C: Clock, F: Fetch, K: Crm> Bringing<'_, S, C, F,
             if self.done.entries.len() > known {
                 // It is another one now, by what the CRM told.
                 seen = self.see().await?;
+                continue;
             }
             if refused.is_some() && !is_fresh {
                 // Perhaps somebody has deleted there what is remembered here.
