@@ -10,7 +10,7 @@ use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::TenantId;
 use paygraph_engine::Deadline;
-use paygraph_engine::connection::Deauthorize;
+use paygraph_engine::connection::Accounts;
 use paygraph_engine::fetch::Fetch;
 use paygraph_engine::ports::{Clock, LedgerEntry, ParkReason, Publisher, Store};
 use paygraph_engine::process::{Done, Engine, ProcessError, Processed};
@@ -69,7 +69,7 @@ enum Fate {
     Dead(String),
 }
 
-impl<S: Store + Users, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLetters, H: Pulse>
+impl<S: Store + Users, C: Clock, F: Fetch + Accounts, P: Publisher, D: DeadLetters, H: Pulse>
     Worker<S, C, F, P, D, H>
 {
     /// Processes a batch and names the messages that are to be delivered again.
@@ -135,8 +135,14 @@ impl<S: Store + Users, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLe
         deadline: Deadline,
     ) -> Result<Processed, ProcessError> {
         let ingest = &message.ingest;
+        let owner = match (&ingest.tenant, &ingest.account) {
+            // The webhook may not have heard yet that somebody has connected it.
+            (None, Some(account)) => self.engine.fetch.owner(account).await?,
+            (Some(_), _) | (None, None) => None,
+        };
+        let tenant = ingest.tenant.as_ref().or(owner.as_ref());
         if let (Some(told), Some(tenant), Some(account)) =
-            (message.deauthorized, &ingest.tenant, &ingest.account)
+            (message.deauthorized, tenant, &ingest.account)
         {
             let fetch = &self.engine.fetch;
             fetch.deauthorized(tenant, account, told).await?;
@@ -145,7 +151,7 @@ impl<S: Store + Users, C: Clock, F: Fetch + Deauthorize, P: Publisher, D: DeadLe
             done,
             released: Vec::new(),
         };
-        match (&ingest.tenant, &ingest.content) {
+        match (tenant, &ingest.content) {
             (Some(tenant), IngestContent::Event(event)) => {
                 self.engine
                     .process(tenant, event.get(), Source::Webhook, deadline)

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
 use paygraph_bus::dead_letters::DeadLetters;
-use paygraph_domain::id::{Cause, StripeId, TenantId};
+use paygraph_domain::id::{Cause, StripeCustomerId, StripeId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::connection::{Deauthorize, Deauthorized};
+use paygraph_engine::connection::{Accounts, Deauthorized};
 use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::fetch::{Fetch, Fetched, NoFetch, Wanted};
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
-use paygraph_engine::ports::{LedgerEntry, ParkReason, Publisher, StoreError};
+use paygraph_engine::ports::{LedgerEntry, ParkReason, Publisher, Store as _, StoreError};
 use paygraph_engine::process::Engine;
 use paygraph_worker::batch::{Pulse, Worker};
 use serde_json::{Value, json};
@@ -70,7 +70,12 @@ impl Fetch for Ends {
     }
 }
 
-impl Deauthorize for Ends {
+impl Accounts for Ends {
+    async fn owner(&self, account: &StripeId) -> Result<Option<TenantId>, StoreError> {
+        let is_known = account.as_str() == "acct_known";
+        Ok(is_known.then(|| TenantId::parse("acme").unwrap()))
+    }
+
     async fn deauthorized(
         &self,
         tenant: &TenantId,
@@ -117,7 +122,7 @@ fn customer(n: u32) -> Value {
 }
 
 /// Handles bodies as one batch and gives the places of those that are to come again.
-async fn handle<F: Fetch + Deauthorize>(worker: &TestWorker<F>, bodies: &[String]) -> Vec<String> {
+async fn handle<F: Fetch + Accounts>(worker: &TestWorker<F>, bodies: &[String]) -> Vec<String> {
     let records: Vec<_> = bodies
         .iter()
         .enumerate()
@@ -204,6 +209,21 @@ async fn p7_a_pointer_is_parked() {
     let parked = worker.engine.store.all_parked();
     assert_eq!(parked.first().unwrap().reason, ParkReason::TooLarge);
     assert_eq!(parked.first().unwrap().cause.as_str(), "evt_big");
+}
+
+/// I8: the webhook has not heard yet whose an account is; the table knows.
+#[tokio::test]
+async fn i8_an_event_of_an_account_that_was_just_connected_is_its_tenants() {
+    let worker = worker_with(Ends::default());
+    let acme = TenantId::parse("acme").unwrap();
+    let mut early = message(&customer(1));
+    early["tenant"] = json!(null);
+    early["account"] = json!("acct_known");
+    assert!(handle(&worker, &[early.to_string()]).await.is_empty());
+    assert!(worker.engine.store.all_parked().is_empty());
+    let customer = StripeCustomerId::parse("cus_1").unwrap();
+    let contact = worker.engine.store.contact_of(&acme, &customer);
+    assert!(contact.await.unwrap().is_some());
 }
 
 /// I8: an event of an account that nobody has connected waits in sight, under no tenant's name.

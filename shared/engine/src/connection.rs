@@ -107,8 +107,14 @@ impl Deauthorized {
     }
 }
 
-/// Ends connections that their accounts have ended.
-pub trait Deauthorize: Sync {
+/// Whose accounts are, and what they end, for who hears of them by events.
+pub trait Accounts: Sync {
+    /// Whose an account is now: whoever read it before may not have heard yet.
+    fn owner(
+        &self,
+        account: &StripeId,
+    ) -> impl Future<Output = Result<Option<TenantId>, StoreError>> + Send;
+
     /// Ends the tenant's connection to the account, if that is the one that the event is about. To
     /// hear it again changes nothing.
     fn deauthorized(
@@ -119,7 +125,12 @@ pub trait Deauthorize: Sync {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-impl Deauthorize for NoFetch {
+impl Accounts for NoFetch {
+    /// Nobody's.
+    async fn owner(&self, _: &StripeId) -> Result<Option<TenantId>, StoreError> {
+        Ok(None)
+    }
+
     /// Nobody is connected.
     async fn deauthorized(
         &self,

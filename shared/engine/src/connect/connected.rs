@@ -5,7 +5,7 @@ use paygraph_runtime::secrets::SecretKeeper;
 use paygraph_stripe::client::{Client, ClientError, Connections};
 
 use super::platform;
-use crate::connection::{ConnectionStore, Deauthorize, Deauthorized, Status, set_status};
+use crate::connection::{Accounts, ConnectionStore, Deauthorized, Status, set_status};
 use crate::fetch::{Fetch, Fetched, Wanted, ask, ask_event};
 use crate::ports::StoreError;
 
@@ -100,11 +100,15 @@ where
     }
 }
 
-impl<T, K> Deauthorize for Connected<T, K>
+impl<T, K> Accounts for Connected<T, K>
 where
     T: ConnectionStore + Send,
     K: SecretKeeper + Send + Sync,
 {
+    async fn owner(&self, account: &StripeId) -> Result<Option<TenantId>, StoreError> {
+        self.store.owner(account).await
+    }
+
     async fn deauthorized(
         &self,
         tenant: &TenantId,

@@ -5,7 +5,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::connect::{
     Asked, Back, ConnectError, Connected, Start, TicketError, Webhooks,
 };
-use paygraph_engine::connection::{Deauthorize, Deauthorized, Status};
+use paygraph_engine::connection::{Accounts, Deauthorized, Status};
 use paygraph_engine::memory::MemoryStore;
 use paygraph_stripe::client::{Connections, Limits};
 use secrecy::SecretString;
