@@ -37,6 +37,9 @@ pub struct Bench {
     /// Measure only the import
     #[arg(long)]
     import: bool,
+    /// Measure only the calls and write units per event
+    #[arg(long, conflicts_with = "import")]
+    calls: bool,
     /// The customers of an import that is measured, with 24 objects each; may be given several times
     #[arg(long, value_name = "NUMBER", requires = "import", default_values_t = import::CUSTOMERS)]
     customers: Vec<u64>,
@@ -92,6 +95,9 @@ impl Bench {
     }
 
     fn measure(&self, places: &Places) -> anyhow::Result<Vec<Reading>> {
+        if self.calls {
+            return work::measure(&Up::detached().ready(places)?);
+        }
         // First, since its memory is this process's.
         let mut readings = import::measure(&self.customers)?;
         if self.import {
@@ -128,6 +134,9 @@ impl Bench {
         }
         if self.without_stack {
             command.arg("--without-stack");
+        }
+        if self.calls {
+            command.arg("--calls");
         }
         if self.import {
             command.arg("--import");
