@@ -8,7 +8,7 @@ use tokio::sync::{Mutex as Queue, MutexGuard as QueueGuard};
 use tokio::time::{Instant, sleep_until};
 
 /// How long a second of ours is, as clocks differ a little.
-const SECOND: Duration = Duration::from_millis(1_005);
+const SECOND: Duration = Duration::from_millis(1_003);
 /// The most that a request is taken to have been late on its way.
 const MOST_LATE: Duration = Duration::from_millis(50);
 
@@ -196,11 +196,11 @@ mod tests {
         window.answered(after(0), took(150));
         window.note(after(300));
         window.answered(after(300), took(180));
-        assert_eq!(window.due(), after(1_005));
-        window.note(after(1_005));
-        assert_eq!(window.due(), after(1_335), "thirty late");
-        window.answered(after(1_005), took(9_000));
-        assert_eq!(window.sent, [after(330), after(1_055)], "fifty at most");
+        assert_eq!(window.due(), after(1_003));
+        window.note(after(1_003));
+        assert_eq!(window.due(), after(1_333), "thirty late");
+        window.answered(after(1_003), took(9_000));
+        assert_eq!(window.sent, [after(330), after(1_053)], "fifty at most");
 
         let mut window = Window::new(100, 100);
         window.note(after(0));

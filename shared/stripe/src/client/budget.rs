@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use paygraph_runtime::pace::{Line, Window};
-use tokio::sync::Mutex as Queue;
 use tokio::time::Instant;
 
 /// Stripe's limits, and our share of them.
@@ -31,8 +30,8 @@ impl Default for Limits {
     }
 }
 
-/// What accounts have most of. Each of these has a place of its own in the queue for all, and what
-/// else there is shares one: what takes longest goes on at its full speed meanwhile.
+/// What accounts have most of. What else there is shares the limit of one kind: what takes longest
+/// has its full speed from the beginning.
 const MANY: [&str; 3] = ["/invoices", "/charges", "/customers"];
 
 /// Gives turns. Who waits for one kind of object keeps nobody from another.
@@ -42,7 +41,7 @@ pub struct Budget {
     /// Who waits for a kind of object.
     endpoints: Mutex<BTreeMap<String, Arc<Line>>>,
     /// Who waits for what accounts have few of.
-    few: Queue<()>,
+    few: Line,
     /// Who waits for any.
     overall: Line,
     /// Nobody asks before.
@@ -74,7 +73,7 @@ impl Budget {
         Self {
             limits,
             endpoints: Mutex::default(),
-            few: Queue::default(),
+            few: Line::new(Window::new(limits.per_endpoint, limits.share)),
             overall: Line::new(Window::new(limits.overall, limits.share)),
             held: Mutex::default(),
         }
@@ -84,16 +83,18 @@ impl Budget {
     pub(super) async fn turn(&self, endpoint: &str) -> Turn<'_> {
         let of_kind = self.line(endpoint);
         let first = of_kind.first(|| None).await;
-        let few = !MANY.contains(&endpoint);
-        let _place = if few {
-            Some(self.few.lock().await)
-        } else {
-            None
+        let few = (!MANY.contains(&endpoint)).then_some(&self.few);
+        let _first_of_few = match few {
+            Some(few) => Some(few.first(|| None).await),
+            None => None,
         };
         // Only now, so that the others' turns are not kept for it.
         let _first_of_all = self.overall.first(|| *locked(&self.held)).await;
         let at = Instant::now();
-        for line in [&*of_kind, &self.overall] {
+        for line in [Some(&*of_kind), few, Some(&self.overall)]
+            .into_iter()
+            .flatten()
+        {
             line.window().note(at);
         }
         drop(first);
