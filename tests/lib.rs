@@ -24,7 +24,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{LedgerEntry, Store};
 use paygraph_runtime::aws::sdk_config;
-use paygraph_runtime::config::AwsConfig;
+use paygraph_runtime::config::{AwsConfig, Config as _};
 use paygraph_runtime::secrets::{SecretKeeper as _, SecretsManager};
 use paygraph_store::DynamoStore;
 use paygraph_store::token::Right;

@@ -7,12 +7,12 @@ use paygraph_domain::id::CustomerId;
 use paygraph_domain::sequence::{State, Why};
 use paygraph_engine::sequence::Enrolments as _;
 use paygraph_testkit::fake_attio::{FakeAttio, TOKEN, Trouble};
+use paygraph_testkit::nats::NatsServer;
 use paygraph_tests::{Slack, Tenant, now, stack, unique, wait};
 use serde_json::{Value, json};
 
 use crate::ALONE;
 use crate::broken::{Silent, WithoutBus, hide_for, kill};
-use crate::nats::Nats;
 
 /// The queues of everybody who is killed.
 const QUEUES: [&str; 5] = [
@@ -82,7 +82,7 @@ struct Outside {
     customer: String,
     slack: Slack,
     attio: FakeAttio,
-    nats: Nats,
+    nats: NatsServer,
 }
 
 impl Outside {
@@ -93,7 +93,7 @@ impl Outside {
             customer: unique("cus_"),
             slack: Slack::start(),
             attio: stack().block_on(attio).unwrap(),
-            nats: Nats::start(),
+            nats: NatsServer::start(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Outside {
 
     fn messages(&self, what: &str) -> usize {
         let subject = format!("greenlight.{what}.{}", self.customer);
-        let subjects = self.nats.subjects(&self.customer).into_iter();
+        let subjects = stack().block_on(self.nats.subjects()).into_iter();
         subjects.filter(|held| *held == subject).count()
     }
 

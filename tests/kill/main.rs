@@ -7,7 +7,6 @@
 
 mod broken;
 mod each_once;
-mod nats;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -7,7 +7,7 @@ use paygraph_alert::topic::Topic;
 use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::settings::Settings;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_runtime::config::{AlertConfig, environment};
+use paygraph_runtime::config::{AlertConfig, Config, environment};
 use paygraph_runtime::http::Http;
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};

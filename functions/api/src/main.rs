@@ -8,7 +8,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_engine::connect::{Connector, Place};
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
-use paygraph_runtime::config::{ApiConfig, environment};
+use paygraph_runtime::config::{ApiConfig, Config, environment};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;

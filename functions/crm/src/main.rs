@@ -8,7 +8,7 @@ use paygraph_crm::handler::Target;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_runtime::config::{CrmConfig, environment};
+use paygraph_runtime::config::{Config as _, CrmConfig, environment};
 use paygraph_runtime::http::Http;
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};

@@ -10,7 +10,7 @@ use paygraph_greenlight::input::{Answer, Input};
 use paygraph_greenlight::log::Stdout;
 use paygraph_greenlight::nats::Nats;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_runtime::config::{GreenlightConfig, environment};
+use paygraph_runtime::config::{Config as _, GreenlightConfig, environment};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;

@@ -10,11 +10,12 @@ use paygraph_domain::time::Timestamp;
 use paygraph_greenlight::failed::Failures;
 use paygraph_greenlight::input::{Input, Report, Schedule};
 use paygraph_runtime::config::GreenlightEntity;
+use paygraph_testkit::nats::NatsServer;
 use serde_json::{Value, json};
 
 use crate::support::{
-    DAY, PRO, Server, TestTarget, customer, deadline, deliver, engine, feed, invoice, subscription,
-    target, tenant,
+    DAY, PRO, TestTarget, customer, deadline, deliver, engine, feed, invoice, subscription, target,
+    tenant,
 };
 
 /// No webhook has failed.
@@ -41,8 +42,8 @@ async fn go(target: &TestTarget, time: &str) -> Report {
 /// A month's worth of a customer: pays, is canceled later.
 #[tokio::test]
 async fn the_figures_of_a_day_are_told_once() {
-    let (server, engine) = (Server::start(), engine());
-    let target = target(&engine, GreenlightEntity::Email, server.secret());
+    let (server, engine) = (NatsServer::start(), engine());
+    let target = target(&engine, GreenlightEntity::Email, Some(server.secret()));
     // 21 September 2026, 14:13:20 UTC, is when everything begins.
     let events = [
         customer(),

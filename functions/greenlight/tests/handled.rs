@@ -5,17 +5,18 @@ use paygraph_domain::contact::Profile;
 use paygraph_domain::id::{Cause, CustomerId};
 use paygraph_engine::identity::Request;
 use paygraph_runtime::config::GreenlightEntity;
+use paygraph_testkit::nats::NatsServer;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Buried, DAY, INDIVIDUAL, NOW, PRO, Server, TEAM, TestEngine, batch, customer, deadline,
-    deliver, engine, feed, invoice, subscription, target, tenant,
+    Buried, DAY, INDIVIDUAL, NOW, PRO, TEAM, TestEngine, batch, customer, deadline, deliver,
+    engine, feed, invoice, subscription, target, tenant,
 };
 
 /// The lines and subjects of these messages.
 async fn told(engine: &TestEngine, bodies: &[Value]) -> (Vec<String>, Vec<String>) {
-    let server = Server::start();
-    let target = target(engine, GreenlightEntity::Email, server.secret());
+    let server = NatsServer::start();
+    let target = target(engine, GreenlightEntity::Email, Some(server.secret()));
     assert!(deliver(&target, bodies).await.is_empty());
     (target.log.take(), server.subjects().await)
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use paygraph_engine::target::LEASE;
 use paygraph_runtime::config::GreenlightEntity;
+use paygraph_testkit::nats::NatsServer;
 use serde_json::{Value, json};
 
 use crate::support::{
-    PRO, Server, TestEngine, TestTarget, customer, deliver, engine, feed, invoice, subscription,
-    target,
+    PRO, TestEngine, TestTarget, customer, deliver, engine, feed, invoice, subscription, target,
 };
 
 const LINE: &str = "[💰✅🎢🌍] invoice_paid: user@example.com — Payment successful: $58 usd";
@@ -26,14 +26,14 @@ async fn paid() -> (TestEngine, Vec<Value>) {
     (engine, bodies)
 }
 
-fn with_nats(engine: &TestEngine, server: &Server) -> TestTarget {
-    target(engine, GreenlightEntity::Email, server.secret())
+fn with_nats(engine: &TestEngine, server: &NatsServer) -> TestTarget {
+    target(engine, GreenlightEntity::Email, Some(server.secret()))
 }
 
 /// D1: whatever comes again.
 #[tokio::test]
 async fn d1_an_event_three_times_is_one_line_and_one_message() {
-    let (server, (engine, bodies)) = (Server::start(), paid().await);
+    let (server, (engine, bodies)) = (NatsServer::start(), paid().await);
     let target = with_nats(&engine, &server);
     for _ in 0..3 {
         assert!(deliver(&target, &bodies).await.is_empty());
@@ -60,7 +60,7 @@ async fn d1_an_event_three_times_is_one_line_and_one_message() {
 /// over the connection that broke.
 #[tokio::test]
 async fn n6_what_the_server_misses_is_told_when_it_is_back() {
-    let (mut server, (engine, bodies)) = (Server::start(), paid().await);
+    let (mut server, (engine, bodies)) = (NatsServer::start(), paid().await);
     let target = with_nats(&engine, &server);
     let other = feed(&engine, 60, &[invoice("invoice.paid", "paid", 7_000, 1)]).await;
     assert!(deliver(&target, &other).await.is_empty());
@@ -84,7 +84,7 @@ async fn n6_what_the_server_misses_is_told_when_it_is_back() {
 /// stream drops, and writes the line.
 #[tokio::test]
 async fn n19_killed_between_message_and_done_is_still_one_message() {
-    let (server, (engine, bodies)) = (Server::start(), paid().await);
+    let (server, (engine, bodies)) = (NatsServer::start(), paid().await);
     let target = with_nats(&engine, &server);
     target.log.full.store(true, Ordering::Relaxed);
     assert_eq!(deliver(&target, &bodies).await, ["0"]);

@@ -1,17 +1,10 @@
-//! What all of them share: an engine, Stripe's events, the target, and a NATS server of one's own.
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a failed test says where"
-)]
+//! What all of them share: an engine, Stripe's events, and the target.
+#![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_nats::jetstream::message::StreamMessage;
 use aws_lambda_events::sqs::SqsEvent;
 use paygraph_bus::dead_letters::DeadLetters;
 use paygraph_domain::fact::Source;
@@ -29,7 +22,6 @@ use paygraph_runtime::config::GreenlightEntity;
 use paygraph_runtime::secrets::{SecretSource, SecretsError};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 pub const NOW: i64 = 1_790_000_000;
 pub const DAY: i64 = 86_400;
@@ -194,96 +186,4 @@ pub fn invoice(
         "attempt_count": attempt, "created": NOW,
         "parent": { "subscription_details": { "subscription": "sub_abc123" } } });
     (kind, object)
-}
-
-/// A NATS server with JetStream, which ends with the test.
-pub struct Server {
-    process: Child,
-    port: u16,
-    kept: TempDir,
-}
-
-impl Server {
-    pub fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let kept = tempfile::tempdir().unwrap();
-        let process = run(port, &kept);
-        Self {
-            process,
-            port,
-            kept,
-        }
-    }
-
-    /// Its secret: it makes the stream.
-    pub fn secret(&self) -> Option<Value> {
-        Some(json!({ "url": self.url(), "stream": "GREENLIGHT" }))
-    }
-
-    fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
-    }
-
-    pub fn stop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    /// Goes on where it was stopped.
-    pub fn restart(&mut self) {
-        self.process = run(self.port, &self.kept);
-    }
-
-    /// All that is in the stream, in its order.
-    pub async fn messages(&self) -> Vec<StreamMessage> {
-        let client = async_nats::connect(self.url()).await.unwrap();
-        let context = async_nats::jetstream::new(client);
-        let mut stream = context.get_stream("GREENLIGHT").await.unwrap();
-        let last = stream.info().await.unwrap().state.last_sequence;
-        let mut messages = Vec::new();
-        for sequence in 1..=last {
-            messages.push(stream.get_raw_message(sequence).await.unwrap());
-        }
-        messages
-    }
-
-    /// The subjects of what is in the stream, but for webhooks.
-    pub async fn subjects(&self) -> Vec<String> {
-        let messages = self.messages().await.into_iter();
-        let subjects = messages.map(|message| message.subject.to_string());
-        subjects
-            .filter(|subject| !subject.starts_with("greenlight.webhook."))
-            .collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // A failure here would hide the one that the test is about.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Runs the server of the path, and waits until it listens.
-fn run(port: u16, kept: &TempDir) -> Child {
-    let mut server = Command::new("nats-server");
-    server.args([
-        "--addr",
-        "127.0.0.1",
-        "--port",
-        &port.to_string(),
-        "--jetstream",
-    ]);
-    server.arg("--store_dir").arg(kept.path());
-    let process = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let process = process.expect("nats-server is not to be found: apt-get install -y nats-server");
-    let until = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < until, "nats-server does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    process
 }

@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use paygraph_bus::batch::Refusal;
 use paygraph_greenlight::failed::Failures;
 use paygraph_runtime::config::GreenlightEntity;
+use paygraph_testkit::nats::NatsServer;
 use serde_json::{Value, json};
 
-use crate::support::{NOW, Server, customer, deadline, deliver, engine, feed, target};
+use crate::support::{NOW, customer, deadline, deliver, engine, feed, target};
 
 /// A look after the other.
 struct Looks(Mutex<Vec<Vec<String>>>);
@@ -19,7 +20,7 @@ impl Failures for Looks {
     }
 }
 
-async fn webhooks(server: &Server) -> Vec<(String, Value)> {
+async fn webhooks(server: &NatsServer) -> Vec<(String, Value)> {
     let messages = server.messages().await.into_iter();
     let all = messages.map(|message| {
         let payload = serde_json::from_slice(&message.payload).unwrap();
@@ -31,8 +32,8 @@ async fn webhooks(server: &Server) -> Vec<(String, Value)> {
 
 #[tokio::test]
 async fn a_webhook_is_received_and_processed_once() {
-    let (server, engine) = (Server::start(), engine());
-    let target = target(&engine, GreenlightEntity::Email, server.secret());
+    let (server, engine) = (NatsServer::start(), engine());
+    let target = target(&engine, GreenlightEntity::Email, Some(server.secret()));
     let bodies = feed(&engine, 0, &[customer()]).await;
     for _ in 0..2 {
         assert!(deliver(&target, &bodies).await.is_empty());
@@ -70,8 +71,8 @@ async fn a_webhook_is_received_and_processed_once() {
 /// there has no type that anybody could subscribe to.
 #[tokio::test]
 async fn a_webhook_in_the_dead_letters_has_failed_once() {
-    let (server, engine) = (Server::start(), engine());
-    let target = target(&engine, GreenlightEntity::Email, server.secret());
+    let (server, engine) = (NatsServer::start(), engine());
+    let target = target(&engine, GreenlightEntity::Email, Some(server.secret()));
     let event = json!({ "id": "evt_lost", "object": "event", "type": "invoice.paid", "created": NOW,
         "livemode": false, "data": { "object": { "id": "in_1", "object": "invoice" } } });
     let whole = json!({ "version": 1, "tenant": "default", "account": null, "received_at": NOW,

@@ -9,7 +9,7 @@ use paygraph_engine::connect::Connected;
 use paygraph_engine::process::Engine;
 use paygraph_reconcile::Reconciler;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_runtime::config::{ReconcileConfig, environment};
+use paygraph_runtime::config::{Config as _, ReconcileConfig, environment};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;

@@ -10,7 +10,7 @@ use paygraph_engine::email::Post;
 use paygraph_engine::process::Engine;
 use paygraph_engine::sequence::Sequencer;
 use paygraph_runtime::clock::{Clock, SystemClock};
-use paygraph_runtime::config::{SequenceConfig, environment};
+use paygraph_runtime::config::{Config as _, SequenceConfig, environment};
 use paygraph_runtime::{aws, telemetry};
 use paygraph_sequence::handler::{Input, Target};
 use paygraph_sequence::ses::Ses;

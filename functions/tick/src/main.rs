@@ -7,7 +7,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock, SystemClock};
-use paygraph_runtime::config::{TickConfig, environment};
+use paygraph_runtime::config::{Config as _, TickConfig, environment};
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
 use paygraph_tick::{Report, sweep};

@@ -4,7 +4,7 @@ use aws_sdk_sqs::Client as SqsClient;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_domain::id::TenantId;
 use paygraph_runtime::clock::SystemClock;
-use paygraph_runtime::config::{WebhookConfig, environment};
+use paygraph_runtime::config::{Config as _, WebhookConfig, environment};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};
 use paygraph_webhook::gateway::Request;

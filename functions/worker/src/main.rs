@@ -8,7 +8,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_engine::connect::Connected;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_runtime::config::{WorkerConfig, environment};
+use paygraph_runtime::config::{Config as _, WorkerConfig, environment};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;

@@ -10,7 +10,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
-use paygraph_runtime::config::{AwsConfig, Variables, environment};
+use paygraph_runtime::config::{AwsConfig, Config, Variables, environment};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_store::DynamoStore;
 use paygraph_stripe::client::{Client, Connections, Limits, STRIPE_URL};

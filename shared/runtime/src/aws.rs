@@ -134,7 +134,7 @@ fn is_aws(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Variables;
+    use crate::config::{Config, Variables};
 
     fn config(region: &str, places: &[(&str, &str)]) -> AwsConfig {
         let fixed = [

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-pub use self::reader::ConfigError;
-use self::reader::Reader;
+pub use self::reader::{ConfigError, Reader};
 use crate::telemetry::LogFilter;
 
 /// The variables of a process, by name.
@@ -22,6 +21,22 @@ pub fn environment() -> Variables {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// What a process needs, read from its variables.
+pub trait Config: Sized {
+    /// Takes each out of the variables, and notes what is missing or wrong.
+    fn take(reader: &mut Reader<'_>) -> Self;
+
+    /// Reads all that the process needs, and nothing else.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable that is missing or wrong.
+    fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(variables);
+        let config = Self::take(&mut reader);
+        reader.finish(config)
+    }
 }
 
 /// How to reach AWS: the region and credentials that Lambda gives each function, and for the local
@@ -42,15 +57,9 @@ pub struct AwsConfig {
     pub session_token: Option<SecretString>,
 }
 
-impl AwsConfig {
-    /// Reads how to reach AWS, and nothing else.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(variables);
-        let config = reader.aws();
-        reader.finish(config)
+impl Config for AwsConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
+        reader.aws()
     }
 }
 
@@ -69,21 +78,15 @@ pub struct WebhookConfig {
     pub platform_tenant: String,
 }
 
-impl WebhookConfig {
-    /// Reads what the function `webhook` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(variables);
-        let config = Self {
+impl Config for WebhookConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             queue_url: reader.url("PAYGRAPH_QUEUE_URL"),
             secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
             platform_tenant: reader.key_part("PAYGRAPH_PLATFORM_TENANT", "default"),
-        };
-        reader.finish(config)
+        }
     }
 }
 
@@ -115,14 +118,9 @@ pub struct StripeConfig {
     pub secrets_prefix: String,
 }
 
-impl WorkerConfig {
-    /// Reads what the function `worker` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(variables);
-        let config = Self {
+impl Config for WorkerConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
@@ -130,8 +128,7 @@ impl WorkerConfig {
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
             livemode: reader.flag("PAYGRAPH_LIVEMODE"),
             stripe: reader.stripe(),
-        };
-        reader.finish(config)
+        }
     }
 }
 
@@ -148,20 +145,14 @@ pub struct TickConfig {
     pub event_bus: String,
 }
 
-impl TickConfig {
-    /// Reads what the function `tick` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(variables);
-        let config = Self {
+impl Config for TickConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
             event_bus: reader.required("PAYGRAPH_EVENT_BUS"),
-        };
-        reader.finish(config)
+        }
     }
 }
 
@@ -192,15 +183,10 @@ pub struct ReconcileConfig {
     pub platform_tenant: String,
 }
 
-impl ReconcileConfig {
-    /// Reads what the function `reconcile` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+impl Config for ReconcileConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
         const PERCENT: &str = "must be a number from 1 to 100";
-        let mut reader = Reader::new(variables);
-        let config = Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
@@ -212,8 +198,7 @@ impl ReconcileConfig {
             stripe: reader.stripe(),
             share: reader.number("PAYGRAPH_STRIPE_SHARE", 40, 1..=100, PERCENT),
             platform_tenant: reader.key_part("PAYGRAPH_PLATFORM_TENANT", "default"),
-        };
-        reader.finish(config)
+        }
     }
 }
 
@@ -244,14 +229,9 @@ pub struct ApiConfig {
     pub jobs_queue_url: String,
 }
 
-impl ApiConfig {
-    /// Reads what the function `api` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(variables);
-        let config = Self {
+impl Config for ApiConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
@@ -263,8 +243,7 @@ impl ApiConfig {
             stripe_client_id: reader.optional("PAYGRAPH_STRIPE_CLIENT_ID"),
             public_url: reader.optional_url("PAYGRAPH_PUBLIC_URL"),
             jobs_queue_url: reader.url("PAYGRAPH_JOBS_QUEUE_URL"),
-        };
-        reader.finish(config)
+        }
     }
 }
 
@@ -299,14 +278,9 @@ pub struct GreenlightConfig {
     pub entity: GreenlightEntity,
 }
 
-impl GreenlightConfig {
-    /// Reads what the function `greenlight` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+impl Config for GreenlightConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
         const ENTITY: &str = "PAYGRAPH_GREENLIGHT_ENTITY";
-        let mut reader = Reader::new(variables);
         let entity = match reader.with_default(ENTITY, "email").as_str() {
             "email" => GreenlightEntity::Email,
             "customer_id" => GreenlightEntity::CustomerId,
@@ -315,7 +289,7 @@ impl GreenlightConfig {
                 GreenlightEntity::CustomerId
             }
         };
-        let config = Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
@@ -324,8 +298,7 @@ impl GreenlightConfig {
             secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
             platform_tenant: reader.key_part("PAYGRAPH_PLATFORM_TENANT", "default"),
             entity,
-        };
-        reader.finish(config)
+        }
     }
 }
 
@@ -351,14 +324,9 @@ pub struct SequenceConfig {
     pub email_configuration_set: Option<String>,
 }
 
-impl SequenceConfig {
-    /// Reads what the function `sequence` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(variables);
-        let config = Self {
+impl Config for SequenceConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
@@ -367,8 +335,7 @@ impl SequenceConfig {
             enable_examples: reader.optional_flag("PAYGRAPH_ENABLE_SEQUENCES"),
             unsubscribe_url: reader.optional_url("PAYGRAPH_UNSUBSCRIBE_URL"),
             email_configuration_set: reader.optional("PAYGRAPH_EMAIL_CONFIGURATION_SET"),
-        };
-        reader.finish(config)
+        }
     }
 }
 
@@ -390,14 +357,9 @@ pub struct AlertConfig {
     pub topic_arn: Option<String>,
 }
 
-impl AlertConfig {
-    /// Reads what the function `alert` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+impl Config for AlertConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
         const TOPIC: &str = "PAYGRAPH_ALERT_TOPIC_ARN";
-        let mut reader = Reader::new(variables);
         let topic_arn = reader.optional(TOPIC);
         if topic_arn
             .as_deref()
@@ -405,15 +367,14 @@ impl AlertConfig {
         {
             reader.problem(TOPIC, "must begin with arn:");
         }
-        let config = Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
             secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
             topic_arn,
-        };
-        reader.finish(config)
+        }
     }
 }
 
@@ -437,15 +398,10 @@ pub struct CrmConfig {
     pub writes_per_second: u32,
 }
 
-impl CrmConfig {
-    /// Reads what the function `crm` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every variable that is missing or wrong.
-    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+impl Config for CrmConfig {
+    fn take(reader: &mut Reader<'_>) -> Self {
         const WRITES: &str = "must be a number from 1 to 1000";
-        let mut reader = Reader::new(variables);
-        let config = Self {
+        Self {
             aws: reader.aws(),
             log: reader.log(),
             table: reader.required("PAYGRAPH_TABLE"),
@@ -453,8 +409,7 @@ impl CrmConfig {
             dlq_url: reader.url("PAYGRAPH_DLQ_URL"),
             secrets_prefix: reader.required("PAYGRAPH_SECRETS_PREFIX"),
             writes_per_second: reader.number("PAYGRAPH_CRM_WRITES", 8, 1..=1_000, WRITES),
-        };
-        reader.finish(config)
+        }
     }
 }
 

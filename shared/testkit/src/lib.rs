@@ -4,5 +4,7 @@
 pub mod fake_attio;
 #[cfg(feature = "fake-stripe")]
 pub mod fake_stripe;
+#[cfg(feature = "nats-server")]
+pub mod nats;
 pub mod signer;
 pub mod world;

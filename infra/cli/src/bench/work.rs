@@ -16,7 +16,7 @@ use paygraph_domain::settings::Settings;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
-use paygraph_runtime::config::AwsConfig;
+use paygraph_runtime::config::{AwsConfig, Config};
 use paygraph_store::DynamoStore;
 use paygraph_stripe::client::API_VERSION;
 use paygraph_stripe::ingest::{IngestContent, IngestMessage};

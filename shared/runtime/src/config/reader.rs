@@ -42,7 +42,8 @@ impl fmt::Debug for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Takes variables out of a map and remembers what is wrong with them.
-pub(super) struct Reader<'a> {
+#[derive(Debug)]
+pub struct Reader<'a> {
     variables: &'a Variables,
     problems: Vec<Problem>,
 }
