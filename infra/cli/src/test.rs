@@ -1,5 +1,6 @@
 //! `paygraph test`: everything that must hold, from format to the local stack.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -54,7 +55,7 @@ impl Test {
     fn all(&self, places: &Places) -> anyhow::Result<()> {
         if !self.only_tests {
             for (name, arguments) in CHECKS {
-                cargo(places, name, arguments)?;
+                cargo(places, name, arguments, &[])?;
             }
             template(places)?;
         }
@@ -62,7 +63,14 @@ impl Test {
         Up::detached().ready_with(places, Build::Tests)?;
         done("build and local stack", start);
         let arguments = [&["test", "--no-fail-fast"], TESTED.as_slice()].concat();
-        cargo(places, "tests", &arguments)
+        let python = python::ensure(places, &places.lock()?)?;
+        let nats = python.with_file_name("nats-server");
+        cargo(
+            places,
+            "tests",
+            &arguments,
+            &[("PAYGRAPH_NATS_SERVER", nats)],
+        )
     }
 }
 
@@ -70,7 +78,12 @@ fn done(name: &str, start: Instant) {
     eprintln!("✓ {name} ({} s)", start.elapsed().as_secs());
 }
 
-fn cargo(places: &Places, name: &str, arguments: &[&str]) -> anyhow::Result<()> {
+fn cargo(
+    places: &Places,
+    name: &str,
+    arguments: &[&str],
+    variables: &[(&str, PathBuf)],
+) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut command = local::cargo(places);
     reach_directly(&mut command);
@@ -79,6 +92,7 @@ fn cargo(places: &Places, name: &str, arguments: &[&str]) -> anyhow::Result<()> 
         .env("RUSTDOCFLAGS", "-D warnings")
         // The tests are to use the stack that is there, and not to build the functions another way.
         .env("PAYGRAPH_LOCAL", places.local_json())
+        .envs(variables.iter().cloned())
         .status()
         .context("cannot start cargo")?;
     if !status.success() {

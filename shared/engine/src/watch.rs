@@ -28,6 +28,9 @@ pub struct Watch {
     pub rev: u64,
     /// Events before it were looked at.
     pub watched_to: Timestamp,
+    /// How many events never came, since the last time that all did.
+    #[serde(default)]
+    pub missed: usize,
     /// How many events are usual.
     pub usual: Usual,
     /// What is wrong.

@@ -26,7 +26,7 @@ pub struct NatsServer {
 }
 
 impl NatsServer {
-    /// Runs the server of the path on a free port.
+    /// Runs the server that `PAYGRAPH_NATS_SERVER` names, or that of the path, on a free port.
     ///
     /// # Panics
     /// When there is none, or it does not listen.
@@ -113,14 +113,15 @@ impl Drop for NatsServer {
 
 /// Runs the server, and waits until it listens.
 fn run(port: u16, kept: &TempDir) -> Child {
-    let mut server = Command::new("nats-server");
+    let server = std::env::var_os("PAYGRAPH_NATS_SERVER");
+    let mut server = Command::new(server.unwrap_or_else(|| "nats-server".into()));
     server.args(["--addr", "127.0.0.1", "--port", &port.to_string()]);
     server
         .arg("--jetstream")
         .arg("--store_dir")
         .arg(kept.path());
     let process = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let process = process.expect("nats-server is not to be found: apt-get install -y nats-server");
+    let process = process.expect("no nats-server on the path: `cargo paygraph test` brings one");
     let until = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < until, "nats-server does not listen");

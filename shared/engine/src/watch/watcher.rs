@@ -109,11 +109,16 @@ where
             let listed = self.window(tenant, from, before, &mut watched).await?;
             watch.usual.count(from, before, listed);
             watch.watched_to = before;
+            watch.missed = match (watched.missed, listed) {
+                (0, 0) => watch.missed,
+                (0, _) => 0,
+                (missed, _) => watch.missed + missed,
+            };
             self.note(tenant, &mut watch).await?;
         }
         let mut reasons = endpoint::reasons(&self.client, tenant, self.endpoint.as_deref()).await?;
-        if watched.missed >= ALARM {
-            let told = format!("{} events were not delivered", watched.missed);
+        if watch.missed >= ALARM {
+            let told = format!("{} events were not delivered", watch.missed);
             reasons.insert("missed_deliveries".to_owned(), told);
         }
         if watch.usual.is_silent(to) {
