@@ -66,19 +66,17 @@ fn n18_queues_keep_fourteen_days_and_an_hour_of_age_is_an_alarm() {
         assert_eq!(value(lines, "maxReceiveCount"), expected, "{name}");
     }
     let alarms = resources("AWS::CloudWatch::Alarm");
-    let aged = alarms
-        .iter()
-        .find(|(_, l)| l.iter().any(|l| l.contains("AgeOfOldestMessage")))
-        .unwrap();
-    assert_eq!(value(&aged.1, "Threshold"), Some(3_600));
-    for (name, _) in queues
-        .iter()
-        .filter(|(name, _)| name.ends_with("DeadLetters"))
-    {
-        let watched = alarms
-            .iter()
-            .any(|(_, lines)| lines.iter().any(|l| l.contains(name.as_str())));
-        assert!(watched, "{name} has no alarm");
+    let has = |lines: &[String], what: &str| lines.iter().any(|line| line.contains(what));
+    for (name, _) in &queues {
+        let queue = format!("!GetAtt {name}.QueueName");
+        let mut watching = alarms.iter().filter(|(_, alarm)| has(alarm, &queue));
+        if name.ends_with("DeadLetters") {
+            assert!(watching.next().is_some(), "{name} has no alarm");
+        } else {
+            let aged = watching.find(|(_, alarm)| has(alarm, "AgeOfOldestMessage"));
+            let (_, aged) = aged.unwrap();
+            assert_eq!(value(aged, "Threshold"), Some(3_600), "{name}");
+        }
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Fold {
     /// The tenant's settings [default: those of infra/catalog/settings.json]
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// Print JSON, as it always does
+    #[arg(long = "json")]
+    _json: bool,
 }
 
 /// A line that is no event that paygraph can read.
@@ -367,6 +370,43 @@ impl<'a> Line<'a> {
             source: detail.source,
             cause: detail.cause.as_str(),
             data: &detail.data,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paygraph_testkit::world::World;
+
+    use super::*;
+
+    /// All of it but the events, which tell what was learnt in the order in which it was.
+    fn state(events: &[String]) -> serde_json::Value {
+        let input = Box::new(io::Cursor::new(events.join("\n")));
+        let bus = Lines::new().unwrap();
+        let folded = fold(input, Settings::example().unwrap(), None, &bus).unwrap();
+        let mut out = b"{\"events\":[]".to_vec();
+        folded.write(&mut out).unwrap();
+        out.push(b'}');
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn any_order_and_any_duplicates_fold_into_the_same() {
+        let events = World::new("fold", 3, 1_700_000_000).run(60, 14);
+        assert!(
+            events.len() > 1_500,
+            "more than one batch: {}",
+            events.len()
+        );
+        let expected = state(&events);
+        assert!(expected["invoices"].as_array().unwrap().len() > 100);
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..3 {
+            let mut shuffled = events.clone();
+            shuffled.extend(events.iter().filter(|_| random.u8(0..4) == 0).cloned());
+            random.shuffle(&mut shuffled);
+            assert!(state(&shuffled) == expected, "another order, another state");
         }
     }
 }

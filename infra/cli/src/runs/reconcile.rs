@@ -28,6 +28,9 @@ pub struct Reconcile {
     /// Go on with this run
     #[arg(long = "run", value_name = "RUN")]
     name: Option<String>,
+    /// Print JSON, as it always does
+    #[arg(long = "json")]
+    _json: bool,
     #[command(flatten)]
     which: Which,
 }
