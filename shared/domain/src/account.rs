@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::fact::Body;
 use crate::id::{StripeCustomerId, StripeId};
-use crate::objects::catalog::{Coupon, Price, Product};
+use crate::objects::catalog::{Coupon, Limit, Price, Product};
 use crate::objects::charge::ChargeState;
 use crate::objects::checkout::Checkout;
 use crate::objects::customer::Customer;
@@ -432,13 +432,17 @@ pub enum CatalogEntry {
 }
 
 impl Catalog {
-    /// Whether it does not have an entry, or has a price that does not tell what it costs.
+    /// Whether it does not have an entry, or has one that does not tell all: a price what it costs,
+    /// a coupon which products it is for.
     #[must_use]
     pub fn lacks(&self, key: &CatalogKey) -> bool {
         match key {
             CatalogKey::Product(id) => !self.products.contains_key(id),
             CatalogKey::Price(id) => self.prices.get(id).is_none_or(|p| !p.scheme.is_told()),
-            CatalogKey::Coupon(id) => !self.coupons.contains_key(id),
+            CatalogKey::Coupon(id) => {
+                let coupon = self.coupons.get(id);
+                coupon.is_none_or(|coupon| coupon.limit() == Limit::NotTold)
+            }
         }
     }
 

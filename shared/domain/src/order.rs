@@ -65,6 +65,9 @@ pub trait Snapshot: Clone + PartialEq {
     }
     /// Takes over, from another snapshot, fields that this one does not have at all.
     fn inherit(&mut self, other: &Self);
+    /// The part of that which Stripe tells only if it is asked for: no event has it, and it never
+    /// changes.
+    fn complete(&mut self, _: &Self) {}
 }
 
 /// What became of a snapshot that was shown to [`Tracked::observe`].
@@ -183,7 +186,7 @@ impl<T: Snapshot> Tracked<T> {
     /// tell which was first.
     fn observe_beside_fetched(&mut self, incoming: &Version<T>) -> Option<Disposition> {
         let same = |version: &Version<T>| {
-            version.content == incoming.content || version.object == incoming.object
+            version.content == incoming.content || agree(&version.object, &incoming.object)
         };
         if incoming.object.is_final() != self.head.object.is_final() {
             return None;
@@ -199,7 +202,8 @@ impl<T: Snapshot> Tracked<T> {
             (None, Some(since)) if since <= self.head.at && self.head.at <= incoming.at => {
                 let held = std::iter::once(&self.head).chain(&self.rivals);
                 if let Some(known) = held.into_iter().find(|version| same(version)) {
-                    let known = known.clone();
+                    let mut known = known.clone();
+                    known.object.complete(&incoming.object);
                     *self = Self::first(Version {
                         at: incoming.at,
                         since: incoming.since,
@@ -305,6 +309,14 @@ impl<T: Snapshot> Tracked<T> {
         self.rivals = versions;
         self.undecided = undecided || self.overflown;
     }
+}
+
+/// Whether two snapshots say the same, but for what only one of them was asked to tell.
+fn agree<T: Snapshot>(one: &T, other: &T) -> bool {
+    let (mut one, mut completed) = (one.clone(), other.clone());
+    one.complete(other);
+    completed.complete(&one);
+    one == completed
 }
 
 fn place<T: Snapshot>(version: &Version<T>) -> (bool, Timestamp, [i64; 3]) {

@@ -284,6 +284,13 @@ impl Settings {
             .or_else(|| product.and_then(|product| self.products.get(product)))
     }
 
+    /// Whether anything is bought once and kept for good.
+    #[must_use]
+    pub fn sells_for_good(&self) -> bool {
+        let mut all = self.prices.values().chain(self.products.values());
+        all.any(|of| of.lifetime)
+    }
+
     /// The tier's name of a price.
     #[must_use]
     pub fn tier_name(&self, price: &Price) -> &str {

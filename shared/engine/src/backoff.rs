@@ -23,7 +23,13 @@ impl Deadline {
     /// Whether there is still time to begin another attempt.
     #[must_use]
     pub fn has_time(self) -> bool {
-        Instant::now() + RESERVE < self.0
+        self.has_time_for(Duration::ZERO)
+    }
+
+    /// Whether there is still time for another attempt after something that takes so long.
+    #[must_use]
+    pub fn has_time_for(self, time: Duration) -> bool {
+        Instant::now() + time + RESERVE < self.0
     }
 }
 

@@ -3,29 +3,41 @@
 #[cfg(feature = "stripe-api")]
 mod stripe;
 #[cfg(feature = "stripe-api")]
-pub(crate) use self::stripe::{ask, ask_event};
+pub(crate) use self::stripe::{ask, ask_event, passing};
+
+use std::time::Duration;
 
 use paygraph_domain::account::Account;
 use paygraph_domain::fact::{Body, Fact};
 use paygraph_domain::id::{Cause, StripeCustomerId, StripeId, TenantId};
+use paygraph_domain::objects::catalog::Coupon;
+use paygraph_domain::objects::discount::DiscountRef;
 use paygraph_domain::rollup::Context;
 use paygraph_domain::time::Timestamp;
 
 use crate::ports::StoreError;
+
+/// How long a fetch may take: none is begun for a message that has less time left.
+pub const LONGEST_FETCH: Duration = Duration::from_secs(10);
 
 /// An object that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wanted {
     /// The customer itself.
     Customer(StripeCustomerId),
-    /// A subscription, with the coupons of its discounts and all of its items.
+    /// A subscription, with the coupons of its discounts, the products they are for, and all of its
+    /// items.
     Subscription(StripeId),
-    /// An invoice.
+    /// An invoice, with all of its lines.
     Invoice(StripeId),
     /// A payment method.
     PaymentMethod(StripeId),
     /// A dispute.
     Dispute(StripeId),
+    /// A checkout session, with what was bought.
+    Checkout(StripeId),
+    /// A coupon, with the products it is for.
+    Coupon(StripeId),
 }
 
 impl Wanted {
@@ -38,7 +50,21 @@ impl Wanted {
             Self::Invoice(_) => "invoice.updated",
             Self::PaymentMethod(_) => "payment_method.updated",
             Self::Dispute(_) => "charge.dispute.updated",
+            Self::Checkout(_) => "checkout.session.updated",
+            Self::Coupon(_) => "coupon.updated",
         }
+    }
+
+    /// What an answer comes to, by what was asked for beside the object itself.
+    pub(crate) fn told(&self, mut fact: Fact) -> Fact {
+        if let (Self::Subscription(_), Body::Subscription(told)) = (self, &mut fact.body) {
+            let coupons = told
+                .discounts
+                .iter_mut()
+                .filter_map(DiscountRef::coupon_mut);
+            coupons.for_each(Coupon::asked_for_limit);
+        }
+        fact
     }
 }
 
@@ -64,7 +90,7 @@ pub trait Fetch: Sync {
     ) -> impl Future<Output = Result<Option<Fetched>, StoreError>> + Send;
 
     /// An event of the last 30 days, verbatim, of which only the id is known; none when nobody can
-    /// be asked, or it is not there any more.
+    /// be asked, or it is not there any more. Where Stripe does not answer, it is to be asked again.
     fn event(
         &self,
         tenant: &TenantId,
@@ -87,8 +113,14 @@ impl Fetch for NoFetch {
 }
 
 /// The object that has to be fetched after a fact, if any: one whose newest snapshot the events
-/// cannot tell, or a subscription that cannot be valued by itself.
-pub(crate) fn wanted(account: &Account, fact: &Fact, context: Context<'_>) -> Option<Wanted> {
+/// cannot tell, or, at first, one that does not tell by itself what it comes to. (Whatever the
+/// answer lacks of that, another would lack too.)
+pub(crate) fn wanted(
+    account: &Account,
+    fact: &Fact,
+    context: Context<'_>,
+    first: bool,
+) -> Option<Wanted> {
     match &fact.body {
         Body::Customer(customer) => {
             let stored = account.customer.as_ref()?;
@@ -98,13 +130,17 @@ pub(crate) fn wanted(account: &Account, fact: &Fact, context: Context<'_>) -> Op
         Body::Subscription(new) => {
             let stored = account.subscriptions.get(&new.id)?;
             let tracked = &stored.value.subscription;
-            let wanted = tracked.is_undecided() || context.value(account, tracked.get()).incomplete;
+            let incomplete = || context.value(account, tracked.get()).incomplete;
+            let wanted = tracked.is_undecided() || (first && incomplete());
             wanted.then(|| Wanted::Subscription(new.id.clone()))
         }
         Body::Invoice(invoice) => {
             let stored = account.invoice.as_ref()?;
-            let undecided = stored.value.invoice.is_undecided();
-            undecided.then(|| Wanted::Invoice(invoice.id.clone()))
+            let tracked = &stored.value.invoice;
+            // Lists show as little, and of what they show there is far more.
+            let cut = || fact.since.is_none() && tracked.get().lacks_lines();
+            let wanted = tracked.is_undecided() || (first && cut());
+            wanted.then(|| Wanted::Invoice(invoice.id.clone()))
         }
         Body::PaymentMethod(method) => {
             let stored = account.payment_methods.get(&method.id)?;
@@ -116,9 +152,15 @@ pub(crate) fn wanted(account: &Account, fact: &Fact, context: Context<'_>) -> Op
             let undecided = stored.value.is_undecided();
             undecided.then(|| Wanted::Dispute(dispute.id.clone()))
         }
+        Body::Checkout(new) => {
+            let stored = account.checkout.as_ref()?;
+            let known = stored.value.get();
+            let matters = known.lacks_prices() && context.settings.sells_for_good();
+            let wanted = stored.value.is_undecided() || (first && matters);
+            wanted.then(|| Wanted::Checkout(new.id.clone()))
+        }
         Body::Charge(_)
         | Body::Refund(_)
-        | Body::Checkout(_)
         | Body::Schedule(_)
         | Body::Discount(_)
         | Body::Product(_)

@@ -129,6 +129,49 @@ fn a_coupon_that_comes_late_changes_who_waits_for_it() {
     });
 }
 
+/// L13: events do not tell which products a coupon is for: where it may matter and nobody can be
+/// asked, all of them is the guess, and the subscription is marked, in any order. What lists tell
+/// settles it.
+#[test]
+fn l13_a_coupon_that_may_be_limited_is_a_guess() {
+    let item = |product: &str, amount: u32| {
+        let mut price = price(1);
+        price["id"] = json!(format!("price_of_{product}"));
+        price["product"] = json!(product);
+        price["unit_amount"] = json!(amount);
+        price["unit_amount_decimal"] = json!(amount.to_string());
+        json!({ "id": format!("si_{product}"), "price": price, "quantity": 1 })
+    };
+    let half = json!({ "id": "HALF", "percent_off": 50, "duration": "forever" });
+    let subscription = |source: Value| {
+        let object = json!({
+            "id": "sub_1", "customer": "cus_1", "status": "active", "currency": "usd",
+            "created": START, "discounts": [{ "id": "di_1", "source": source }],
+            "items": { "data": [item("base", 10_000), item("add_on", 5_000)] },
+        });
+        event("evt_sub", "customer.subscription.created", &object)
+    };
+    run(async {
+        for coupon_of in [half, json!("HALF")] {
+            let source = json!({ "type": "coupon", "coupon": coupon_of });
+            let events = [subscription(source), coupon()];
+            for order in [[0, 1], [1, 0]] {
+                let engine = engine();
+                for place in order {
+                    process(&engine, &events[place], Source::Webhook).await;
+                }
+                assert_eq!(worth(&engine), [(7_500, true)]);
+                // As if a list had told it.
+                let object = json!({ "id": "HALF", "percent_off": 50, "duration": "forever",
+                    "applies_to": { "products": ["add_on"] } });
+                let told = event("evt_told", "coupon.updated", &object);
+                process(&engine, &told, Source::Reconcile).await;
+                assert_eq!(worth(&engine), [(12_500, false)]);
+            }
+        }
+    });
+}
+
 /// Stripe's events have no tiers: a price without them changes nothing, and one with them does.
 #[test]
 fn a_tiered_price_is_awaited_until_its_tiers_are_there() {

@@ -1,11 +1,14 @@
 //! The engine over a store in memory: one program, since each more of them costs half a minute to build.
 
 mod analytics;
+#[cfg(feature = "stripe-api")]
+mod asked;
 mod awaited;
 mod bounds;
 mod common;
 #[cfg(feature = "stripe-api")]
 mod connect;
+mod contacted;
 mod fetching;
 mod histories;
 mod identity;

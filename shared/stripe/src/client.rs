@@ -108,6 +108,18 @@ impl Client {
         Self { patience, ..self }
     }
 
+    /// Whether it did not answer somebody a moment ago, however often it was asked: whoever cannot
+    /// wait need not try. The next answer ends that.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.budget.is_silent()
+    }
+
+    /// Notes that it did not answer in time.
+    pub fn fell_silent(&self) {
+        self.budget.note(false);
+    }
+
     /// One object, by its path: `/customers/cus_1`. The fields named by `expand` are objects in it,
     /// and not ids.
     ///

@@ -44,6 +44,8 @@ pub(crate) struct Hint<'a> {
     pub event_type: &'a str,
     /// The values that the event replaced.
     pub previous: Option<&'a RawValue>,
+    /// Whether the API was asked for the object, with what it tells only then.
+    pub asked: bool,
 }
 
 type Decoder = fn(&RawValue, &Hint<'_>) -> Result<Option<Decoded>, ObjectError>;
@@ -111,6 +113,7 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
         at: event.created,
         event_type: &event.event_type,
         previous: event.previous,
+        asked: false,
     };
     let Some(decoded) = decoder(event.object, &hint)? else {
         return Ok(None);
@@ -179,6 +182,7 @@ pub fn listed(
         at,
         event_type: prefix,
         previous: None,
+        asked: true,
     };
     let Some(decoded) = decoder(object, &hint)? else {
         return Ok(None);

@@ -75,13 +75,13 @@ fn purchases(totals: &mut Totals, checkout: &Checkout, context: Context<'_>) {
     let lifetime = checkout.prices.iter().find(|price| {
         context
             .settings
-            .tier_of(price, None)
+            .tier_of(price, checkout.products.get(*price))
             .is_some_and(|of| of.lifetime)
     });
     if let Some(price) = lifetime.filter(|_| checkout.is_payment()) {
         let purchase = Purchase {
             price: price.clone(),
-            product: None,
+            product: checkout.products.get(price).cloned(),
             amount: checkout.amount_total,
             at: checkout.created,
             charge: None,

@@ -8,7 +8,7 @@ use super::trace::{Effect, Level, Reason, Trace, What};
 use super::{Context, Line, per_month};
 use crate::id::StripeId;
 use crate::money::{Exact, whole};
-use crate::objects::catalog::{Coupon, CouponRef, Duration};
+use crate::objects::catalog::{Coupon, CouponRef, Duration, Limit};
 use crate::objects::discount::{Discount, DiscountRef};
 use crate::objects::subscription::Subscription;
 
@@ -50,6 +50,8 @@ struct Found<'a> {
     level: Level,
     id: Option<&'a StripeId>,
     coupon: Option<&'a Coupon>,
+    /// Which products it is for, told by its coupon or by the catalog's.
+    limit: Limit<'a>,
     /// Its coupon, if it lowers the MRR now.
     counts: Result<&'a Coupon, Reason>,
 }
@@ -66,26 +68,32 @@ impl<'a> Found<'a> {
                 level,
                 id: Some(id),
                 coupon: None,
+                limit: Limit::NotTold,
                 counts: Err(Reason::UnknownDiscount),
             },
         }
     }
 
     fn whole(level: Level, discount: &'a Discount, context: Context<'a>) -> Self {
-        let coupon = match &discount.coupon {
-            CouponRef::Inline(coupon) => Some(coupon.as_ref()),
-            CouponRef::Id(id) => context.catalog.coupons.get(id),
+        let known = |id: &StripeId| context.catalog.coupons.get(id);
+        let (coupon, elsewhere) = match &discount.coupon {
+            CouponRef::Inline(coupon) => (Some(coupon.as_ref()), known(&coupon.id)),
+            CouponRef::Id(id) => (known(id), None),
         };
+        let limits = [coupon, elsewhere].into_iter().flatten().map(Coupon::limit);
+        let mut told = limits.filter(|limit| *limit != Limit::NotTold);
         Self {
             level,
             id: discount.id.as_ref(),
             coupon,
+            limit: told.next().unwrap_or(Limit::NotTold),
             counts: counts(discount, coupon, context),
         }
     }
 
     /// Takes it off the lines it applies to. Returns whether it is not known.
     fn take(&self, lines: &mut [Line<'a>], trace: &mut impl Trace) -> bool {
+        let is_unsure = self.is_unsure(lines);
         match self.counts {
             Ok(coupon) => match (coupon.percent_off, coupon.amount_off) {
                 (Some(percent), _) => {
@@ -98,10 +106,21 @@ impl<'a> Found<'a> {
             },
             Err(reason) => self.nothing(lines, reason, trace),
         }
-        matches!(
-            self.counts,
-            Err(Reason::UnknownDiscount | Reason::UnknownCoupon)
-        )
+        is_unsure
+            || matches!(
+                self.counts,
+                Err(Reason::UnknownDiscount | Reason::UnknownCoupon)
+            )
+    }
+
+    /// Whether it counts, and nobody told for which of several products.
+    fn is_unsure(&self, lines: &[Line<'_>]) -> bool {
+        let mut products = lines.iter().map(|line| line.item.price.product.as_ref());
+        let first = products.next();
+        self.counts.is_ok()
+            && self.limit == Limit::NotTold
+            && products.any(|product| Some(product) != first)
+            && lines.iter().any(|line| !line.net.is_zero())
     }
 
     /// An amount comes off each invoice, so it is spread over the interval, and over the lines by
@@ -155,10 +174,10 @@ impl<'a> Found<'a> {
             return Err(Reason::UnknownCoupon);
         };
         let product = line.item.price.product.as_ref();
-        let named = coupon
-            .products
-            .as_ref()
-            .is_none_or(|products| product.is_some_and(|product| products.contains(product)));
+        let named = match self.limit {
+            Limit::To(products) => product.is_some_and(|product| products.contains(product)),
+            Limit::None | Limit::NotTold => true,
+        };
         let is_amount = coupon.percent_off.is_none();
         let in_currency = coupon.currency.is_none() || coupon.currency.as_ref() == line.currency;
         if !named {

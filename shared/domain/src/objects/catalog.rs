@@ -145,10 +145,50 @@ pub struct Coupon {
     pub amount_off: Option<i64>,
     /// The currency of `amount_off`.
     pub currency: Option<Currency>,
-    /// The products it is limited to; none means all.
+    /// The products it is limited to, as [`Coupon::limit`] reads it.
     pub products: Option<Vec<StripeId>>,
+    /// Stripe was asked for the products, and named none: it is for all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlimited: bool,
     /// Deleted at Stripe; discounts that use it go on.
     pub deleted: bool,
+}
+
+/// Which products a coupon is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit<'a> {
+    /// Nobody told: Stripe does only if it is asked, and never in an event.
+    NotTold,
+    /// For all.
+    None,
+    /// For these only.
+    To(&'a [StripeId]),
+}
+
+impl Coupon {
+    /// Which products it is for.
+    #[must_use]
+    pub fn limit(&self) -> Limit<'_> {
+        match &self.products {
+            Some(products) => Limit::To(products),
+            None if self.unlimited => Limit::None,
+            None => Limit::NotTold,
+        }
+    }
+
+    /// Takes it as said that it is for all products unless it names some: whoever read it had asked
+    /// for those.
+    pub fn asked_for_limit(&mut self) {
+        self.unlimited = self.products.is_none();
+    }
+
+    /// Takes over which products it is for. No coupon ever changes that.
+    pub(super) fn learn_limit(&mut self, other: &Self) {
+        if self.id == other.id && self.limit() == Limit::NotTold {
+            self.products.clone_from(&other.products);
+            self.unlimited = other.unlimited;
+        }
+    }
 }
 
 /// Where a discount's coupon is told.
@@ -195,6 +235,9 @@ impl Snapshot for Price {
         false
     }
     fn inherit(&mut self, other: &Self) {
+        self.complete(other);
+    }
+    fn complete(&mut self, other: &Self) {
         // Events leave the tiers out; a tier list, once known, holds: prices cannot be changed.
         if let (Scheme::Tiered(mode, None), Scheme::Tiered(_, Some(tiers))) =
             (&self.scheme, &other.scheme)
@@ -209,8 +252,79 @@ impl Snapshot for Coupon {
         self.deleted
     }
     fn inherit(&mut self, other: &Self) {
-        if self.products.is_none() {
-            self.products.clone_from(&other.products);
+        self.complete(other);
+    }
+    fn complete(&mut self, other: &Self) {
+        self.learn_limit(other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::{Leaves, Step, Tracked, Version};
+
+    fn coupon(fields: &serde_json::Value) -> Coupon {
+        let mut coupon = serde_json::json!({ "id": "HALF", "name": null, "duration": "forever",
+            "percent_off": "50", "amount_off": null, "currency": null, "products": null,
+            "deleted": false });
+        let all = coupon.as_object_mut().unwrap();
+        all.extend(fields.as_object().unwrap().clone());
+        serde_json::from_value(coupon).unwrap()
+    }
+
+    /// A snapshot of an event, or of an answer that covers some seconds before.
+    fn version(at: i64, asked: bool, object: Coupon) -> Version<Coupon> {
+        Version {
+            at: Timestamp::from_unix(at).unwrap(),
+            since: asked.then(|| Timestamp::from_unix(at - 2).unwrap()),
+            content: u64::from(asked),
+            leaves: Leaves::default(),
+            steps: vec![Step {
+                event: u64::try_from(at).unwrap(),
+                previous: None,
+                creation: !asked,
+            }],
+            object,
+        }
+    }
+
+    #[test]
+    fn l13_a_coupon_that_was_stored_before_has_not_told_its_products() {
+        let of = |products| coupon(&serde_json::json!({ "products": products }));
+        assert_eq!(of(None).limit(), Limit::NotTold);
+        let limited = of(Some(["prod_1"]));
+        let product = StripeId::parse("prod_1").unwrap();
+        assert_eq!(limited.limit(), Limit::To(&[product]));
+        let mut asked = of(None);
+        asked.asked_for_limit();
+        assert_eq!(asked.limit(), Limit::None);
+        let again: Coupon = serde_json::from_value(serde_json::to_value(&asked).unwrap()).unwrap();
+        assert_eq!(again, asked);
+    }
+
+    /// Before the answer, within its seconds, and after it; in either order.
+    #[test]
+    fn l13_no_event_wipes_the_products_of_a_coupon() {
+        for limited in [
+            serde_json::json!({ "products": ["prod_1"] }),
+            serde_json::json!({}),
+        ] {
+            let mut told = coupon(&limited);
+            told.asked_for_limit();
+            for at in [95, 99, 100, 105] {
+                let bare = version(at, false, coupon(&serde_json::json!({})));
+                let answer = version(100, true, told.clone());
+                for [first, second] in [[&bare, &answer], [&answer, &bare]] {
+                    let mut tracked = Tracked::first(first.clone());
+                    tracked.observe(second.clone());
+                    assert_eq!(
+                        (tracked.get(), tracked.is_undecided()),
+                        (&told, false),
+                        "{at}"
+                    );
+                }
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A checkout session: how a customer bought, and whom it names as the buyer.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::words;
@@ -55,8 +57,11 @@ pub struct Checkout {
     pub invoice: Option<StripeId>,
     /// The payment intent that it made.
     pub payment_intent: Option<StripeId>,
-    /// The prices bought, where the line items came with it.
+    /// The prices bought, where the line items came with it: no event has them.
     pub prices: Vec<StripeId>,
+    /// The products of those prices.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub products: BTreeMap<StripeId, StripeId>,
     /// When it was begun.
     pub created: Timestamp,
 }
@@ -70,6 +75,12 @@ impl Checkout {
             && self.paid
             && self.invoice.is_none()
             && self.amount_total > 0
+    }
+
+    /// Whether it is paid for something that it does not name.
+    #[must_use]
+    pub fn lacks_prices(&self) -> bool {
+        self.is_payment() && self.prices.is_empty()
     }
 }
 
@@ -85,5 +96,13 @@ impl Snapshot for Checkout {
         };
         [status, i64::from(self.paid), 0]
     }
-    fn inherit(&mut self, _: &Self) {}
+    fn inherit(&mut self, other: &Self) {
+        self.complete(other);
+    }
+    fn complete(&mut self, other: &Self) {
+        if self.prices.is_empty() {
+            self.prices.clone_from(&other.prices);
+            self.products.clone_from(&other.products);
+        }
+    }
 }

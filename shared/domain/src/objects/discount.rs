@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalog::CouponRef;
+use super::catalog::{Coupon, CouponRef, Limit};
+use crate::account::CatalogKey;
 use crate::id::StripeId;
 use crate::order::Snapshot;
 use crate::time::Timestamp;
@@ -30,6 +31,54 @@ pub enum DiscountRef {
     Inline(Box<Discount>),
     /// Only its id came.
     Id(StripeId),
+}
+
+impl Discount {
+    /// The key of the catalog's entry that tells what its coupon does not tell here.
+    #[must_use]
+    pub fn catalog_key(&self) -> Option<CatalogKey> {
+        match &self.coupon {
+            CouponRef::Inline(coupon) if coupon.limit() != Limit::NotTold => None,
+            CouponRef::Inline(coupon) => Some(CatalogKey::Coupon(coupon.id.clone())),
+            CouponRef::Id(id) => Some(CatalogKey::Coupon(id.clone())),
+        }
+    }
+}
+
+impl DiscountRef {
+    /// The coupon that came with it.
+    fn coupon(&self) -> Option<&Coupon> {
+        match self {
+            Self::Inline(discount) => match &discount.coupon {
+                CouponRef::Inline(coupon) => Some(coupon),
+                CouponRef::Id(_) => None,
+            },
+            Self::Id(_) => None,
+        }
+    }
+
+    /// The same, to be completed.
+    pub fn coupon_mut(&mut self) -> Option<&mut Coupon> {
+        match self {
+            Self::Inline(discount) => match &mut discount.coupon {
+                CouponRef::Inline(coupon) => Some(coupon),
+                CouponRef::Id(_) => None,
+            },
+            Self::Id(_) => None,
+        }
+    }
+}
+
+/// Takes over, from other discounts, which products the same coupons are for.
+pub(super) fn learn_limits<'a>(
+    discounts: &mut [DiscountRef],
+    others: impl Iterator<Item = &'a DiscountRef> + Clone,
+) {
+    for coupon in discounts.iter_mut().filter_map(DiscountRef::coupon_mut) {
+        for other in others.clone().filter_map(DiscountRef::coupon) {
+            coupon.learn_limit(other);
+        }
+    }
 }
 
 impl Snapshot for Discount {

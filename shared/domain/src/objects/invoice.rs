@@ -92,6 +92,9 @@ pub struct Invoice {
     pub payment_intent: Seen<Option<StripeId>>,
     /// The first [`MAX_LINES`] lines.
     pub lines: Vec<Line>,
+    /// Stripe cut the list of lines before that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lines_cut: bool,
 }
 
 impl Invoice {
@@ -101,12 +104,26 @@ impl Invoice {
         self.status == Status::Paid && self.amount_paid > 0
     }
 
+    /// Whether it has lines that did not come with it, and that will not change any more.
+    #[must_use]
+    pub fn lacks_lines(&self) -> bool {
+        self.lines_cut && self.status != Status::Draft
+    }
+
+    /// Whether it is the first of a subscription: Stripe tries it once, at the sign-up, and never
+    /// again by itself.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.billing_reason.as_deref() == Some("subscription_create")
+    }
+
     /// Whether Stripe has given up trying by itself. (STRIPE: an open invoice that charges
     /// automatically, was tried, and has no next attempt.)
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.status == Status::Open
             && self.charges_automatically
+            && !self.is_first()
             && self.attempt_count > 0
             && self.next_payment_attempt.is_none()
     }
@@ -130,6 +147,17 @@ impl Snapshot for Invoice {
         self.subscription.inherit(&other.subscription);
         self.charge.inherit(&other.charge);
         self.payment_intent.inherit(&other.payment_intent);
+        if self.billing_reason.is_none() {
+            self.billing_reason.clone_from(&other.billing_reason);
+        }
+        self.complete(other);
+    }
+    fn complete(&mut self, other: &Self) {
+        let is_whole = !other.lines_cut && other.status != Status::Draft;
+        if self.lacks_lines() && is_whole && other.lines.len() > self.lines.len() {
+            self.lines.clone_from(&other.lines);
+            self.lines_cut = false;
+        }
     }
 }
 

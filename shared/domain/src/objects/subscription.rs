@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{Period, Price, TaxRate};
-use super::discount::DiscountRef;
+use super::discount::{DiscountRef, learn_limits};
 use super::words;
 use crate::id::StripeId;
 use crate::money::Currency;
@@ -163,5 +163,14 @@ impl Snapshot for Subscription {
         self.trial_end.inherit(&other.trial_end);
         self.pause.inherit(&other.pause);
         self.period.inherit(&other.period);
+        self.complete(other);
+    }
+    fn complete(&mut self, other: &Self) {
+        let of_items = other.items.iter().flat_map(|item| &item.discounts);
+        let others = other.discounts.iter().chain(of_items);
+        learn_limits(&mut self.discounts, others.clone());
+        for item in &mut self.items {
+            learn_limits(&mut item.discounts, others.clone());
+        }
     }
 }

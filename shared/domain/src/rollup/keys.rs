@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::account::{Account, Catalog, CatalogKey};
-use crate::objects::catalog::CouponRef;
 use crate::objects::discount::DiscountRef;
 use crate::objects::subscription::{Item, Subscription};
 use crate::totals::Totals;
@@ -24,9 +23,7 @@ pub fn catalog_keys(account: &Account, totals: &Totals) -> BTreeSet<CatalogKey> 
         .and_then(|c| c.value.get().discount.get().as_ref());
     let discounts = account.discounts.values().map(|stored| stored.value.get());
     for discount in discounts.chain(customer) {
-        if let CouponRef::Id(id) = &discount.coupon {
-            keys.insert(CatalogKey::Coupon(id.clone()));
-        }
+        keys.extend(discount.catalog_key());
     }
     let bought = totals
         .purchases
@@ -48,10 +45,8 @@ pub fn subscription_keys(subscription: &Subscription) -> BTreeSet<CatalogKey> {
     }
     let on_items = subscription.items.iter().flat_map(|item| &item.discounts);
     for reference in subscription.discounts.iter().chain(on_items) {
-        if let DiscountRef::Inline(discount) = reference
-            && let CouponRef::Id(id) = &discount.coupon
-        {
-            keys.insert(CatalogKey::Coupon(id.clone()));
+        if let DiscountRef::Inline(discount) = reference {
+            keys.extend(discount.catalog_key());
         }
     }
     keys

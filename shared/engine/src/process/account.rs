@@ -20,7 +20,7 @@ use super::table::Table;
 use super::{Done, Engine, Origin, ProcessError, Taken, finish};
 use crate::backoff::pause;
 use crate::envelope::{Told, named};
-use crate::fetch::{Fetch, Fetched, Wanted, wanted};
+use crate::fetch::{Fetch, Fetched, LONGEST_FETCH, Wanted, wanted};
 use crate::ports::{
     AuditEntry, AuditOwner, Beside, Clock, Commit, CommitError, ContactWrite, ObjectWrite, Store,
     StoreError, StripeLinkWrite,
@@ -244,8 +244,24 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             return Ok(None);
         };
         let wanted = Wanted::Customer(customer.clone());
-        let fetched = self.fetch.fetch(origin.tenant, &wanted).await?;
+        let fetched = self.ask(origin, &wanted).await?;
         Ok(fetched.and_then(|fetched| readable(&wanted, &fetched, fact)))
+    }
+
+    /// Asks Stripe, if the message has time for it: else what is wanted stays marked.
+    pub(super) async fn ask(
+        &self,
+        origin: &Origin<'_>,
+        wanted: &Wanted,
+    ) -> Result<Option<Fetched>, StoreError> {
+        if !origin.deadline.has_time_for(LONGEST_FETCH) {
+            tracing::warn!(
+                code = "no_time_to_fetch",
+                "Stripe is not asked: the message's time is nearly over"
+            );
+            return Ok(None);
+        }
+        self.fetch.fetch(origin.tenant, wanted).await
     }
 
     /// Asks Stripe for what no event can tell, and applies the answer.
@@ -266,14 +282,14 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             table.apply(account, totals, &seen, context);
         }
         for attempt in 0..FETCHES {
-            let Some(wanted) = wanted(account, fact, context) else {
+            let Some(wanted) = wanted(account, fact, context, attempt == 0) else {
                 return Ok(());
             };
             if attempt > 0 {
                 // The answer was from the second of an event: a later one tells.
                 tokio::time::sleep(BETWEEN_FETCHES).await;
             }
-            let Some(fetched) = self.fetch.fetch(origin.tenant, &wanted).await? else {
+            let Some(fetched) = self.ask(origin, &wanted).await? else {
                 return Ok(());
             };
             match readable(&wanted, &fetched, fact) {
@@ -303,10 +319,10 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
 }
 
 /// A fetched object as a fact; none when it cannot be read.
-fn readable(wanted: &Wanted, fetched: &Fetched, because: &Fact) -> Option<Fact> {
+pub(super) fn readable(wanted: &Wanted, fetched: &Fetched, because: &Fact) -> Option<Fact> {
     let interval = (fetched.since, fetched.until);
     match fetched_fact(wanted.event_prefix(), &fetched.object, because, interval) {
-        Ok(fact) => fact,
+        Ok(fact) => fact.map(|fact| wanted.told(fact)),
         Err(error) => {
             tracing::warn!(code = "unreadable_object", error = %error, "A fetched object could not be read");
             None
@@ -387,19 +403,21 @@ pub(crate) fn move_account(
     settings: &Settings,
     now: Timestamp,
 ) -> Outcome {
-    let mut events = Vec::new();
+    let (mut events, mut removed) = (Vec::new(), None);
     if let Some(mut left) = left {
-        let (expected, segments) = (left.version, left.told.segments.clone());
+        let (expected, segments, ended) = (left.version, left.told.segments.clone(), left.ended());
         let outcome = left.release(customer, settings, now);
         let remove = left.is_vacant();
-        if !remove {
-            events = outcome.events;
-        }
+        events = if remove { ended } else { outcome.events };
+        removed = remove.then(|| left.clone());
         let write = ContactWrite::new(left, expected, &segments, remove);
         commit.contacts.push(write);
     }
     let (expected, segments) = (target.version, target.told.segments.clone());
-    let outcome = target.settle(customer, rollup, settings, now);
+    let outcome = match &removed {
+        Some(left) => target.inherit(customer, rollup, left, settings, now),
+        None => target.settle(customer, rollup, settings, now),
+    };
     events.extend(outcome.events);
     if from.as_ref() != Some(&target.id) {
         let to = target.id.clone();

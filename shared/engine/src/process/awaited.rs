@@ -33,7 +33,11 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         if let Some(entry) = self.store.catalog_entry(tenant, key).await? {
             known.insert(&entry.value);
         }
-        if known.lacks(key) {
+        let lacks = known.lacks(key);
+        // A coupon tells most of what hangs on it before it tells which products it is for.
+        let tells =
+            !lacks || matches!(key, CatalogKey::Coupon(id) if known.coupons.contains_key(id));
+        if !tells {
             return Ok(Vec::new());
         }
         let awaiting = self.store.awaiting(tenant, key).await?;
@@ -65,7 +69,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                 }
             }
         }
-        if left {
+        // Whoever needs all of it waits on, and would be first again.
+        if left && !lacks {
             return Err(ProcessError::Busy);
         }
         Ok(entries)

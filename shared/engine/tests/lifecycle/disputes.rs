@@ -191,6 +191,36 @@ fn l11_refunds_are_cumulative_and_exact() {
 }
 
 /// L11: a refund that did not go through was none.
+/// Stripe counts what was only held on a card, and let go, as given back.
+#[test]
+fn l11_what_was_only_held_is_not_given_back() {
+    let (mut story, _) = charged();
+    let held = json!({ "id": "ch_held", "object": "charge", "customer": "cus_1", "status": "succeeded",
+        "currency": "usd", "amount": 5_000, "amount_captured": 0, "amount_refunded": 0, "captured": false,
+        "payment_intent": "pi_held", "created": START });
+    let mut let_go = held.clone();
+    story.send("charge.succeeded", &held);
+    story.pass(7 * DAY);
+    let all = json!({ "amount_refunded": 5_000, "refunded": true });
+    story.update("charge.expired", &mut let_go, all);
+    let refund = json!({ "id": "re_held", "object": "refund", "charge": "ch_held",
+        "payment_intent": "pi_held", "amount": 5_000, "currency": "usd", "status": "succeeded",
+        "reason": "expired_uncaptured_charge" });
+    story.send("refund.created", &refund);
+    let mut part = held.clone();
+    part["id"] = json!("ch_part");
+    story.send("charge.succeeded", &part);
+    let fields = json!({ "captured": true, "amount_captured": 3_000, "amount_refunded": 2_000 });
+    story.update("charge.captured", &mut part, fields);
+    assert_eq!(story.said("refund_issued").len(), 0);
+    let fields = json!({ "amount_refunded": 2_500 });
+    story.update("charge.refunded", &mut part, fields);
+    let told = story.said("refund_issued");
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["amount"], json!({ "usd": 500 }));
+    story.ends_the_same();
+}
+
 #[test]
 fn l11_a_refund_that_failed_is_taken_back() {
     let (mut story, mut paid) = charged();

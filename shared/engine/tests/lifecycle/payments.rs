@@ -115,6 +115,57 @@ fn l6_grace_lasts_until_a_later_attempt() {
     story.ends_the_same();
 }
 
+/// L4, L7: the first card is declined at the sign-up. Stripe makes no retries for a first invoice, so
+/// there are none to be exhausted, and nobody to be alarmed about.
+#[test]
+fn l4_l7_a_declined_sign_up_exhausts_nothing() {
+    for shape in SHAPES {
+        let mut story = Story::of(shape);
+        let mut never = subscription("sub_1", "incomplete", vec![item("si_1", price(1), 1)]);
+        let mut first = invoice("in_1", "sub_1", 5_800, START);
+        let reason =
+            json!({ "billing_reason": "subscription_create", "next_payment_attempt": null });
+        set(&mut first, reason);
+        story.send("customer.subscription.created", &never);
+        story.send("invoice.finalized", &first);
+        story.pass(2);
+        let fields = failed(&first, None);
+        let told = story.update("invoice.payment_failed", &mut first, fields);
+        assert_eq!(told[0], "invoice.payment_failed");
+        assert_eq!(story.said("payment_retries_exhausted"), [Value::Null; 0]);
+        story.ends_the_same();
+        story.pass(23 * 3_600);
+        let fields = json!({ "status": "incomplete_expired", "ended_at": story.now() });
+        set(&mut never, fields);
+        story.send("customer.subscription.updated", &never);
+        story.update("invoice.voided", &mut first, json!({ "status": "void" }));
+        assert_eq!(story.said("payment_retries_exhausted"), [Value::Null; 0]);
+        assert_eq!(
+            story.brief(),
+            json!(["incomplete_expired", "free", {}, "none"])
+        );
+        story.ends_the_same();
+    }
+}
+
+/// L7: an event that does not tell why there is an invoice wipes nothing.
+#[test]
+fn l7_why_there_is_an_invoice_is_not_forgotten() {
+    let mut story = Story::new();
+    let mut first = invoice("in_1", "sub_1", 5_800, START);
+    set(
+        &mut first,
+        json!({ "billing_reason": "subscription_create" }),
+    );
+    story.send("invoice.finalized", &first);
+    story.pass(2);
+    let fields = failed(&first, None);
+    set(&mut first, fields);
+    first.as_object_mut().unwrap().remove("billing_reason");
+    story.send("invoice.payment_failed", &first);
+    assert_eq!(story.said("payment_retries_exhausted"), [Value::Null; 0]);
+}
+
 /// L7: the last attempt fails: restricted at once, one alert's worth of news; and the end says why.
 #[test]
 fn l7_retries_are_exhausted_once_and_the_end_says_why() {

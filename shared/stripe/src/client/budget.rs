@@ -30,22 +30,25 @@ impl Default for Limits {
     }
 }
 
-/// What accounts have most of. What else there is shares the limit of one kind: what takes longest
-/// has its full speed from the beginning.
+/// What accounts have most of. What else there is shares one line, with the limit of one kind: what
+/// takes longest has its full speed from the beginning.
 const MANY: [&str; 3] = ["/invoices", "/charges", "/customers"];
+
+/// How long whoever cannot wait leaves a Stripe alone that did not answer.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Gives turns. Who waits for one kind of object keeps nobody from another.
 #[derive(Debug)]
 pub struct Budget {
     limits: Limits,
     /// Who waits for a kind of object.
-    endpoints: Mutex<BTreeMap<String, Arc<Line>>>,
-    /// Who waits for what accounts have few of.
-    few: Line,
+    endpoints: Mutex<BTreeMap<&'static str, Arc<Line>>>,
     /// Who waits for any.
     overall: Line,
     /// Nobody asks before.
     held: Mutex<Option<Instant>>,
+    /// Until when nobody asks who cannot wait: it did not answer a moment ago.
+    silent: Mutex<Option<Instant>>,
 }
 
 /// A turn that was given.
@@ -73,9 +76,9 @@ impl Budget {
         Self {
             limits,
             endpoints: Mutex::default(),
-            few: Line::new(Window::new(limits.per_endpoint, limits.share)),
             overall: Line::new(Window::new(limits.overall, limits.share)),
             held: Mutex::default(),
+            silent: Mutex::default(),
         }
     }
 
@@ -83,18 +86,10 @@ impl Budget {
     pub(super) async fn turn(&self, endpoint: &str) -> Turn<'_> {
         let of_kind = self.line(endpoint);
         let first = of_kind.first(|| None).await;
-        let few = (!MANY.contains(&endpoint)).then_some(&self.few);
-        let _first_of_few = match few {
-            Some(few) => Some(few.first(|| None).await),
-            None => None,
-        };
         // Only now, so that the others' turns are not kept for it.
         let _first_of_all = self.overall.first(|| *locked(&self.held)).await;
         let at = Instant::now();
-        for line in [Some(&*of_kind), few, Some(&self.overall)]
-            .into_iter()
-            .flatten()
-        {
+        for line in [&*of_kind, &self.overall] {
             line.window().note(at);
         }
         drop(first);
@@ -106,8 +101,10 @@ impl Budget {
     }
 
     fn line(&self, endpoint: &str) -> Arc<Line> {
+        let kind = MANY.iter().find(|many| **many == endpoint);
+        let kind = kind.copied().unwrap_or("what there is little of");
         let mut endpoints = locked(&self.endpoints);
-        let line = endpoints.entry(endpoint.to_owned()).or_insert_with(|| {
+        let line = endpoints.entry(kind).or_insert_with(|| {
             let window = Window::new(self.limits.per_endpoint, self.limits.share);
             Arc::new(Line::new(window))
         });
@@ -118,6 +115,16 @@ impl Budget {
     pub(super) fn hold(&self, wait: Duration) {
         let mut held = locked(&self.held);
         *held = (*held).max(Some(Instant::now() + wait));
+    }
+
+    /// Notes that somebody's patience is over, or that an answer has come.
+    pub(super) fn note(&self, answered: bool) {
+        *locked(&self.silent) = (!answered).then(|| Instant::now() + SILENCE);
+    }
+
+    /// Whether somebody's patience is over, and no answer has come since.
+    pub(super) fn is_silent(&self) -> bool {
+        (*locked(&self.silent)).is_some_and(|until| Instant::now() < until)
     }
 }
 

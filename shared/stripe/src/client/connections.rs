@@ -24,6 +24,7 @@ pub struct Connections<S> {
     secrets: SecretCache<S>,
     url: String,
     limits: Limits,
+    patience: Duration,
     clients: Mutex<BTreeMap<TenantId, Client>>,
 }
 
@@ -57,8 +58,15 @@ impl<S: SecretSource> Connections<S> {
             secrets: SecretCache::new(source),
             url: url.into(),
             limits,
+            patience: PATIENCE,
             clients: Mutex::default(),
         }
+    }
+
+    /// The same, whose clients give up after this long.
+    #[must_use]
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The tenant's client; none when the tenant is not connected. A key that was changed makes
@@ -76,7 +84,7 @@ impl<S: SecretSource> Connections<S> {
             return Ok(Some(known.clone()));
         }
         let budget = Arc::new(Budget::new(self.limits));
-        let client = Client::new(url, access, budget)?.patient_for(PATIENCE);
+        let client = Client::new(url, access, budget)?.patient_for(self.patience);
         clients.insert(tenant.clone(), client.clone());
         Ok(Some(client))
     }

@@ -44,12 +44,16 @@ impl Client {
             }
             let (error, told) = match sent {
                 Ok(answer) if answer.is_success() => match read(&answer) {
-                    Ok(value) => return Ok((value, answer)),
+                    Ok(value) => {
+                        self.budget.note(true);
+                        return Ok((value, answer));
+                    }
                     Err(error) => (ClientError::Unavailable(error), None),
                 },
                 Ok(answer) => {
                     let error = ClientError::read(answer.status, &answer.body);
                     if !answer.should_retry.unwrap_or_else(|| error.is_passing()) {
+                        self.budget.note(!error.is_passing());
                         return Err(error);
                     }
                     (error, answer.retry_after)
@@ -58,6 +62,7 @@ impl Client {
             };
             let wait = told.unwrap_or_else(|| random_wait(attempt));
             if begun.elapsed() + wait > self.patience {
+                self.fell_silent();
                 return Err(error);
             }
             tracing::warn!(code = "stripe_again", error = %error, attempt, wait_ms = wait.as_millis(), "Stripe is asked again");

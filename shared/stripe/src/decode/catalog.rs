@@ -183,6 +183,7 @@ impl CouponWire {
             amount_off: self.amount_off,
             currency: currency(self.currency.as_ref()),
             products: products.transpose()?,
+            unlimited: false,
             deleted: self.deleted,
         })
     }
@@ -238,6 +239,9 @@ pub(super) fn coupon_event(
     let wire: CouponWire = serde_json::from_str(raw.get())?;
     let mut coupon = wire.decode()?;
     coupon.deleted |= hint.event_type == "coupon.deleted";
+    if hint.asked {
+        coupon.asked_for_limit();
+    }
     Ok(Some(Decoded {
         customer: None,
         body: Body::Coupon(coupon),

@@ -19,6 +19,7 @@ struct ChargeWire {
     currency: Option<String>,
     #[serde(default)]
     amount: i64,
+    amount_captured: Option<i64>,
     #[serde(default)]
     amount_refunded: i64,
     payment_intent: Option<Ref>,
@@ -37,6 +38,31 @@ struct RefundWire {
     amount: i64,
     currency: Option<String>,
     status: Option<String>,
+    reason: Option<String>,
+}
+
+impl ChargeWire {
+    /// What came in: of what was held, maybe only a part. What is still held may come whole.
+    fn came(&self) -> i64 {
+        let captured = self.amount_captured.filter(|captured| *captured > 0);
+        captured.unwrap_or(self.amount)
+    }
+
+    /// What was given back of what had come in. Stripe counts what was only held, and let go, as
+    /// given back too.
+    fn given_back(&self) -> i64 {
+        let held = self.amount_captured;
+        let held = held.map_or(0, |came| self.amount.saturating_sub(came));
+        self.amount_refunded.saturating_sub(held).max(0)
+    }
+}
+
+impl RefundWire {
+    /// Whether nothing was given back by it.
+    fn is_void(&self) -> bool {
+        matches!(self.status.as_deref(), Some("failed" | "canceled"))
+            || self.reason.as_deref() == Some("expired_uncaptured_charge")
+    }
 }
 
 pub(super) fn money_of(code: Option<&String>) -> Result<Currency, ObjectError> {
@@ -46,12 +72,13 @@ pub(super) fn money_of(code: Option<&String>) -> Result<Currency, ObjectError> {
 
 pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
     let wire: ChargeWire = serde_json::from_str(raw.get())?;
+    let (amount, amount_refunded) = (wire.came(), wire.given_back());
     let charge = Charge {
         id: StripeId::parse(wire.id)?,
         status: Status::from(wire.status.unwrap_or_default()),
         currency: money_of(wire.currency.as_ref())?,
-        amount: wire.amount,
-        amount_refunded: wire.amount_refunded,
+        amount,
+        amount_refunded,
         payment_intent: id(wire.payment_intent.as_ref())?,
         invoice: id(wire.invoice.as_ref())?,
         decline_code: wire.failure_code,
@@ -66,13 +93,14 @@ pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, 
 
 pub(super) fn refund_event(raw: &RawValue, _: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
     let wire: RefundWire = serde_json::from_str(raw.get())?;
+    let failed = wire.is_void();
     let refund = Refund {
         id: StripeId::parse(wire.id)?,
         charge: id(wire.charge.as_ref())?,
         payment_intent: id(wire.payment_intent.as_ref())?,
         amount: wire.amount,
         currency: money_of(wire.currency.as_ref())?,
-        failed: matches!(wire.status.as_deref(), Some("failed" | "canceled")),
+        failed,
     };
     Ok(Some(Decoded {
         customer: None,

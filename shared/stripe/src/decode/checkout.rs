@@ -36,6 +36,9 @@ struct LineItemWire {
     price: Option<PriceWire>,
 }
 
+/// What was bought: each price, and the products of those that tell them.
+type Bought = (Vec<StripeId>, BTreeMap<StripeId, StripeId>);
+
 impl CheckoutWire {
     /// Older versions have no status: the event's type tells it.
     fn status(&self, event_type: &str) -> Status {
@@ -53,17 +56,17 @@ impl CheckoutWire {
         }
     }
 
-    fn prices(&self) -> Result<Vec<StripeId>, ObjectError> {
-        let lines = self
-            .line_items
-            .as_ref()
-            .map(|list| list.data.as_slice())
-            .unwrap_or_default();
-        lines
-            .iter()
-            .filter_map(|line| line.price.as_ref())
-            .map(PriceWire::id)
-            .collect()
+    fn bought(&self) -> Result<Bought, ObjectError> {
+        let (mut prices, mut products) = Bought::default();
+        let lines = self.line_items.iter().flat_map(|list| &list.data);
+        for price in lines.filter_map(|line| line.price.as_ref()) {
+            let id = price.id()?;
+            if let Some(product) = price.product()? {
+                products.insert(id.clone(), product);
+            }
+            prices.push(id);
+        }
+        Ok((prices, products))
     }
 }
 
@@ -73,10 +76,12 @@ pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, 
         .metadata
         .as_ref()
         .and_then(|metadata| metadata.get("customer_id"));
+    let (prices, products) = wire.bought()?;
     let checkout = Checkout {
         status: wire.status(hint.event_type),
         paid: wire.paid(hint.event_type),
-        prices: wire.prices()?,
+        prices,
+        products,
         mode: Mode::from(wire.mode.clone().unwrap_or_default()),
         currency: currency(wire.currency.as_ref()),
         amount_total: wire.amount_total.unwrap_or(0),

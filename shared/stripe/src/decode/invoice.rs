@@ -254,6 +254,7 @@ pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, 
         lines: numbered
             .map(|(i, line)| line.decode(i))
             .collect::<Result<_, _>>()?,
+        lines_cut: lines.len() < MAX_LINES && wire.lines.as_ref().is_some_and(|list| list.has_more),
     };
     Ok(Some(Decoded {
         customer,

@@ -59,6 +59,11 @@ pub(super) fn answer(state: &State, access: &Access, call: &Call) -> Result<Valu
                 "id",
             )
         }
+        ("GET", ["checkout", "sessions", id, "line_items"]) => {
+            access.needs("checkout_session", Right::Read)?;
+            let of = ("checkout.session", *id, "line_items");
+            nested(&view, of, &call.path, &call.query, "id")
+        }
         ("POST" | "DELETE", ["webhook_endpoints", id @ ..]) => {
             access.needs("webhook", Right::Write)?;
             endpoint::change(state, account, call, id)

@@ -61,7 +61,11 @@ const REFERENCES: &[(&str, &str, &str)] = &[
 ];
 
 /// Fields that are not there at all unless they are expanded.
-const INCLUDED: &[(&str, &str)] = &[("price", "tiers"), ("coupon", "applies_to")];
+const INCLUDED: &[(&str, &str)] = &[
+    ("price", "tiers"),
+    ("coupon", "applies_to"),
+    ("checkout.session", "line_items"),
+];
 
 /// What is to be expanded, by field.
 #[derive(Debug, Default)]
@@ -137,6 +141,10 @@ impl View<'_> {
         for (field, url) in [
             ("items", format!("/v1/subscription_items?subscription={id}")),
             ("lines", format!("/v1/invoices/{id}/lines")),
+            (
+                "line_items",
+                format!("/v1/checkout/sessions/{id}/line_items"),
+            ),
         ] {
             if shown[field].is_object() {
                 shown[field]["url"] = json!(url);

@@ -55,6 +55,35 @@ fn references_are_ids_unless_they_are_expanded() {
     assert_eq!(listed["customer"]["id"], "cus_1");
 }
 
+/// What a session bought is there only for whom asks for it.
+#[test]
+fn line_items_are_expanded_or_absent() {
+    let fake = fake();
+    let lines: Vec<Value> = (1..=12)
+        .map(|n| json!({ "id": format!("li_{n}"), "object": "item", "price": price(1) }))
+        .collect();
+    fake.stripe.put(json!({
+        "id": "cs_1", "object": "checkout.session", "created": 1_900_000_000, "customer": null,
+        "line_items": { "object": "list", "has_more": false, "data": lines },
+    }));
+    let plain = fake.get("/v1/checkout/sessions/cs_1");
+    assert_eq!(plain.get("line_items"), None);
+    let path = "/v1/checkout/sessions/cs_1?expand[]=line_items";
+    let list = &fake.get(path)["line_items"];
+    assert_eq!(
+        (list["data"].as_array().map(Vec::len), &list["has_more"]),
+        (Some(10), &json!(true))
+    );
+    let rest = format!(
+        "{}?starting_after=li_10",
+        list["url"].as_str().unwrap_or_default()
+    );
+    let rest = fake.get(&rest);
+    assert_eq!(ids(rest["data"].as_array().unwrap()), ["li_11", "li_12"]);
+    let listed = &fake.get("/v1/checkout/sessions?expand[]=data.line_items&limit=1")["data"][0];
+    assert_eq!(listed["line_items"]["data"][0]["id"], "li_1");
+}
+
 #[test]
 fn an_expansion_has_four_levels_and_leads_somewhere() {
     let fake = fake();
