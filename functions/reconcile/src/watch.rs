@@ -92,10 +92,11 @@ where
             publisher: &self.publisher,
             ingest: &self.ingest,
             client,
+            account: connection.as_ref().map(|held| held.account.clone()),
             endpoint: connection.and_then(|connection| connection.endpoint),
         };
         let watched = watcher.watch(tenant, now, deadline).await?;
-        tracing::info!(%tenant, events = watched.events, missed = watched.missed, "Stripe's events were watched");
+        tracing::info!(%tenant, events = watched.events, missed = watched.missed, released = watched.released, "Stripe's events were watched");
         Ok(())
     }
 

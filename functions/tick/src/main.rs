@@ -23,12 +23,12 @@ async fn main() -> Result<(), Error> {
     let engine = Engine::alone(store, || SystemClock.now());
     let handle = service_fn(async |event: LambdaEvent<ScheduleEvent>| {
         let clock = SystemClock.now();
-        let left = SystemClock.left(event.context.deadline);
+        let left = || SystemClock.left(event.context.deadline);
         let now = event
             .payload
             .instant(Timestamp::from_unix(clock).unwrap_or_default());
-        let swept = sweep(&engine.store, &bus, now, left).await?;
-        let ticked = engine.tick(&bus, now, Deadline::after(left)).await?;
+        let swept = sweep(&engine.store, &bus, now, left()).await?;
+        let ticked = engine.tick(&bus, now, Deadline::after(left())).await?;
         tracing::info!(
             contacts = ticked.contacts,
             events = ticked.events,

@@ -6,6 +6,7 @@ use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::connect::Connected;
+use paygraph_engine::ports::UNCONNECTED;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_runtime::config::{Config as _, WorkerConfig, environment};
@@ -47,7 +48,7 @@ async fn main() -> Result<(), Error> {
         },
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url),
-        unconnected: TenantId::parse("unconnected")?,
+        unconnected: TenantId::parse(UNCONNECTED)?,
         last_beat: AtomicI64::new(0),
     };
     let handle = service_fn(async |event: LambdaEvent<SqsEvent>| {

@@ -20,6 +20,7 @@ use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{
     Beside, Commit, CommitError, Due, LedgerEntry, ParkReason, Parked, Store, StoreError,
+    UNCONNECTED,
 };
 use paygraph_engine::process::Engine;
 use paygraph_engine::user::Users;
@@ -155,7 +156,7 @@ fn worker() -> TestWorker {
         publisher: MemoryBus::default(),
         dead_letters: NoLetters,
         pulse: NoPulse,
-        unconnected: TenantId::parse("unconnected").unwrap(),
+        unconnected: TenantId::parse(UNCONNECTED).unwrap(),
         last_beat: AtomicI64::new(NOW),
     }
 }

@@ -17,7 +17,9 @@ use paygraph_engine::connection::{Accounts, Deauthorized};
 use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::fetch::{Fetch, Fetched, NoFetch, Wanted};
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
-use paygraph_engine::ports::{LedgerEntry, ParkReason, Publisher, Store as _, StoreError};
+use paygraph_engine::ports::{
+    LedgerEntry, ParkReason, Publisher, Store as _, StoreError, UNCONNECTED,
+};
 use paygraph_engine::process::Engine;
 use paygraph_worker::batch::{Pulse, Worker};
 use serde_json::{Value, json};
@@ -107,7 +109,7 @@ fn worker_with<F>(fetch: F) -> TestWorker<F> {
         publisher: Bus::default(),
         dead_letters: Letters::default(),
         pulse: NoPulse,
-        unconnected: TenantId::parse("unconnected").unwrap(),
+        unconnected: TenantId::parse(UNCONNECTED).unwrap(),
         last_beat: AtomicI64::new(NOW),
     }
 }

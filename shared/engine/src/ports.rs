@@ -68,6 +68,9 @@ pub const MAX_CANDIDATES: usize = 10;
 /// How many shards the due contacts are spread over.
 pub const DUE_SHARDS: u64 = 16;
 
+/// The tenant under which events of accounts that nobody has connected wait.
+pub const UNCONNECTED: &str = "unconnected";
+
 /// Why a message waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

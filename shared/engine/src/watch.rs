@@ -5,6 +5,8 @@
 mod endpoint;
 mod usual;
 #[cfg(feature = "stripe-api")]
+mod waiting;
+#[cfg(feature = "stripe-api")]
 mod watcher;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +48,8 @@ pub struct Watched {
     pub events: usize,
     /// Of these, the ones that never came, and are taken in now.
     pub missed: usize,
+    /// Events that waited for the connection, and are taken in now.
+    pub released: usize,
     /// What is wrong.
     pub reasons: Reasons,
 }
@@ -66,7 +70,7 @@ pub trait Watches: Sync {
         watch: &Watch,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
-    /// Which of some causes, at most a hundred, were never processed.
+    /// Which of some causes, at most a hundred, were never processed and do not wait either.
     fn unknown(
         &self,
         tenant: &TenantId,

@@ -116,7 +116,7 @@ async fn n8_n9_a_run_is_complete_only_when_every_range_is() {
 /// again than a page of each range and kill, and comes to the same.
 #[tokio::test]
 async fn n7_n8_an_import_survives_twenty_kills() {
-    let stripe = FakeStripe::start(Config::with_world(Lazy::of(400)).unlimited())
+    let stripe = FakeStripe::start(Config::with_world(Lazy::of(700)).unlimited())
         .await
         .unwrap();
     let (truth, stack) = (Stack::new(&stripe), Stack::new(&stripe));
@@ -127,7 +127,7 @@ async fn n7_n8_an_import_survives_twenty_kills() {
     stripe.reset_stats();
     let (mut run, mut kills, mut ranges) = (stack.begin(Job::Backfill, whole()), 0, 0);
     while kills < 20 {
-        let patience = Duration::from_millis(random.u64(5..60));
+        let patience = Duration::from_millis(random.u64(5..40));
         match tokio::time::timeout(patience, stack.go_on(&mut run)).await {
             Ok(left) => {
                 left.unwrap();
@@ -145,7 +145,7 @@ async fn n7_n8_an_import_survives_twenty_kills() {
     if !run.is_finished() {
         assert_eq!(stack.go_on(&mut run).await.unwrap(), Left::Nothing);
     }
-    assert!(kills > 5, "{kills}");
+    assert_eq!(kills, 20);
     assert!(run.is_complete());
     assert_eq!(stack.billing(), truth.billing());
     assert_eq!(run.counts.objects, straight.counts.objects);

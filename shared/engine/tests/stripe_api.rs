@@ -208,6 +208,10 @@ async fn p7_an_event_is_fetched_by_its_id() {
     let event = stripe.own().happen("customer.created", customer()).unwrap();
     let engine = engine(&stripe);
     let id = Cause::parse(event["id"].as_str().unwrap()).unwrap();
+    stripe.faults([Fault::next(1_000, "/v1/events", FaultKind::Broken)]);
+    let down = engine.fetch.event(&default(), &id).await;
+    assert!(down.unwrap_err().retry, "it waits in the queue meanwhile");
+    stripe.faults([]);
     let text = engine.fetch.event(&default(), &id).await.unwrap().unwrap();
     let deadline = Deadline::after(Duration::from_secs(60));
     engine

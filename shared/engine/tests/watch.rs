@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use paygraph_domain::id::{Cause, StripeId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::ports::StoreError;
+use paygraph_engine::ports::{ParkReason, StoreError, UNCONNECTED};
 use paygraph_engine::watch::{Ingest, Watched, Watcher};
 use paygraph_stripe::event_types::REQUIRED;
 use paygraph_stripe::ingest::{IngestContent, IngestMessage};
@@ -55,6 +56,7 @@ async fn watch(stack: &Stack, kept: &Kept, endpoint: Option<&str>, now: i64) -> 
         ingest: kept,
         client: client.unwrap(),
         endpoint: endpoint.map(str::to_owned),
+        account: None,
     };
     let now = Timestamp::from_unix(now).unwrap();
     let deadline = Deadline::after(Duration::from_secs(60));
@@ -110,9 +112,24 @@ async fn n14_deliveries_that_failed_are_found_and_taken_in() {
     stack.deliver(&events).await;
     same(&truth, &stack);
 
-    for later in [300, 600] {
+    let watched = watch(&stack, &kept, None, now + 300).await;
+    assert_eq!(watched.missed, 0);
+    assert_eq!(
+        kinds(&watched),
+        ["missed_deliveries"],
+        "nothing has come since"
+    );
+    for (later, expected) in [(600, "delivered"), (900, "nothing new")] {
+        if later == 600 {
+            let event = happened(&stripe, "cus_late", now + 100);
+            stack.deliver([&event]).await;
+        }
         let watched = watch(&stack, &kept, None, now + later).await;
-        assert_eq!((watched.missed, kinds(&watched)), (0, Vec::new()));
+        assert_eq!(
+            (watched.missed, kinds(&watched)),
+            (0, Vec::new()),
+            "{expected}"
+        );
     }
     let told = stack.told();
     assert_eq!(told["webhook_endpoint_unhealthy"], 1);
@@ -121,6 +138,126 @@ async fn n14_deliveries_that_failed_are_found_and_taken_in() {
     for event in stack.bus.published() {
         judge.check(&event);
     }
+}
+
+/// An event that Stripe lists; nobody has delivered it.
+fn happened(stripe: &FakeStripe, customer: &str, at: i64) -> String {
+    let event = json!({ "id": format!("evt_{customer}"), "object": "event", "type": "customer.created",
+        "created": at, "livemode": false, "api_version": "2026-10-28.endive",
+        "data": { "object": { "id": customer, "object": "customer", "created": at } } });
+    stripe.own().put_event(event.clone(), false);
+    event.to_string()
+}
+
+/// N14: one event at a time that does not come adds up to an alarm; one that waits for something was
+/// delivered.
+#[tokio::test]
+async fn n14_missed_deliveries_add_up_over_rounds() {
+    let stripe = FakeStripe::start(Config::default().unlimited())
+        .await
+        .unwrap();
+    let (stack, kept) = (Stack::new(&stripe), Kept::default());
+    watch(&stack, &kept, None, START).await;
+    for (round, expected) in [&[][..], &[], &["missed_deliveries"]].iter().enumerate() {
+        let now = START + (i64::try_from(round).unwrap() + 2) * 300;
+        happened(&stripe, &format!("cus_{round}"), now - 400);
+        let watched = watch(&stack, &kept, None, now).await;
+        assert_eq!((watched.missed, kinds(&watched)), (1, expected.to_vec()));
+    }
+    let parked = happened(&stripe, "cus_parked", START + 1_400);
+    let event: Value = serde_json::from_str(&parked).unwrap();
+    let cause = Cause::parse(event["id"].as_str().unwrap()).unwrap();
+    let reason = ParkReason::UnknownCharge("ch_1".to_owned());
+    let tenant = default();
+    let parking = stack.engine.park(&tenant, cause, reason, &parked);
+    parking.await.unwrap();
+    let watched = watch(&stack, &kept, None, START + 1_800).await;
+    assert_eq!((watched.missed, kinds(&watched)), (0, Vec::new()));
+}
+
+/// N14: no event for far longer than usual.
+#[tokio::test]
+async fn n14_silence_is_told() {
+    let stripe = FakeStripe::start(Config::default().unlimited())
+        .await
+        .unwrap();
+    let (stack, kept) = (Stack::new(&stripe), Kept::default());
+    watch(&stack, &kept, None, START).await;
+    let hours = 48;
+    for n in 0..hours * 4 {
+        let event = happened(&stripe, &format!("cus_{n}"), START + n * 900 + 1);
+        stack.deliver([&event]).await;
+    }
+    let end = START + hours * 3_600;
+    for (later, expected) in [(3, &[][..]), (14, &["silence"])] {
+        let watched = watch(&stack, &kept, None, end + later * 3_600).await;
+        assert_eq!(kinds(&watched), expected);
+    }
+}
+
+/// P7, I8: what could not be fetched when it came, and what came before the account was connected,
+/// is taken in once there is a connection.
+#[tokio::test]
+async fn p7_i8_what_waited_for_the_connection_is_taken_in() {
+    let stripe = FakeStripe::start(Config::default().unlimited())
+        .await
+        .unwrap();
+    let (stack, kept) = (Stack::new(&stripe), Kept::default());
+    let event = happened(&stripe, "cus_early", START);
+    let unconnected = TenantId::parse(UNCONNECTED).unwrap();
+    let parking = [
+        (default(), "evt_large", ParkReason::TooLarge, ""),
+        (
+            unconnected.clone(),
+            "evt_cus_early",
+            ParkReason::UnknownAccount("acct_1".to_owned()),
+            event.as_str(),
+        ),
+        (
+            unconnected,
+            "evt_other",
+            ParkReason::UnknownAccount("acct_2".to_owned()),
+            event.as_str(),
+        ),
+    ];
+    for (tenant, cause, reason, text) in parking {
+        let cause = Cause::parse(cause).unwrap();
+        let parking = stack.engine.park(&tenant, cause, reason, text);
+        parking.await.unwrap();
+    }
+    let client = stack.engine.fetch.client(&default()).await.unwrap();
+    let watcher = Watcher {
+        engine: &stack.engine,
+        publisher: &stack.bus,
+        ingest: &kept,
+        client: client.unwrap(),
+        endpoint: None,
+        account: Some(StripeId::parse("acct_1").unwrap()),
+    };
+    let deadline = Deadline::after(Duration::from_secs(60));
+    let now = Timestamp::from_unix(crate::runs::stack::now()).unwrap();
+    for expected in [2, 0] {
+        let watched = watcher.watch(&default(), now, deadline).await.unwrap();
+        assert_eq!(watched.released, expected);
+    }
+    let bodies = std::mem::take(&mut *kept.0.lock().unwrap());
+    let messages = bodies
+        .iter()
+        .map(|body| IngestMessage::parse(body).unwrap());
+    let (mut events, mut pointers) = (Vec::new(), Vec::new());
+    for message in messages {
+        assert_eq!(message.tenant, Some(default()));
+        match message.content {
+            IngestContent::Event(raw) => events.push(raw.get().to_owned()),
+            IngestContent::Pointer(pointer) => pointers.push(pointer.id.to_string()),
+        }
+    }
+    assert_eq!(
+        (events, pointers),
+        (vec![event], vec!["evt_large".to_owned()])
+    );
+    let left = stack.engine.store.all_parked();
+    assert_eq!(left.len(), 1, "another's");
 }
 
 /// N14: an endpoint that is disabled, lacks event types, or is gone.
@@ -163,6 +300,15 @@ async fn n14_an_endpoint_in_trouble_is_told() {
         .unwrap();
     let gone = watch(&Stack::new(&other), &kept, Some("we_1"), START).await;
     assert_eq!(kinds(&gone), ["deleted"]);
-    let by_hand = watch(&Stack::new(&other), &kept, None, START).await;
-    assert_eq!(by_hand, Watched::default());
+    let nobody = watch(&Stack::new(&other), &kept, None, START).await;
+    assert_eq!(nobody, Watched::default());
+    for path in ["", "/default"] {
+        other.put(
+            json!({ "id": "we_2", "object": "webhook_endpoint", "created": START, "metadata": {},
+            "url": format!("https://example.com/api/integrations/stripe/webhook{path}"),
+            "status": "disabled", "enabled_events": ["*"] }),
+        );
+        let by_hand = watch(&Stack::new(&other), &kept, None, START).await;
+        assert_eq!(kinds(&by_hand), ["disabled"], "{path}");
+    }
 }

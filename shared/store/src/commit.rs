@@ -15,7 +15,7 @@ use crate::key;
 use crate::store::failed;
 
 /// How long a ledger entry is kept: longer than the 30 days in which Stripe can send again.
-const LEDGER_SECONDS: i64 = 60 * 86_400;
+pub(crate) const LEDGER_SECONDS: i64 = 60 * 86_400;
 
 /// The writes of a commit; the ledger's is the first, if there is one.
 pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, StoreError> {

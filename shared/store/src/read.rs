@@ -228,7 +228,7 @@ impl DynamoStore {
         // '$' is the sign after '#': everything that begins so, and nothing else.
         let past = format!("{}$", begins.trim_end_matches('#'));
         let until = after.map_or(past, |after| after.0.clone());
-        let answer = self
+        let query = self
             .client()
             .query()
             .table_name(self.table())
@@ -237,11 +237,18 @@ impl DynamoStore {
             .expression_attribute_values(":from", text(begins))
             .expression_attribute_values(":until", text(until))
             .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|error| call_failed("reading a page", error))?;
-        Ok(answer.items.unwrap_or_default())
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        // A page of the table's ends at 1 MB, wherever that is.
+        let mut pages = query.into_paginator().send();
+        let mut items = Vec::new();
+        while items.len() < limit
+            && let Some(page) = pages.next().await
+        {
+            let page = page.map_err(|error| call_failed("reading a page", error))?;
+            items.extend(page.items.unwrap_or_default());
+        }
+        items.truncate(limit);
+        Ok(items)
     }
 
     /// Notes the newest processed event of a tenant. Called now and then, not for every event.

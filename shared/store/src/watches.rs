@@ -6,9 +6,9 @@ use paygraph_domain::id::{Cause, TenantId};
 use paygraph_engine::ports::{CommitError, StoreError};
 use paygraph_engine::watch::{Watch, Watches};
 
-use crate::item::{doc, get_text, keyed, number, with_doc};
+use crate::item::{doc, get_text, keyed, number, text, with_doc};
 use crate::key;
-use crate::store::{DynamoStore, if_met};
+use crate::store::{DynamoStore, call_failed, if_met};
 
 /// The sort key of the watch.
 const WATCH: &str = "WATCH";
@@ -56,6 +56,33 @@ impl Watches for DynamoStore {
             .collect();
         let is_known = |cause: &Cause| known.contains(key::ledger(tenant, cause).as_str());
         let unknown = causes.iter().filter(|cause| !is_known(cause));
-        Ok(unknown.cloned().collect())
+        let mut unknown: BTreeSet<_> = unknown.cloned().collect();
+        if !unknown.is_empty() {
+            for waiting in self.waiting(tenant).await? {
+                unknown.remove(&waiting);
+            }
+        }
+        Ok(unknown)
+    }
+}
+
+impl DynamoStore {
+    /// The causes of all that is parked; may be some seconds old.
+    async fn waiting(&self, tenant: &TenantId) -> Result<Vec<Cause>, StoreError> {
+        let query = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .index_name("tenant")
+            .key_condition_expression("tenant_pk = :listing")
+            .expression_attribute_values(":listing", text(key::parked_listing(tenant)));
+        let mut pages = query.into_paginator().send();
+        let mut causes = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| call_failed("looking for what waits", error))?;
+            let items = page.items().iter();
+            causes.extend(items.filter_map(|item| Cause::parse(get_text(item, "sk")?).ok()));
+        }
+        Ok(causes)
     }
 }

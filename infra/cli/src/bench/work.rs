@@ -13,6 +13,7 @@ use paygraph_bus::EventBridge;
 use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::ports::UNCONNECTED;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
@@ -228,7 +229,7 @@ async fn process(local: &Local, counter: &Counter, events: &[String]) -> anyhow:
         engine: Engine::alone(store, || SystemClock.now()),
         publisher: EventBridge::new(bus, &local.event_bus),
         dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), &local.dlq_url),
-        unconnected: TenantId::parse("unconnected")?,
+        unconnected: TenantId::parse(UNCONNECTED)?,
         last_beat: AtomicI64::new(now().unix()),
     };
     for batch in events.chunks(10) {

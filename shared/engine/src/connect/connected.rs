@@ -6,7 +6,7 @@ use paygraph_stripe::client::{Client, ClientError, Connections};
 
 use super::platform;
 use crate::connection::{Accounts, ConnectionStore, Deauthorized, Status, set_status};
-use crate::fetch::{Fetch, Fetched, Wanted, ask, ask_event};
+use crate::fetch::{Fetch, Fetched, Wanted, ask, ask_event, passing};
 use crate::ports::StoreError;
 
 /// The tenants' connections, of which those that are paused or ended give no client. What Stripe
@@ -94,7 +94,10 @@ where
 
     async fn event(&self, tenant: &TenantId, id: &Cause) -> Result<Option<String>, StoreError> {
         match self.client(tenant).await? {
-            Some(client) => self.heed(tenant, ask_event(&client, id).await).await,
+            Some(client) => {
+                let answer = passing(ask_event(&client, id).await)?;
+                self.heed(tenant, answer).await
+            }
             None => Ok(None),
         }
     }

@@ -157,6 +157,13 @@ impl Endpoint {
         self.metadata.get(OURS).map(String::as_str) == Some(tenant.as_str())
     }
 
+    /// Whether what it sends is the tenant's: we made it, or it was made by hand.
+    pub fn sends_to(&self, tenant: &TenantId) -> bool {
+        let own = format!("{WEBHOOK_PATH}/{tenant}");
+        let by_hand = [own.as_str(), WEBHOOK_PATH];
+        self.is_made_for(tenant) || by_hand.iter().any(|path| self.url.ends_with(path))
+    }
+
     /// The required event types that it does not send.
     pub fn missing_events(&self) -> Vec<&'static str> {
         let sends = |name: &str| self.enabled_events.iter().any(|on| on == "*" || on == name);

@@ -31,7 +31,13 @@ impl Watches for MemoryStore {
         causes: &[Cause],
     ) -> Result<BTreeSet<Cause>, StoreError> {
         let inner = self.lock();
-        let is_known = |cause: &Cause| inner.ledger.contains_key(&(tenant.clone(), cause.clone()));
+        let waits = |cause: &Cause| {
+            let mut places = inner.parked.iter();
+            places.any(|((of, _), held)| of == tenant && held.contains_key(cause))
+        };
+        let is_known = |cause: &Cause| {
+            inner.ledger.contains_key(&(tenant.clone(), cause.clone())) || waits(cause)
+        };
         let unknown = causes.iter().filter(|cause| !is_known(cause));
         Ok(unknown.cloned().collect())
     }

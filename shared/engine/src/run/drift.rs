@@ -11,6 +11,7 @@ use paygraph_domain::audit::Change;
 pub use paygraph_domain::drift::Class;
 use paygraph_domain::fact::{Body, Fact};
 use paygraph_domain::id::StripeCustomerId;
+use paygraph_domain::money::Money;
 use paygraph_domain::objects::invoice::{Invoice, Status};
 use paygraph_domain::objects::subscription::Subscription;
 use serde::{Deserialize, Serialize};
@@ -227,8 +228,12 @@ impl Drift {
 
     /// A subscription that is live here, and that Stripe does not have.
     #[must_use]
-    pub fn missing(customer: &StripeCustomerId, subscription: &Subscription) -> Self {
+    pub fn missing(customer: &StripeCustomerId, subscription: &Subscription, mrr: &Money) -> Self {
+        let sums = mrr.iter();
         Self {
+            money_per_month: sums
+                .map(|(currency, sum)| (currency.to_string(), sum))
+                .collect(),
             local: json!(subscription.status),
             ..Self::new(Class::MissingInStripe, customer, subscription.id.as_str())
         }

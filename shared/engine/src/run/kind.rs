@@ -15,7 +15,7 @@ pub enum Kind {
     Products,
     /// Prices, with their tiers.
     Prices,
-    /// Coupons.
+    /// Coupons, with the products they are for.
     Coupons,
     /// Customers, with their default payment methods.
     Customers,
@@ -25,7 +25,7 @@ pub enum Kind {
     Invoices,
     /// Charges.
     Charges,
-    /// Checkout sessions.
+    /// Checkout sessions, with what was bought.
     CheckoutSessions,
     /// Subscription schedules.
     Schedules,
@@ -136,14 +136,18 @@ static ROWS: [Row; 12] = [
             "price_",
         )
     },
-    row(
-        Kind::Coupons,
-        "coupons",
-        Stage::Catalog,
-        "/coupons",
-        "coupon.updated",
-        "coupon_",
-    ),
+    Row {
+        // Which the reader of coupons relies on: one without products is then for all.
+        expand: &["data.applies_to"],
+        ..row(
+            Kind::Coupons,
+            "coupons",
+            Stage::Catalog,
+            "/coupons",
+            "coupon.updated",
+            "coupon_",
+        )
+    },
     Row {
         expand: &["data.invoice_settings.default_payment_method"],
         inside: &[("/invoice_settings/default_payment_method", METHOD)],
@@ -187,14 +191,17 @@ static ROWS: [Row; 12] = [
         CHARGE,
         "ch_",
     ),
-    row(
-        Kind::CheckoutSessions,
-        "checkout_sessions",
-        Stage::Objects,
-        "/checkout/sessions",
-        "checkout.session.updated",
-        "cs_",
-    ),
+    Row {
+        expand: &["data.line_items"],
+        ..row(
+            Kind::CheckoutSessions,
+            "checkout_sessions",
+            Stage::Objects,
+            "/checkout/sessions",
+            "checkout.session.updated",
+            "cs_",
+        )
+    },
     row(
         Kind::Schedules,
         "schedules",

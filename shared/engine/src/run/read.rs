@@ -83,21 +83,37 @@ pub(super) async fn object(
     client.whole(&format!("{}/{id}", row.path), &expand).await
 }
 
-/// The ids of everything of a kind that belongs to one Stripe customer; of everybody's only what
-/// Stripe takes for live.
+/// The ids of everything of a kind that belongs to one Stripe customer.
 pub(super) async fn ids_of(
     client: &Client,
     kind: Kind,
-    customer: Option<&StripeCustomerId>,
+    customer: &StripeCustomerId,
 ) -> Result<Vec<String>, ClientError> {
+    let list = List {
+        customer: Some(customer.as_str()),
+        status: (kind == Kind::Subscriptions).then_some("all"),
+        ..List::default()
+    };
+    ids(client, kind, &list).await
+}
+
+/// The ids of everything in a range.
+pub(super) async fn ids_in(client: &Client, range: &Range) -> Result<Vec<String>, ClientError> {
+    let list = List {
+        created: Some(Created::between(range.from, range.before)),
+        status: range.status.as_deref(),
+        ..List::default()
+    };
+    ids(client, range.kind, &list).await
+}
+
+async fn ids(client: &Client, kind: Kind, list: &List<'_>) -> Result<Vec<String>, ClientError> {
     let (mut ids, mut after) = (Vec::new(), None::<String>);
     loop {
         let list = List {
             limit: PAGE,
             starting_after: after.as_deref(),
-            customer: customer.map(StripeCustomerId::as_str),
-            status: (customer.is_some() && kind == Kind::Subscriptions).then_some("all"),
-            ..List::default()
+            ..*list
         };
         let page = client.page(kind.row().path, &list).await?.value;
         let named = page.data.iter();

@@ -150,7 +150,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 Stage::Catalog | Stage::Objects | Stage::Followers => {
                     self.read(run, token, deadline).await?
                 }
-                Stage::Unreturned => self.by_id(run).await?,
+                Stage::Unreturned => self.by_id(run, token, deadline).await?,
                 Stage::SecondLook => self.second_look(run, token, deadline).await?,
                 Stage::Finished => return Ok(Left::Nothing),
             };

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use paygraph_domain::fact::Fact;
 use paygraph_domain::id::{Cause, StripeCustomerId};
+use paygraph_domain::rollup::{Context, catalog_keys};
+use paygraph_domain::totals::Totals;
 use paygraph_stripe::client::ClientError;
 
 use super::drift::{Drift, Outcome};
@@ -118,8 +120,9 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let found = self.difference(&origin, customer, &facts).await;
         let mut drift = found.map_err(store_error)?.drift;
         drift.extend(self.gone(run, customer, &missing).await?);
-        let stands = |look: &&Look| drift.iter().any(|drift| drift.object == look.object);
-        let gone = looks.len() - looks.iter().filter(stands).count();
+        let stands = |look: &Look| drift.iter().any(|drift| drift.object == look.object);
+        let gone = looks.iter().filter(|look| !look.unlisted && !stands(look));
+        let gone = gone.count();
         let gone = u64::try_from(gone).unwrap_or(0);
         if drift.is_empty() {
             return Ok(gone);
@@ -205,8 +208,21 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 let id = subscription.id.as_str();
                 missing.iter().any(|look| look.object == id)
             });
-        Ok(live
-            .map(|subscription| Drift::missing(customer, subscription))
-            .collect())
+        let store = &self.engine.store;
+        let keys = catalog_keys(&account, &Totals::default());
+        let (settings, catalog) = (
+            store.settings(&run.tenant).await?,
+            store.catalog(&run.tenant, &keys).await?,
+        );
+        let context = Context {
+            settings: &settings,
+            catalog: &catalog,
+            now: run.started_at,
+        };
+        let told = live.map(|subscription| {
+            let worth = context.value(&account, subscription);
+            Drift::missing(customer, subscription, &worth.mrr)
+        });
+        Ok(told.collect())
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use paygraph_domain::fact::{Fact, Source};
-use paygraph_domain::id::{StripeCustomerId, TenantId};
+use paygraph_domain::id::{CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ const SHORTEST: i64 = 3_600;
 const FEWEST_PAGES: i64 = 8;
 /// How far back the objects reach that are read every day, in seconds.
 const RECENT: i64 = 35 * 86_400;
+/// The newest part of a list that is read in parts, in seconds; each other one is twice as long.
+const NEWEST_PART: i64 = 7 * 86_400;
 /// Nothing at Stripe is older, in Unix seconds: the beginning of 2010.
 const BEGINNING: i64 = 1_262_304_000;
 
@@ -143,6 +145,9 @@ pub struct Run {
     pub stage: Stage,
     /// What is left of this stage.
     pub ranges: Vec<Range>,
+    /// The last contact of which it was looked for what no list returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed: Option<CustomerId>,
     /// When what differed may be looked at again.
     pub second_look_at: Option<Timestamp>,
     /// What it has done.
@@ -163,6 +168,9 @@ pub struct Look {
     pub kind: Kind,
     /// Its id.
     pub object: String,
+    /// Whether nothing says that it differs: no list tells of it.
+    #[serde(default)]
+    pub unlisted: bool,
 }
 
 impl Run {
@@ -178,6 +186,7 @@ impl Run {
             noted_at: now,
             stage: Stage::Catalog,
             ranges: Vec::new(),
+            passed: None,
             second_look_at: None,
             counts: Counts::default(),
             problem: None,
@@ -286,6 +295,15 @@ impl Look {
             customer: customer.clone(),
             kind,
             object: object.to_owned(),
+            unlisted: false,
+        }
+    }
+
+    /// At what no list tells of.
+    pub(super) fn unlisted(customer: &StripeCustomerId, kind: Kind, object: &str) -> Self {
+        Self {
+            unlisted: true,
+            ..Self::new(customer, kind, object)
         }
     }
 }
@@ -299,6 +317,31 @@ impl Scope {
 }
 
 impl Range {
+    /// A whole list, in parts that are read side by side: the older ones are the longer ones, as most
+    /// objects are new.
+    pub(super) fn parts(kind: Kind, status: Option<&str>, before: Timestamp) -> Vec<Self> {
+        let mut parts = Vec::new();
+        let (mut end, mut length) = (before, NEWEST_PART);
+        while end.unix() > BEGINNING {
+            let from = end.plus(-length);
+            let is_oldest = from.unix() <= BEGINNING;
+            parts.push(Self {
+                kind,
+                from: if is_oldest {
+                    Timestamp::default()
+                } else {
+                    from
+                },
+                before: end,
+                status: status.map(str::to_owned),
+                after: None,
+                read_to: None,
+            });
+            (end, length) = (from, length * 2);
+        }
+        parts
+    }
+
     /// How much time is left of it, in seconds.
     pub(super) fn left(&self) -> i64 {
         let to = self.read_to.unwrap_or(self.before);

@@ -6,8 +6,9 @@ use paygraph_stripe::client::{Client, ClientError};
 use super::Reasons;
 use crate::connect::endpoint::Endpoint;
 
-/// What is wrong with the endpoint. Nothing can be said of one that the key may not see, or that was
-/// made by hand.
+/// What is wrong with the endpoint, whoever made it. Nothing can be said of one that the key may not
+/// see: an account that was connected by OAuth sends to the platform's, which is watched for the
+/// platform's own tenant.
 pub(super) async fn reasons(
     client: &Client,
     tenant: &TenantId,
@@ -17,8 +18,7 @@ pub(super) async fn reasons(
         Err(ClientError::Forbidden { .. }) => return Ok(Reasons::new()),
         endpoints => endpoints?,
     };
-    let of_tenant =
-        |endpoint: &&Endpoint| known == Some(&endpoint.id) || endpoint.is_made_for(tenant);
+    let of_tenant = |endpoint: &&Endpoint| known == Some(&endpoint.id) || endpoint.sends_to(tenant);
     let ours = endpoints.iter().filter(of_tenant);
     let mut reasons = Reasons::new();
     let mut tell = |kind: &str, words: String| reasons.insert(kind.to_owned(), words);

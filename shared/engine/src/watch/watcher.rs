@@ -1,7 +1,7 @@
 //! Looks at Stripe's events, and at the endpoint that they are sent to.
 
 use paygraph_domain::fact::Source;
-use paygraph_domain::id::{Cause, TenantId};
+use paygraph_domain::id::{Cause, StripeId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::client::{Client, ClientError, Created, List};
 use paygraph_stripe::event::StripeEvent;
@@ -26,7 +26,7 @@ const OVERLAP: i64 = 60;
 /// How much time is looked at between two notes, in seconds.
 const WINDOW: i64 = 3_600;
 /// How far back Stripe's events reach, in seconds.
-const KEPT: i64 = 30 * 86_400;
+pub(super) const KEPT: i64 = 30 * 86_400;
 /// So many events that never came are an alarm.
 const ALARM: usize = 3;
 /// How many events a page has.
@@ -69,6 +69,8 @@ pub struct Watcher<'a, S, C, F, P, I> {
     pub client: Client,
     /// The webhook endpoint that was made for the tenant, where that is known.
     pub endpoint: Option<String>,
+    /// The tenant's Stripe account, where that is known.
+    pub account: Option<StripeId>,
 }
 
 impl<S, C, F, P, I> Watcher<'_, S, C, F, P, I>
@@ -101,7 +103,10 @@ where
                 first
             }
         };
-        let mut watched = Watched::default();
+        let mut watched = Watched {
+            released: self.release(tenant, now).await?,
+            ..Watched::default()
+        };
         let to = now.plus(-LAG);
         while watch.watched_to < to && deadline.has_time() {
             let from = watch.watched_to.max(now.plus(-KEPT));

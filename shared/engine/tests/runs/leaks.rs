@@ -2,7 +2,7 @@
 
 use paygraph_domain::settings::Settings;
 use paygraph_engine::memory::MemoryStore;
-use paygraph_engine::run::{Class, Job, Outcome};
+use paygraph_engine::run::{Class, Job, Outcome, Scope};
 use paygraph_testkit::fake_stripe::{Config, FakeStripe};
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
@@ -75,19 +75,28 @@ async fn leaking(stripe: &FakeStripe, stack: &Stack) {
         subscription("sub_dunning", &small, "past_due"),
         subscription("sub_unpaid", &large, "active"),
         subscription("sub_missing", &small, "active"),
+        subscription("sub_more", &small, "active"),
+        subscription("sub_card", &small, "active"),
+        json!({ "id": "cus_sub_card", "object": "customer", "created": START,
+            "invoice_settings": { "default_payment_method": "pm_old" }, "metadata": {} }),
         invoice("sub_dunning", "subscription_cycle", 1, tomorrow),
         invoice("sub_unpaid", "subscription_update", 1, tomorrow),
     ];
     for (n, object) in ours.into_iter().enumerate() {
         let kind = match object["object"].as_str() {
             Some("invoice") => "invoice.created",
+            Some("customer") => "customer.created",
             _ => "customer.subscription.created",
         };
         let event = json!({ "id": format!("evt_{n}"), "type": kind, "created": START + 5,
             "livemode": false, "data": { "object": object } });
         stack.deliver([&event.to_string()]).await;
     }
+    let mut more = subscription("sub_more", &small, "active");
+    more["items"]["data"][0]["quantity"] = json!(3);
     for theirs in [
+        more,
+        subscription("sub_card", &small, "active"),
         subscription("sub_gone", &large, "canceled"),
         subscription("sub_up", &large, "active"),
         subscription("sub_dunning", &small, "past_due"),
@@ -103,6 +112,10 @@ async fn leaking(stripe: &FakeStripe, stack: &Stack) {
         );
         stripe.put(theirs);
     }
+    stripe.put(
+        json!({ "id": "cus_sub_card", "object": "customer", "created": START,
+        "invoice_settings": { "default_payment_method": "pm_new" }, "metadata": {} }),
+    );
 }
 
 /// The leaks of the field, each with its class and its money: canceled there and active here, a
@@ -132,8 +145,15 @@ async fn the_leaks_are_named_with_their_money() {
             5_000,
             Outcome::Review,
         ),
-        ("sub_missing", Class::MissingInStripe, 0, Outcome::Review),
+        (
+            "sub_missing",
+            Class::MissingInStripe,
+            2_900,
+            Outcome::Review,
+        ),
         ("sub_new", Class::MissingLocal, 2_900, Outcome::Healed),
+        ("sub_more", Class::AmountMismatch, 5_800, Outcome::Healed),
+        ("cus_sub_card", Class::Stale, 0, Outcome::Healed),
     ] {
         let drift = found(object);
         assert_eq!((drift.class, drift.outcome), (class, outcome), "{object}");
@@ -175,4 +195,90 @@ async fn the_leaks_are_named_with_their_money() {
         ),
         (1, 1)
     );
+}
+
+/// What no list returned is asked for by its id: a customer that was deleted, and what it had; an
+/// invoice and a dispute that are older than the days that are read every night.
+#[tokio::test]
+async fn n11_what_no_list_returns_is_asked_for() {
+    for recent in [true, false] {
+        let stripe = FakeStripe::start(Config::default().unlimited())
+            .await
+            .unwrap();
+        let stack = Stack::new(&stripe);
+        let small = priced("price_small", 2_900);
+        let customer = |id: &str| {
+            json!({ "id": id, "object": "customer", "created": START, "email": "user@example.com",
+                "invoice_settings": {}, "metadata": {} })
+        };
+        let charge = json!({ "id": "ch_1", "object": "charge", "customer": "cus_sub_old",
+            "status": "succeeded", "currency": "usd", "amount": 5_000, "created": START });
+        let dispute = |status: &str| {
+            json!({ "id": "dp_1", "object": "dispute", "charge": "ch_1", "status": status,
+                "amount": 5_000, "currency": "usd", "reason": "general", "created": START })
+        };
+        let tomorrow = Some(START + 86_400);
+        let came = [
+            ("customer.created", customer("cus_sub_left")),
+            ("customer.created", customer("cus_quiet")),
+            ("customer.created", customer("cus_sub_old")),
+            (
+                "customer.subscription.created",
+                subscription("sub_left", &small, "active"),
+            ),
+            (
+                "customer.subscription.created",
+                subscription("sub_old", &small, "past_due"),
+            ),
+            (
+                "invoice.payment_failed",
+                invoice("sub_old", "subscription_cycle", 1, tomorrow),
+            ),
+            ("charge.succeeded", charge.clone()),
+            ("charge.dispute.created", dispute("needs_response")),
+        ];
+        for (n, (kind, object)) in came.into_iter().enumerate() {
+            let event = json!({ "id": format!("evt_{n}"), "type": kind, "created": START + 5,
+                "livemode": false, "data": { "object": object } });
+            stack.deliver([&event.to_string()]).await;
+        }
+        let mut paid = invoice("sub_old", "subscription_cycle", 2, None);
+        paid["status"] = json!("paid");
+        paid["amount_paid"] = json!(5_000);
+        for theirs in [
+            json!({ "id": "cus_sub_left", "object": "customer", "deleted": true }),
+            json!({ "id": "cus_quiet", "object": "customer", "deleted": true }),
+            customer("cus_sub_old"),
+            subscription("sub_left", &small, "canceled"),
+            subscription("sub_old", &small, "active"),
+            paid,
+            charge,
+            dispute("won"),
+        ] {
+            stripe.put(theirs);
+        }
+        let scope = Scope { recent, ..whole() };
+        let (run, drift) = stack.run(Job::Reconcile, scope.clone()).await;
+        let mut objects: Vec<_> = drift.iter().map(|drift| drift.object.as_str()).collect();
+        objects.sort_unstable();
+        let mut expected = vec![
+            "cus_quiet",
+            "cus_sub_left",
+            "dp_1",
+            "in_sub_old",
+            "sub_left",
+            "sub_old",
+        ];
+        if recent {
+            // Nobody misses who has nothing: the list of everybody is compared once a week.
+            expected.remove(0);
+        }
+        assert_eq!(
+            (objects, run.counts.in_flight),
+            (expected, 0),
+            "recent {recent}"
+        );
+        let (again, drift) = stack.run(Job::Reconcile, scope).await;
+        assert_eq!((drift, again.counts.in_flight), (Vec::new(), 0));
+    }
 }

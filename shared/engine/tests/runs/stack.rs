@@ -20,7 +20,7 @@ use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_stripe::client::Connections;
 use paygraph_testkit::fake_stripe::{Config, FakeStripe};
 use paygraph_testkit::world::{History, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stripe_api::{OneTenant, connections, default};
 
@@ -130,6 +130,12 @@ impl Stack {
             for name in ["access", "payment_method", "plan_name"] {
                 shown.as_object_mut().unwrap().remove(name);
             }
+            // Of a deleted one Stripe says no more than that.
+            let accounts = contact.accounts.iter().map(|(id, of)| match of.deleted {
+                true => json!([id]),
+                false => json!([id, of.name, of.email, of.company]),
+            });
+            shown["customers"] = accounts.collect();
             (contact.id.to_string(), shown)
         });
         shown.collect()

@@ -14,12 +14,13 @@ use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{
-    Beside, Commit, CommitError, Due, LedgerEntry, MAX_CANDIDATES, Parked, Store, StoreError,
+    Beside, Commit, CommitError, Due, LedgerEntry, MAX_CANDIDATES, ParkReason, Parked, Store,
+    StoreError,
 };
 
 use super::{BATCH, DynamoStore, call_failed, if_met};
-use crate::commit::{refused, writes};
-use crate::item::{Item, doc, get_number, get_text, keyed, text, with_doc};
+use crate::commit::{LEDGER_SECONDS, refused, writes};
+use crate::item::{Item, doc, get_number, get_text, keyed, number, text, with_doc};
 use crate::key;
 
 /// The object that a sort key of the working set names.
@@ -302,6 +303,11 @@ impl Store for DynamoStore {
         item.insert("tenant_pk".to_owned(), text(listing));
         let sort = format!("{}#{}", key::instant(parked.parked_at), parked.cause);
         item.insert("tenant_sk".to_owned(), text(sort));
+        if let ParkReason::UnknownCharge(_) | ParkReason::UnknownPaymentIntent(_) = parked.reason {
+            // What does not come for so long is a payment without a customer.
+            let expires = parked.parked_at.unix().saturating_add(LEDGER_SECONDS);
+            item.insert("expires_at".to_owned(), number(expires));
+        }
         self.put(item).await
     }
 
