@@ -5,7 +5,7 @@ use paygraph_store::token::Right;
 use paygraph_testkit::signer::sign;
 use serde_json::{Value, json};
 
-use crate::{customer_created, event, invoice, now, stack, subscription, unique};
+use crate::{customer_created, event, invoice, now, stack, subscription, unique, wait};
 
 /// A tenant whose events are signed with a secret of its own.
 #[derive(Debug)]
@@ -95,6 +95,16 @@ impl Tenant {
             200 => answer["data"].as_array().unwrap().clone(),
             _ => Vec::new(),
         }
+    }
+
+    /// Waits until the alerts about a customer, of which there were some, are all over.
+    pub fn wait_until_resolved(&self, customer: &str) {
+        wait("that it is over", || {
+            let alerts = self.alerts(customer);
+            let over = alerts.iter().all(|alert| alert["status"] == "resolved");
+            // An answer without any may be none at all.
+            (over && !alerts.is_empty()).then_some(())
+        });
     }
 
     /// The alerts of one kind about a customer.

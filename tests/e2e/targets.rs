@@ -38,11 +38,7 @@ fn a_failed_payment_is_told_once_and_over_when_it_is_paid() {
     );
 
     tenant.recover_payment(&customer, t + 10);
-    wait("that it is over", || {
-        let alerts = tenant.alerts(&customer);
-        let over = alerts.iter().all(|alert| alert["status"] == "resolved");
-        (over && !alerts.is_empty()).then_some(())
-    });
+    tenant.wait_until_resolved(&customer);
     assert_eq!(of_kind().len(), 1);
     assert_eq!(steps().len(), 1);
     assert_eq!(slack.heard(title).len(), 1);

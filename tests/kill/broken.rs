@@ -1,6 +1,8 @@
 //! What breaks functions: places that never answer, and the end of a process.
 
+use std::cell::Cell;
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -58,10 +60,11 @@ impl Silent {
     }
 }
 
-/// A function whose bus never answers, until it is mended.
+/// A function whose bus never answers, until it is mended, or the test has failed before.
 pub struct WithoutBus {
     function: &'static str,
     variables: Value,
+    is_mended: Cell<bool>,
     pub bus: Silent,
 }
 
@@ -73,6 +76,7 @@ impl WithoutBus {
         let broken = Self {
             function,
             variables,
+            is_mended: Cell::new(false),
             bus: Silent::start(),
         };
         let mut variables = broken.variables.clone();
@@ -88,6 +92,7 @@ impl WithoutBus {
         self.configure(&self.variables);
         // One may have begun in between.
         kill(self.function);
+        self.is_mended.set(true);
         killed
     }
 
@@ -95,6 +100,16 @@ impl WithoutBus {
         let path = format!("{}/configuration", stack().local(self.function));
         let configured = json!({ "Environment": { "Variables": variables } });
         let _ = stack().lambda("PUT", &path, &configured);
+    }
+}
+
+impl Drop for WithoutBus {
+    /// The tests that come after one that failed have the bus.
+    fn drop(&mut self) {
+        if !self.is_mended.get() {
+            // To panic once more would end all tests, and hide what the first one said.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.mend()));
+        }
     }
 }
 

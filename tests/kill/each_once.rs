@@ -206,11 +206,7 @@ fn d1_d5_n7_n19_a_failed_payment_is_told_once_though_each_dies_once() {
 
     tenant.recover_payment(customer, t + 10);
     tenant.turn(customer, "active", t, t + 30);
-    wait("that it is over", || {
-        let all = tenant.alerts(customer);
-        let over = all.iter().all(|alert| alert["status"] == "resolved");
-        over.then_some(())
-    });
+    tenant.wait_until_resolved(customer);
     all_done();
     assert_eq!(told(), [1; 7]);
     let has_left = |state: &State| matches!(state, State::Left { why: Why::Exit, .. });

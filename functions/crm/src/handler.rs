@@ -111,14 +111,12 @@ pub async fn show<S: Table, C: Clock, P: Publisher, K: Crm>(
     };
     let moved = std::mem::take(&mut done.moved);
     for contact in &moved {
-        let other = bring(engine, crm, &Look { contact, ..anew }).await?;
-        done.written += other.written;
-        done.entries.extend(other.entries);
+        done.add(bring(engine, crm, &Look { contact, ..anew }).await?);
     }
     if !moved.is_empty() {
         // Only now may it be forgotten that they had something of this one's.
         let written = &moved;
-        bring(engine, crm, &Look { written, ..*look }).await?;
+        done.add(bring(engine, crm, &Look { written, ..*look }).await?);
     }
     publish(&engine.store, publisher, &done.entries).await?;
     Ok(done)

@@ -3,6 +3,7 @@
 mod billing;
 mod shown;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -120,6 +121,22 @@ impl Contact {
         })
     }
 
+    /// Takes a Stripe customer in that was the last that another contact had: with what that one
+    /// knew beside it, since nothing is left of it.
+    pub fn inherit(
+        &mut self,
+        customer: &StripeCustomerId,
+        rollup: Rollup,
+        left: &Self,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Outcome {
+        self.change(settings, now, |contact| {
+            contact.accounts.insert(customer.clone(), Arc::new(rollup));
+            contact.product.adopt(&left.product, settings);
+        })
+    }
+
     /// Lets a Stripe customer go, to another contact.
     pub fn release(
         &mut self,
@@ -216,7 +233,7 @@ impl Contact {
             ("domain", was.domain != is.domain),
             ("users", was.users != is.users),
             ("workspaces", was.workspaces != is.workspaces),
-            ("traits", was.traits != is.traits),
+            ("traits", before.traits() != self.traits()),
         ];
         let fields = changed.into_iter().filter(|(_, changed)| *changed);
         let fields: Vec<_> = fields.map(|(name, _)| name).collect();
@@ -275,13 +292,26 @@ impl Contact {
         Outcome { events, changes }
     }
 
-    /// What the tenant told of it beside its name.
+    /// What is known of it beside its name. One that nobody put has those that are told of it
+    /// without the tenant: they do not hold it.
     #[must_use]
-    pub fn traits(&self) -> &BTreeMap<String, Value> {
-        static NONE: BTreeMap<String, Value> = BTreeMap::new();
-        self.profile
-            .as_ref()
-            .map_or(&NONE, |profile| &profile.traits)
+    pub fn traits(&self) -> Cow<'_, BTreeMap<String, Value>> {
+        if let Some(profile) = &self.profile {
+            return Cow::Borrowed(&profile.traits);
+        }
+        let mut shown = Profile::default();
+        self.product.show(&mut shown, self.evaluated_at);
+        Cow::Owned(shown.traits)
+    }
+
+    /// What ends with it when it is removed, since all that it had is another's.
+    #[must_use]
+    pub fn ended(&self) -> Vec<Event> {
+        let own = |event| Event {
+            contact: Some(self.id.clone()),
+            ..event
+        };
+        self.told.ended().map(own).collect()
     }
 
     /// How it stands at an instant, which is never before what was computed already.

@@ -127,7 +127,7 @@ pub fn standing(
     let points: i32 = reasons.iter().map(|reason| reason.points).sum();
     let health = u8::try_from((100 + points).clamp(0, 100)).unwrap_or(0);
     for rollup in contact.accounts.values() {
-        clock.at(rollup.stale_at);
+        clock.keep(rollup.stale_at);
         clock.at(rollup.trial_end);
     }
     let expiring = expiring(contact, &mut clock);
@@ -168,7 +168,7 @@ fn expiring(contact: &Contact, clock: &mut Clock) -> BTreeSet<Expiring> {
     near.collect()
 }
 
-/// Now, and the first instant after it that somebody asked for.
+/// Now, and the first instant at which to look again.
 struct Clock {
     now: Timestamp,
     next: Option<Timestamp>,
@@ -179,12 +179,33 @@ impl Clock {
     fn at(&mut self, instant: Option<Timestamp>) -> bool {
         match instant {
             Some(instant) if instant > self.now => {
-                self.next = Some(self.next.map_or(instant, |next| next.min(instant)));
+                self.keep(Some(instant));
                 false
             }
             Some(_) => true,
             None => false,
         }
+    }
+
+    /// Notes an instant also when it has come: whoever stands here cannot do what is to be done
+    /// then.
+    fn keep(&mut self, instant: Option<Timestamp>) {
+        self.next = self.next.into_iter().chain(instant).min();
+    }
+}
+
+impl Told {
+    /// What ends with the contact: its signals, and its places in segments.
+    pub(crate) fn ended(&self) -> impl Iterator<Item = Event> {
+        let signals = self
+            .signals
+            .iter()
+            .map(|((kind, _), since)| Event::new("risk_signal_cleared", cleared(*kind, *since)));
+        let segments = self
+            .segments
+            .iter()
+            .map(|segment| Event::new("segment_left", json!({ "segment": segment })));
+        signals.chain(segments)
     }
 }
 
@@ -211,8 +232,9 @@ impl Basis<'_> {
                 told.build()
             });
         }
+        let known = self.contact.traits();
         let mut traits = Values::new("traits", names);
-        for (name, value) in self.contact.traits() {
+        for (name, value) in known.iter() {
             traits.set(name, || given(value));
         }
         let mut happened = Values::new("event", names);
@@ -323,8 +345,7 @@ impl Standing {
         }
         for ((kind, object), since) in &before.signals {
             if !up.contains(&(*kind, object.clone())) {
-                let data = json!({ "kind": kind, "since": instant(Some(*since)) });
-                tell("risk_signal_cleared", data);
+                tell("risk_signal_cleared", cleared(*kind, *since));
             }
         }
         if before.health != self.health {
@@ -346,6 +367,11 @@ impl Standing {
         }
         events
     }
+}
+
+/// A signal that is gone.
+fn cleared(kind: Kind, since: Timestamp) -> Value {
+    json!({ "kind": kind, "since": instant(Some(since)) })
 }
 
 /// The card of a signal's evidence.

@@ -136,7 +136,7 @@ pub fn customer(
         segments: standing.segments,
         users: profile.map(|p| p.users.clone()).unwrap_or_default(),
         workspaces: profile.map(|p| p.workspaces.clone()).unwrap_or_default(),
-        traits: contact.traits().clone(),
+        traits: contact.traits().into_owned(),
         undecided: contact
             .accounts
             .values()

@@ -163,6 +163,8 @@ impl<S: Store + Emails, C: Clock, M: Mailer> Post<S, C, M> {
         let contact = self.engine.store.contact(&event.tenant, id).await?;
         let to = match concerned(contact.as_ref(), &step, &settings, now) {
             Ok(to) => to,
+            // It was sent, and nobody was told of it yet: the reason may have gone since.
+            Err(_) if self.is_noted(event, id).await? => return Ok(Posted::Before),
             Err(why) => return Ok(Posted::HeldBack(why)),
         };
         let noted = self.note(event, id, &to, &settings.email, now).await?;
@@ -246,6 +248,12 @@ impl<S: Store + Emails, C: Clock, M: Mailer> Post<S, C, M> {
             }
         }
         Err(busy(id))
+    }
+
+    /// Whether the e-mail was handed over before.
+    async fn is_noted(&self, event: &Envelope, id: &CustomerId) -> Result<bool, StoreError> {
+        let sent = self.engine.store.outbound(&event.tenant, id).await?;
+        Ok(sent.has(&event.id))
     }
 
     /// Strikes an e-mail off that was certainly not sent.

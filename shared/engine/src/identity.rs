@@ -8,7 +8,7 @@ use paygraph_domain::contact::{self, Contact, Profile};
 use paygraph_domain::event::Event;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
-use paygraph_domain::identity::{By, Linked, names};
+use paygraph_domain::identity::{By, Linked, Name, names};
 use paygraph_domain::product::Heard;
 use paygraph_domain::rollup::Rollup;
 use paygraph_domain::settings::Settings;
@@ -100,12 +100,12 @@ impl Wish<'_> {
         }
     }
 
-    /// When it happened, if not now: what a product event tells may be old, and no news then.
+    /// When it happened, if not now: what a product event tells may be old, and no news then. That
+    /// somebody was in touch is told late as a rule, and what follows from it begins now.
     fn at(&self, now: Timestamp) -> Timestamp {
         match self {
-            Self::Put(..) | Self::Link(..) | Self::Merge(..) => now,
+            Self::Put(..) | Self::Link(..) | Self::Merge(..) | Self::Contacted(..) => now,
             Self::Hear(_, heard) => heard.event.at.second(),
-            Self::Contacted(_, at) => *at,
         }
     }
 }
@@ -137,8 +137,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         self.repeat(request, &Wish::Put(id, given)).await
     }
 
-    /// Somebody was in touch with a contact, by e-mail or as a CRM tells. To say it again changes
-    /// nothing; of a contact that is gone nothing is noted.
+    /// Somebody was in touch with a contact, by e-mail or as a CRM tells. Once that or something
+    /// later is known, nothing is computed or written; nor is of a contact that is gone.
     ///
     /// # Errors
     /// [`IdentityError`]; nothing is half done.
@@ -149,17 +149,34 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         at: Timestamp,
         deadline: Deadline,
     ) -> Result<Option<LedgerEntry>, IdentityError> {
-        if self.store.contact(tenant, id).await?.is_none() {
-            return Ok(None);
-        }
         let cause = cause_about(id, |id| format!("contacted:{}:{id}", at.unix()))?;
         let request = Request {
             tenant,
             cause: &cause,
             deadline,
         };
-        let changed = self.repeat(&request, &Wish::Contacted(id, at)).await?;
-        Ok(changed.entry)
+        match self.repeat(&request, &Wish::Contacted(id, at)).await {
+            Ok(changed) => Ok(changed.entry),
+            Err(IdentityError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn plan_contacted(
+        &self,
+        tenant: &TenantId,
+        id: &CustomerId,
+        at: Timestamp,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Planned {
+        let contact = self.store.contact(tenant, id).await?;
+        let contact = contact.ok_or_else(|| IdentityError::NotFound(id.to_string()))?;
+        if contact.product.contacted >= Some(at) {
+            return Ok(Err(contact));
+        }
+        let contacted = |contact: &mut Contact| contact.contacted(at, settings, now);
+        edited(tenant, contact, contacted)
     }
 
     /// A change of what is known of a contact beside Stripe, which is made if there is none.
@@ -170,32 +187,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         edit: impl FnOnce(&mut Contact) -> contact::Outcome,
     ) -> Planned {
         let loaded = self.store.contact(tenant, id).await?;
-        let mut contact = loaded.unwrap_or_else(|| Contact::new(id.clone()));
-        let (expected, segments) = (contact.version, contact.told.segments.clone());
-        let (before, product) = (contact.profile.clone(), contact.product.clone());
-        let outcome = edit(&mut contact);
-        let mut commit = Commit::new(tenant.clone());
-        let same = before == contact.profile && product == contact.product;
-        if expected > 0 && same && outcome.events.is_empty() {
-            return Ok(Err(contact));
-        }
-        let was = before.as_ref().map(names).unwrap_or_default();
-        let is = contact.profile.as_ref().map(names).unwrap_or_default();
-        let gone = was
-            .difference(&is)
-            .map(|name| (name.clone(), id.clone(), false));
-        let new = is
-            .difference(&was)
-            .map(|name| (name.clone(), id.clone(), true));
-        commit.names = gone.chain(new).collect();
-        let write = ContactWrite::new(contact.clone(), expected, &segments, false);
-        commit.contacts.push(write);
-        Ok(Ok(Outcome {
-            commit,
-            contact,
-            events: outcome.events,
-            changes: outcome.changes,
-        }))
+        let contact = loaded.unwrap_or_else(|| Contact::new(id.clone()));
+        edited(tenant, contact, edit)
     }
 
     /// Links a Stripe customer to a contact, for good: nothing that Stripe says moves it again.
@@ -332,6 +325,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         let new = new.map(|name| (name.clone(), into.clone(), true));
         commit.names = lost.chain(new).collect();
         let (version, left) = (gone.version, gone.told.segments.clone());
+        let mut events = gone.ended();
+        events.extend(outcome.events);
         commit.contacts = vec![
             ContactWrite::new(gone, version, &left, true),
             ContactWrite::new(target.clone(), expected, &segments, false),
@@ -345,7 +340,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         Ok(Ok(Outcome {
             commit,
             contact: target,
-            events: outcome.events,
+            events,
             changes,
         }))
     }
@@ -374,8 +369,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     self.plan_edit(tenant, id, hear).await?
                 }
                 Wish::Contacted(id, at) => {
-                    let contacted = |contact: &mut Contact| contact.contacted(*at, settings, now);
-                    self.plan_edit(tenant, id, contacted).await?
+                    self.plan_contacted(tenant, id, *at, settings, now).await?
                 }
                 Wish::Link(customer, to) => {
                     self.plan_link(tenant, customer, *to, settings, now).await?
@@ -419,6 +413,36 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             }
         }
     }
+}
+
+/// What a change of a contact beside Stripe comes to.
+fn edited(
+    tenant: &TenantId,
+    mut contact: Contact,
+    edit: impl FnOnce(&mut Contact) -> contact::Outcome,
+) -> Planned {
+    let (expected, segments) = (contact.version, contact.told.segments.clone());
+    let (before, product) = (contact.profile.clone(), contact.product.clone());
+    let outcome = edit(&mut contact);
+    let mut commit = Commit::new(tenant.clone());
+    let same = before == contact.profile && product == contact.product;
+    if expected > 0 && same && outcome.events.is_empty() {
+        return Ok(Err(contact));
+    }
+    let was = before.as_ref().map(names).unwrap_or_default();
+    let is = contact.profile.as_ref().map(names).unwrap_or_default();
+    let of = |name: &Name, is_new| (name.clone(), contact.id.clone(), is_new);
+    let gone = was.difference(&is).map(|name| of(name, false));
+    let new = is.difference(&was).map(|name| of(name, true));
+    commit.names = gone.chain(new).collect();
+    let write = ContactWrite::new(contact.clone(), expected, &segments, false);
+    commit.contacts.push(write);
+    Ok(Ok(Outcome {
+        commit,
+        contact,
+        events: outcome.events,
+        changes: outcome.changes,
+    }))
 }
 
 /// The commit with its marker and its audit entry.

@@ -174,7 +174,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             commit.note_awaited(customer, &held.awaits, &rollup.awaits);
             rolled.insert(customer.clone(), rollup);
         }
-        let cause = cause(&contact.id, reason)?;
+        let cause = cause(&before, reason)?;
         let (kind, source) = match reason {
             Reason::Due(_) | Reason::Run(_) => ("tick", Source::Tick),
             Reason::Known(_, source) => ("catalog", *source),
@@ -221,13 +221,15 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
 }
 
 /// The ledger's key of what is done for a reason: once, whoever does it.
-fn cause(contact: &CustomerId, reason: &Reason) -> Result<Cause, StoreError> {
+fn cause(contact: &Contact, reason: &Reason) -> Result<Cause, StoreError> {
     let name = |id: &str| match reason {
-        Reason::Due(at) => format!("tick:{id}:{}", at.unix()),
+        // What is due since before it was computed last (a roll-up came to it that had waited
+        // elsewhere, say) is not what was done at that instant.
+        Reason::Due(at) => format!("tick:{id}:{}", contact.evaluated_at.max(*at).unix()),
         Reason::Run(run) => format!("{run}:{id}"),
         Reason::Known(cause, _) => format!("{cause}:{id}"),
     };
-    cause_about(contact, name)
+    cause_about(&contact.id, name)
 }
 
 /// A cause with a contact in its name, or with the contact's hash where that would be too long.

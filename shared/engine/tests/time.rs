@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
+use paygraph_domain::contact::Profile;
 use paygraph_domain::fact::Source;
-use paygraph_domain::id::TenantId;
+use paygraph_domain::id::{Cause, CustomerId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
+use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
@@ -335,6 +337,73 @@ async fn a_card_that_runs_out_is_told_once() {
         "{names:?}"
     );
     assert!(names.contains(&"segment_left".to_owned()), "{names:?}");
+}
+
+/// What a customer is worth after the end of a trial or of a discount is told, whatever else happens
+/// to it between that end and the next minute.
+#[tokio::test]
+async fn what_time_changes_of_the_mrr_is_not_lost_by_what_comes_before_the_minute() {
+    let end = START + 10 * DAY;
+    let (mut trial, mut discounted) = (
+        subscription(1, "active", None),
+        subscription(1, "active", None),
+    );
+    trial["items"]["data"][0]["current_trial"] = json!({ "end": end });
+    discounted["discounts"] = json!([{ "id": "di_1", "object": "discount", "start": START, "end": end,
+        "customer": "cus_1", "subscription": "sub_1",
+        "coupon": { "id": "half", "percent_off": 50, "duration": "repeating" } }]);
+    for (object, before) in [(trial, 0), (discounted, 2_900)] {
+        let mut settings = Settings::example().unwrap();
+        settings.mrr.count_temporary_discounts = true;
+        let engine = Engine::alone(MemoryStore::new(settings), StoppedClock(at(START)));
+        let bus = MemoryBus::default();
+        feed(
+            &engine,
+            &bus,
+            "evt_1",
+            "customer.subscription.created",
+            START,
+            object,
+        )
+        .await;
+        let later = Engine::alone(engine.store.clone(), StoppedClock(at(end + 20)));
+        for n in 0..2 {
+            let cause = Cause::parse(format!("api:{n}")).unwrap();
+            let tenant = TenantId::parse("default").unwrap();
+            let request = Request {
+                tenant: &tenant,
+                cause: &cause,
+                deadline: soon(),
+            };
+            let given = Profile {
+                company: Some(format!("Acme {n}")),
+                ..Profile::default()
+            };
+            let id = CustomerId::parse("cus_1").unwrap();
+            let put = later.put_profile(&request, &id, &given).await.unwrap();
+            publish(&engine.store, &bus, &Vec::from_iter(put.entry))
+                .await
+                .unwrap();
+        }
+        let worth = |from: usize| {
+            let told = told(&bus, from).into_iter();
+            let told = told.filter(|(name, ..)| name == "mrr_changed");
+            told.map(|(_, _, data)| (data["before"]["usd"].clone(), data["after"]["usd"].clone()))
+                .collect::<Vec<_>>()
+        };
+        let from = bus.published().len();
+        for minute in [at(end + 60), at(end + 120)] {
+            engine.tick(&bus, minute, soon()).await.unwrap();
+        }
+        let was = if before == 0 {
+            Value::Null
+        } else {
+            json!(before)
+        };
+        assert_eq!(worth(from), [(was, json!(5_800))]);
+        let due = engine.store.contacts().remove(0).due();
+        assert!(due.is_none_or(|due| due > at(end + 120)), "{due:?}");
+    }
 }
 
 /// A subscription that was set to end is told once, three days before; one that goes on after all

@@ -34,6 +34,16 @@ fn the_webhook_reads_what_it_needs() {
 }
 
 #[test]
+fn a_reader_shows_what_is_wrong_and_no_variable() {
+    let variables = variables(&[("PAYGRAPH_LOG", "a=hidden-level")]);
+    let mut reader = Reader::new(&variables);
+    reader.log();
+    let shown = format!("{reader:?}");
+    assert!(shown.contains("PAYGRAPH_LOG"), "{shown}");
+    assert!(!shown.contains("hidden"), "{shown}");
+}
+
+#[test]
 fn every_problem_is_told_at_once_by_name() {
     let wrong = Variables::from([
         ("PAYGRAPH_LIVEMODE".to_owned(), "yes".to_owned()),

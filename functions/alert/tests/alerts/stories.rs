@@ -1,6 +1,7 @@
 //! What raises an alert, what resolves it, and that nobody is told twice.
 
 use paygraph_domain::alert::{Kind, Status};
+use paygraph_domain::contact::Profile;
 use serde_json::{Value, json};
 
 use crate::support::{DAY, World, at, invoice, told_kinds};
@@ -151,6 +152,47 @@ async fn who_uses_a_lot_without_a_plan_is_a_task() {
     let left = world.traits(2 * DAY, contacted).await;
     world.deliver(2 * DAY + 5, &left).await;
     assert_eq!(world.the(Kind::Upsell).status, Status::Resolved);
+}
+
+/// A customer that is no more, since its Stripe customer is another's or it was merged, has no
+/// alerts; what still stands is the other's, and told as that.
+#[tokio::test]
+async fn who_is_gone_has_no_alerts() {
+    for by_merging in [false, true] {
+        let world = World::without_slack();
+        world.paying().await;
+        let mut bus = world.fails(30).await;
+        let mut kinds = vec![Kind::PaymentFailure, Kind::Dunning, Kind::PastDue];
+        if by_merging {
+            let given = json!({ "usage_percent": 85 });
+            bus.extend(world.traits(30 * DAY + 2, given).await);
+            kinds.push(Kind::UsageLimit);
+        }
+        world.deliver(30 * DAY + 5, &bus).await;
+        assert_eq!(world.alerts_of("cus_abc123", Status::Open), kinds);
+        world.put(30 * DAY + 50, "acme", Profile::default()).await;
+        let moved = match by_merging {
+            false => world.link(30 * DAY + 60, "acme").await,
+            true => world.merge(30 * DAY + 60, "acme").await,
+        };
+        world.deliver(30 * DAY + 65, &by_the_rules(moved)).await;
+        assert_eq!(world.alerts_of("cus_abc123", Status::Resolved), kinds);
+        assert_eq!(world.alerts_of("acme", Status::Open), kinds);
+        assert_eq!(world.alerts().len(), 2 * kinds.len());
+    }
+}
+
+/// What the template's rules let through of what a change tells.
+fn by_the_rules(mut bus: Vec<Value>) -> Vec<Value> {
+    bus.retain(|body| match body["detail-type"].as_str().unwrap() {
+        "risk_signal_raised" | "risk_signal_cleared" => true,
+        "segment_entered" | "segment_left" => {
+            let segment = body["detail"]["data"]["segment"].as_str().unwrap();
+            ["usage_limit_near", "upsell_opportunity"].contains(&segment)
+        }
+        _ => false,
+    });
+    bus
 }
 
 /// The example's message is one of ours, of a customer that there is not.

@@ -18,12 +18,12 @@ use paygraph_domain::alert::{Alert, Kind, Status};
 use paygraph_domain::contact::Profile;
 use paygraph_domain::crm::{Object, key};
 use paygraph_domain::fact::Source;
-use paygraph_domain::id::{Cause, CustomerId, TenantId};
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
 use paygraph_engine::crm::{Kept, Shows as _, Turn};
-use paygraph_engine::identity::Request;
+use paygraph_engine::identity::{Changed, Request};
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::process::Engine;
 use paygraph_runtime::http::Http;
@@ -180,22 +180,35 @@ impl World {
             traits: serde_json::from_value(traits).unwrap(),
             ..Profile::default()
         };
-        let cause = Cause::parse(format!("api:{when}")).unwrap();
-        let request = Request {
-            tenant: &tenant(),
-            cause: &cause,
-            deadline: Deadline::after(Duration::from_secs(60)),
-        };
-        let id = CustomerId::parse("cus_abc123").unwrap();
-        let changed = self
-            .engine(when)
-            .put_profile(&request, &id, &given)
-            .await
-            .unwrap();
-        let outgoing = changed.entry.into_iter().flat_map(|entry| entry.outbox);
-        outgoing
-            .map(|out| json!({ "detail-type": out.detail_type, "detail": out.detail }))
-            .collect()
+        self.put(when, "cus_abc123", given).await
+    }
+
+    /// Puts a contact, and gives what comes onto the bus.
+    pub async fn put(&self, when: i64, contact: &str, given: Profile) -> Vec<Value> {
+        let (engine, id) = (self.engine(when), CustomerId::parse(contact).unwrap());
+        let (tenant, cause) = (tenant(), cause("put", when, contact));
+        let request = request(&tenant, &cause);
+        bodies(engine.put_profile(&request, &id, &given).await.unwrap())
+    }
+
+    /// Links the Stripe customer to another contact, and gives what comes onto the bus.
+    pub async fn link(&self, when: i64, to: &str) -> Vec<Value> {
+        let (engine, id) = (self.engine(when), CustomerId::parse(to).unwrap());
+        let (tenant, cause) = (tenant(), cause("link", when, to));
+        let (request, customer) = (
+            request(&tenant, &cause),
+            StripeCustomerId::parse("cus_abc123"),
+        );
+        let customer = customer.unwrap();
+        bodies(engine.link(&request, &customer, Some(&id)).await.unwrap())
+    }
+
+    /// Merges the contact into another, and gives what comes onto the bus.
+    pub async fn merge(&self, when: i64, into: &str) -> Vec<Value> {
+        let (engine, id) = (self.engine(when), CustomerId::parse(into).unwrap());
+        let (tenant, cause) = (tenant(), cause("merge", when, into));
+        let (request, gone) = (request(&tenant, &cause), CustomerId::parse("cus_abc123"));
+        bodies(engine.merge(&request, &gone.unwrap(), &id).await.unwrap())
     }
 
     /// Delivers messages as one batch, with so many seconds left. Gives the places of those that
@@ -231,7 +244,18 @@ impl World {
         alerts.map(|alert| (alert.id.kind, alert.status)).collect()
     }
 
-    /// The one alert of a kind.
+    /// The kinds of a customer's alerts that stand like this.
+    pub fn alerts_of(&self, customer: &str, status: Status) -> Vec<Kind> {
+        let mut alerts = self.store.all_alerts();
+        alerts.retain(|alert| {
+            let whose = alert.id.customer.as_ref().map(CustomerId::as_str);
+            whose == Some(customer) && alert.status == status
+        });
+        let mut kinds: Vec<_> = alerts.iter().map(|alert| alert.id.kind).collect();
+        kinds.sort();
+        kinds
+    }
+
     /// Lets the CRM have the customer on a page.
     pub async fn shown_on(&self, page: &str) {
         let (tenant, contact) = (tenant(), CustomerId::parse("cus_abc123").unwrap());
@@ -252,12 +276,33 @@ impl World {
         noted.await.unwrap();
     }
 
+    /// The one alert of a kind.
     pub fn the(&self, kind: Kind) -> Alert {
         let mut alerts = self.store.all_alerts();
         alerts.retain(|alert| alert.id.kind == kind);
         assert_eq!(alerts.len(), 1, "{alerts:?}");
         alerts.remove(0)
     }
+}
+
+fn cause(what: &str, when: i64, contact: &str) -> Cause {
+    Cause::parse(format!("api:{what}:{when}:{contact}")).unwrap()
+}
+
+fn request<'a>(tenant: &'a TenantId, cause: &'a Cause) -> Request<'a> {
+    Request {
+        tenant,
+        cause,
+        deadline: Deadline::after(Duration::from_secs(60)),
+    }
+}
+
+/// What comes onto the bus of a change.
+fn bodies(changed: Changed) -> Vec<Value> {
+    let outgoing = changed.entry.into_iter().flat_map(|entry| entry.outbox);
+    outgoing
+        .map(|out| json!({ "detail-type": out.detail_type, "detail": out.detail }))
+        .collect()
 }
 
 pub fn customer() -> Value {

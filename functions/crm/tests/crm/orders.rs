@@ -2,14 +2,15 @@
 //! lands last.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
 use paygraph_crm::handler::show;
-use paygraph_domain::crm::Field;
+use paygraph_domain::crm::{Field, Record};
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::crm::Look;
-use paygraph_engine::ports::Clock;
+use paygraph_engine::crm::{Crm, CrmError, Look, Task, There};
+use paygraph_engine::ports::{Clock, Store as _};
 use paygraph_engine::process::Engine;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
@@ -110,4 +111,93 @@ fn n20_what_has_moved_is_shown_where_it_is_now() {
             assert_eq!(at, ["acme"], "seed {seed}");
         });
     }
+}
+
+/// A CRM in which somebody was in touch a second later with each record that is written; who writes
+/// of one customer may find that another has changed.
+struct Telling<'a> {
+    world: &'a World,
+    /// Whose record lets whom change.
+    changes: Option<(&'static str, &'static str)>,
+    written: AtomicUsize,
+}
+
+impl Crm for Telling<'_> {
+    async fn upsert(&self, record: &Record, _: &[String], _: Instant) -> Result<There, CrmError> {
+        let nth = self.written.fetch_add(1, Ordering::Relaxed);
+        if let Some((_, changed)) = self.changes.filter(|(own, _)| *own == record.id) {
+            let given = json!({ "company": "Another" });
+            self.world.put(30, changed, given).await;
+        }
+        Ok(There {
+            id: record.key(),
+            page: None,
+            contacted: Some(at(i64::try_from(nth).unwrap())),
+        })
+    }
+
+    async fn task(&self, _: &Task, _: Instant) -> Result<(), CrmError> {
+        Ok(())
+    }
+}
+
+/// Shows a customer; gives how many records were written, and how often it was published that
+/// somebody was in touch.
+async fn told(world: &World, crm: &Telling<'_>, contact: &str) -> (usize, usize) {
+    let (tenant, contact) = (tenant(), id(contact));
+    let look = Look {
+        tenant: &tenant,
+        contact: &contact,
+        news: None,
+        anew: false,
+        written: &BTreeSet::new(),
+        until: Instant::now() + Duration::from_secs(26),
+    };
+    let before = world.bus.published().len();
+    let done = show(&world.engine(60), &world.bus, crm, &look)
+        .await
+        .unwrap();
+    let published = world.bus.published().split_off(before).into_iter();
+    let published = published.filter(|event| event.detail_type == "customer_updated");
+    (done.written, published.count())
+}
+
+/// Of several records the latest counts, and is taken in once.
+#[tokio::test]
+async fn somebody_was_in_touch_once_with_all_records_of_a_customer() {
+    let world = World::new().await;
+    world.user("u1", "ann@acme.example", &[]).await;
+    let given = json!({ "company": "Acme", "users": ["u1"] });
+    world.put(0, "acme", given).await;
+    let crm = Telling {
+        world: &world,
+        changes: None,
+        written: AtomicUsize::new(0),
+    };
+    assert_eq!(told(&world, &crm, "acme").await, (2, 1));
+    let contact = world.store.contact(&tenant(), &id("acme")).await.unwrap();
+    let traits = contact.unwrap().traits().into_owned();
+    assert_eq!(traits["last_contacted_at"], json!(at(1).to_string()));
+}
+
+/// Whatever is written on the way, of the customer itself again too, is counted and published.
+#[tokio::test]
+async fn all_that_a_look_takes_in_is_published() {
+    let world = World::new().await;
+    world.subscribes(0, "cus_1").await;
+    for contact in ["cus_1", "acme"] {
+        world.put(2, contact, json!({ "company": contact })).await;
+    }
+    let mut crm = Telling {
+        world: &world,
+        changes: None,
+        written: AtomicUsize::new(0),
+    };
+    assert_eq!(told(&world, &crm, "cus_1").await, (2, 1));
+    world.link(20, "cus_1", "acme").await;
+    crm.changes = Some(("acme", "cus_1"));
+    // Its workspace without the address, the new customer's workspace with the subscription, and what
+    // has changed of the first one meanwhile.
+    assert_eq!(told(&world, &crm, "cus_1").await, (4, 3));
+    assert_eq!(crm.written.into_inner(), 6);
 }

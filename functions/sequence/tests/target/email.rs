@@ -4,7 +4,7 @@ use futures::future::join_all;
 use paygraph_domain::email::{Address, EmailSettings, Suppressed};
 use paygraph_domain::fact::Source;
 use paygraph_domain::settings::Settings;
-use paygraph_engine::email::{EmailError, Emails as _};
+use paygraph_engine::email::{EmailError, Emails as _, Posted};
 use paygraph_engine::ports::Store as _;
 use proptest::prelude::*;
 use serde_json::json;
@@ -100,6 +100,27 @@ async fn l8_who_has_paid_by_now_is_not_written_to() {
         .await;
     stack.hear(61, &steps).await;
     assert_eq!(subjects(&stack), [""; 0]);
+}
+
+/// Whoever died between an e-mail and the note that the customer was written to is followed by the
+/// next delivery, also when the customer has paid by then.
+#[tokio::test]
+async fn who_was_written_to_is_known_to_be_even_after_paying() {
+    let (stack, steps) = due(live()).await;
+    let step = stack.published("sequence_step_due").remove(0);
+    let target = stack.target(6, stack.bus.clone());
+    let posted = target.post.post(&step.detail).await.unwrap();
+    assert_eq!(posted, Posted::Sent);
+    stack
+        .feed(60, Source::Webhook, &[invoice("invoice.paid", 1, 2)])
+        .await;
+    stack.hear(61, &steps).await;
+    assert_eq!(subjects(&stack).len(), 1);
+    let contact = stack.store.contacts().remove(0);
+    assert_eq!(
+        contact.traits().get("last_contacted_at"),
+        Some(&json!(step.detail.occurred_at.to_string()))
+    );
 }
 
 /// N21: an e-mail that is due for days is no news.

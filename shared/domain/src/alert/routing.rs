@@ -51,7 +51,8 @@ impl AlertSettings {
     /// Whose task an alert is: the contact's owner, else the default.
     #[must_use]
     pub fn owner(&self, contact: Option<&Contact>) -> Option<String> {
-        let named = contact.and_then(|contact| contact.traits().get(OWNER));
+        let traits = contact.map(Contact::traits);
+        let named = traits.as_ref().and_then(|traits| traits.get(OWNER));
         let named = named.and_then(Value::as_str);
         let named = named.filter(|owner| !owner.trim().is_empty());
         named

@@ -1,5 +1,6 @@
 //! What is shown of a contact, to tell what a change changed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -22,7 +23,7 @@ pub(super) struct Shown<'a> {
     accounts: Vec<&'a StripeCustomerId>,
     deleted: bool,
     pub(super) billing: Billing,
-    traits: &'a BTreeMap<String, Value>,
+    traits: Cow<'a, BTreeMap<String, Value>>,
     users: &'a BTreeSet<String>,
     workspaces: &'a BTreeSet<String>,
     /// What the standing follows from beside the billing state.
@@ -110,7 +111,7 @@ impl<'a> Shown<'a> {
             told.signals.keys().map(|(kind, _)| *kind).collect()
         });
         diff.field("segments", |(_, told)| &told.segments);
-        diff.field("traits", |(shown, _)| shown.traits);
+        diff.field("traits", |(shown, _)| &shown.traits);
         diff.field("users", |(shown, _)| shown.users);
         diff.field("workspaces", |(shown, _)| shown.workspaces);
         diff.changes()

@@ -106,11 +106,13 @@ impl Contact {
 }
 
 impl Contact {
-    /// Somebody was in touch at an instant. The trait is the latest that anybody tells.
+    /// Somebody was in touch at an instant, as the CRM or our own e-mails tell: of those the latest
+    /// counts. The trait is never earlier; it is later where the tenant itself says so.
+    ///
+    /// It is nothing that the tenant put, so it does not keep a contact that nothing else holds.
     pub fn contacted(&mut self, at: Timestamp, settings: &Settings, now: Timestamp) -> Outcome {
         self.change(settings, now, |contact| {
             contact.product.contacted = contact.product.contacted.max(Some(at));
-            contact.profile.get_or_insert_default();
         })
     }
 }

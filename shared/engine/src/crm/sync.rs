@@ -37,6 +37,15 @@ pub struct Done {
     pub entries: Vec<LedgerEntry>,
 }
 
+impl Done {
+    /// Counts in what else was done. Who has taken something over is not told twice.
+    pub fn add(&mut self, other: Self) {
+        self.written += other.written;
+        self.tasks += other.tasks;
+        self.entries.extend(other.entries);
+    }
+}
+
 /// Why the CRM may not show the newest state.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
@@ -206,10 +215,29 @@ impl<S: Store + Shows + Users, C: Clock, F: Fetch, K: Crm> Bringing<'_, S, C, F,
         Ok(Some(Seen { contact, users }))
     }
 
-    /// Writes the records that the CRM does not have like this. What is refused holds up only what
-    /// belongs to it; what passes ends it.
+    /// Writes the records that the CRM does not have like this, and takes in what it told of them.
     async fn write(&mut self, wanted: &[Record], shown: &mut Shown) -> Result<Refused, SyncError> {
         self.announce(wanted, shown).await?;
+        let mut latest = None;
+        let written = self.write_each(wanted, shown, &mut latest).await;
+        if let Some((at, name)) = latest
+            && let Err(error) = self.contacted(at).await
+        {
+            // Only who is written again tells it again.
+            shown.records.insert(name, None);
+            return written.and(Err(error));
+        }
+        written
+    }
+
+    /// What is refused holds up only what belongs to it; what passes ends it. `latest` is when
+    /// somebody was in touch last, with the record that tells it.
+    async fn write_each(
+        &mut self,
+        wanted: &[Record],
+        shown: &mut Shown,
+        latest: &mut Option<(Timestamp, String)>,
+    ) -> Result<Refused, SyncError> {
         let mut refused = None;
         for record in wanted {
             let (name, digest) = (record.key(), record.digest());
@@ -222,7 +250,10 @@ impl<S: Store + Shows + Users, C: Clock, F: Fetch, K: Crm> Bringing<'_, S, C, F,
             match self.crm.upsert(record, &workspaces, self.look.until).await {
                 Ok(there) => {
                     self.done.written += 1;
-                    self.contacted(there.contacted).await?;
+                    // Nobody was in touch later than now.
+                    let told = there.contacted.filter(|at| *at <= self.now);
+                    let told = told.map(|at| (at, name.clone()));
+                    *latest = latest.take().max(told);
                     let kept = Kept {
                         digest,
                         record: there.id,
@@ -238,11 +269,7 @@ impl<S: Store + Shows + Users, C: Clock, F: Fetch, K: Crm> Bringing<'_, S, C, F,
     }
 
     /// Takes in that somebody was in touch with the contact.
-    async fn contacted(&mut self, at: Option<Timestamp>) -> Result<(), SyncError> {
-        // Nobody was in touch later than now.
-        let Some(at) = at.filter(|at| *at <= self.now) else {
-            return Ok(());
-        };
+    async fn contacted(&mut self, at: Timestamp) -> Result<(), SyncError> {
         let Look {
             tenant, contact, ..
         } = *self.look;

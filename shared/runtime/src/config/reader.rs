@@ -42,10 +42,18 @@ impl fmt::Debug for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Takes variables out of a map and remembers what is wrong with them.
-#[derive(Debug)]
 pub struct Reader<'a> {
     variables: &'a Variables,
     problems: Vec<Problem>,
+}
+
+impl fmt::Debug for Reader<'_> {
+    /// Without the variables: there are secrets among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Reader");
+        shown.field("problems", &self.problems);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl<'a> Reader<'a> {
