@@ -1,7 +1,7 @@
 //! Infrastructure.
 
-use paygraph_tests::{event, now, stack, unique};
-use serde_json::json;
+use paygraph_tests::{event, now, root, stack, unique};
+use serde_json::{Value, json};
 
 /// N3: two hundred events of one contact at once: all of them count, and none is given up.
 #[test]
@@ -64,4 +64,22 @@ fn n3_two_hundred_events_of_one_contact_at_once() {
     }
     assert_eq!(seen.len(), 200);
     assert!(seen.is_sorted_by(|a, b| a > b));
+}
+
+/// The example of a function is what it takes: for those whose examples no other test reads.
+#[test]
+fn the_examples_of_tick_and_api_are_taken() {
+    let invoke = |name: &str| {
+        let example = root().join(format!("events/functions/{name}.json"));
+        let example: Value = serde_json::from_slice(&std::fs::read(example).unwrap()).unwrap();
+        let function = stack().local(&format!("{name}_function"));
+        stack().lambda("POST", &format!("{function}/invocations"), &example)
+    };
+    let ticked = invoke("tick");
+    assert_eq!(ticked["ticked"]["failed"], 0, "{ticked}");
+    let answer = invoke("api");
+    assert_eq!(
+        answer["statusCode"], 401,
+        "its token is an example: {answer}"
+    );
 }
