@@ -214,7 +214,7 @@ class Deploy:
                 raise
         stack = self.settled(stacks)
         if not stack or stack["StackStatus"] not in GOOD:
-            sys.exit(f"the stack did not come up: {self.reasons(stacks)}")
+            sys.exit(f"the stack did not come up: {self.reasons(stacks) or 'see target/paygraph/emulator.log'}")
 
     def settled(self, stacks):
         """The stack once nothing moves; none when there is none."""

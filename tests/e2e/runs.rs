@@ -144,9 +144,20 @@ fn n14_the_watch_takes_in_what_never_came() {
         event["data"]["reasons"],
         json!(["3 events were not delivered"])
     );
+    // It is over when the next one comes.
+    let (id, customer) = (unique("evt_"), unique("cus_"));
+    let mut event = customer_created(&id, &customer);
+    event["created"] = json!(begin + 5_900);
+    stripe.own().put_event(event, true);
+    let came = paygraph(&["replay", "--tenant", tenant.as_str(), "--id", &id]);
+    assert!(came.status.success(), "{came:?}");
+    wait("the record", || {
+        let path = format!("/api/stripe/customer/{customer}");
+        (stack().ask(&path, Some(&token)).0 == 200).then_some(())
+    });
     watch(begin + 6_600);
     noted(begin + 6_300);
-    assert_eq!(told(5).0, "webhook_endpoint_recovered");
+    assert_eq!(told(6).0, "webhook_endpoint_recovered");
 }
 
 /// Events that Stripe still has are taken in again: all of some types, however many pages they fill,

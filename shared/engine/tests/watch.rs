@@ -103,6 +103,8 @@ async fn n14_deliveries_that_failed_are_found_and_taken_in() {
         (5, vec!["missed_deliveries"])
     );
     assert!(watched.events > 5);
+    let told = &watched.reasons["missed_deliveries"];
+    assert_eq!(told, "5 events were not delivered");
     let events = kept.events();
     let ids = events.iter().map(|event| {
         let event: Value = serde_json::from_str(event).unwrap();
@@ -173,6 +175,15 @@ async fn n14_missed_deliveries_add_up_over_rounds() {
     parking.await.unwrap();
     let watched = watch(&stack, &kept, None, START + 1_800).await;
     assert_eq!((watched.missed, kinds(&watched)), (0, Vec::new()));
+    for (round, customer) in [(7, "cus_a"), (8, "cus_b"), (9, "cus_c")] {
+        // One that came is between two and the third.
+        let event = happened(&stripe, customer, START + round * 300 - 400);
+        if customer == "cus_b" {
+            stack.deliver([&event]).await;
+        }
+        let watched = watch(&stack, &kept, None, START + round * 300).await;
+        assert_eq!(kinds(&watched), Vec::<&str>::new(), "{customer}");
+    }
 }
 
 /// N14: no event for far longer than usual.

@@ -108,17 +108,20 @@ where
             ..Watched::default()
         };
         let to = now.plus(-LAG);
+        let mut came = false;
         while watch.watched_to < to && deadline.has_time() {
             let from = watch.watched_to.max(now.plus(-KEPT));
             let before = from.plus(WINDOW).min(to);
+            let missed = watched.missed;
             let listed = self.window(tenant, from, before, &mut watched).await?;
+            watch.missed += watched.missed - missed;
+            came |= listed > 0;
             watch.usual.count(from, before, listed);
             watch.watched_to = before;
-            watch.missed = match (watched.missed, listed) {
-                (0, 0) => watch.missed,
-                (0, _) => 0,
-                (missed, _) => watch.missed + missed,
-            };
+            self.note(tenant, &mut watch).await?;
+        }
+        if came && watched.missed == 0 && watch.missed > 0 {
+            watch.missed = 0;
             self.note(tenant, &mut watch).await?;
         }
         let mut reasons = endpoint::reasons(&self.client, tenant, self.endpoint.as_deref()).await?;
