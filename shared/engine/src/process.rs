@@ -3,6 +3,7 @@
 mod account;
 mod awaited;
 mod catalog;
+mod complete;
 mod find;
 mod origin;
 mod table;

@@ -9,7 +9,6 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use paygraph_domain::fact::Source;
 use paygraph_domain::id::StripeId;
 use paygraph_domain::objects::catalog::Limit;
 use paygraph_domain::settings::Settings;
@@ -21,6 +20,7 @@ use paygraph_stripe::client::Connections;
 use paygraph_testkit::fake_stripe::{Config, FakeStripe, Fault, FaultKind};
 use serde_json::{Value, json};
 
+use crate::common::{soon, tell};
 use crate::runs::stack::{Stack, whole};
 use crate::stripe_api::{OneTenant, connections, default};
 
@@ -49,24 +49,7 @@ fn engine_with(stripe: &FakeStripe, settings: Settings) -> TestEngine {
 }
 
 async fn feed(engine: &TestEngine, id: &str, kind: &str, t: i64, object: &Value) {
-    let deadline = Deadline::after(Duration::from_secs(60));
-    feed_until(engine, deadline, id, kind, t, object).await;
-}
-
-async fn feed_until(
-    engine: &TestEngine,
-    deadline: Deadline,
-    id: &str,
-    kind: &str,
-    t: i64,
-    object: &Value,
-) {
-    let event = json!({
-        "id": id, "type": kind, "created": t, "livemode": false, "data": { "object": object },
-    });
-    let (tenant, text) = (default(), event.to_string());
-    let processed = engine.process(&tenant, &text, Source::Webhook, deadline);
-    processed.await.unwrap();
+    tell(engine, soon(), (id, kind, t), object).await;
 }
 
 fn customer(id: &str) -> Value {
@@ -365,7 +348,7 @@ async fn n8_no_fetch_is_begun_without_the_time_for_it() {
         let engine = engine(&stripe);
         let deadline = Deadline::after(Duration::from_secs(seconds));
         let object = shown(false);
-        feed_until(&engine, deadline, "evt_1", CHANGED, START, &object).await;
+        tell(&engine, deadline, ("evt_1", CHANGED, START), &object).await;
         assert_eq!(stripe.stats().requests, requests);
         assert_eq!(worth(&engine.store).1, requests == 0, "it is marked");
     }

@@ -3,38 +3,26 @@
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use paygraph_domain::contact::{Contact, Profile};
 use paygraph_domain::fact::Source;
-use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::id::{Cause, StripeCustomerId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::Deadline;
 use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::ports::{Clock, LedgerEntry};
 use paygraph_engine::process::Engine;
 use serde_json::{Value, json};
 
+use crate::common::{id, soon, tenant};
+
 const START: i64 = 1_790_000_000;
 const DAY: i64 = 86_400;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(START + seconds).unwrap()
-}
-
-fn tenant() -> TenantId {
-    TenantId::parse("default").unwrap()
-}
-
-fn id(text: &str) -> CustomerId {
-    CustomerId::parse(text).unwrap()
-}
-
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(60))
 }
 
 /// What happens to a store's customers.

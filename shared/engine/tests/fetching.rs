@@ -2,21 +2,20 @@
 #![expect(clippy::unwrap_used, reason = "a failed test says where")]
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use paygraph_domain::account::Catalog;
-use paygraph_domain::fact::Source;
 use paygraph_domain::id::{Cause, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view::customer;
-use paygraph_engine::Deadline;
 use paygraph_engine::fetch::{Fetch, Fetched, NoFetch, Wanted};
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
 use paygraph_engine::ports::StoreError;
 use paygraph_engine::process::Engine;
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
+
+use crate::common::{soon, tell};
 
 const START: i64 = 1_790_000_000;
 
@@ -71,24 +70,8 @@ async fn feed<F: Fetch>(
     object: &Value,
 ) {
     let id = format!("evt_{n}");
-    tell(engine, &id, "customer.subscription.updated", t, object).await;
-}
-
-async fn tell<F: Fetch>(
-    engine: &Engine<MemoryStore, StoppedClock, F>,
-    id: &str,
-    kind: &str,
-    t: i64,
-    object: &Value,
-) {
-    let event = json!({
-        "id": id, "type": kind, "created": t, "livemode": false, "data": { "object": object },
-    });
-    let tenant = TenantId::parse("default").unwrap();
-    let deadline = Deadline::after(Duration::from_secs(60));
-    let text = event.to_string();
-    let processed = engine.process(&tenant, &text, Source::Webhook, deadline);
-    processed.await.unwrap();
+    let told = (id.as_str(), "customer.subscription.updated", t);
+    tell(engine, soon(), told, object).await;
 }
 
 /// The quantity that counts, and whether a fetch is still needed.
@@ -192,10 +175,12 @@ async fn d8_what_is_undecided_is_named_whatever_it_is() {
             object
         };
         for (n, t) in [(1, START + 10), (2, START + 10)] {
-            tell(&engine, &format!("{id}{n}"), kind, t, &object(n)).await;
+            let event = format!("{id}{n}");
+            tell(&engine, soon(), (&event, kind, t), &object(n)).await;
         }
         assert_eq!(undecided(&engine), [id], "{kind}");
-        tell(&engine, &format!("{id}3"), kind, START + 20, &object(3)).await;
+        let told = (&*format!("{id}3"), kind, START + 20);
+        tell(&engine, soon(), told, &object(3)).await;
         assert_eq!(undecided(&engine), [""; 0], "{kind}");
     }
 }

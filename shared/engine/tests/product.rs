@@ -6,17 +6,15 @@
 )]
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures::future::join_all;
 use paygraph_domain::contact::{Contact, Profile};
-use paygraph_domain::id::{Cause, CustomerId, TenantId};
+use paygraph_domain::id::Cause;
 use paygraph_domain::identity::Name;
 use paygraph_domain::product::segment::read;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::user::User;
-use paygraph_engine::Deadline;
 use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::identity::Request;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
@@ -24,6 +22,8 @@ use paygraph_engine::ports::Store as _;
 use paygraph_engine::process::Engine;
 use paygraph_engine::user::Users as _;
 use serde_json::{Value, json};
+
+use crate::common::{id, soon, tenant};
 
 type TestEngine = Engine<MemoryStore, StoppedClock>;
 
@@ -42,18 +42,6 @@ fn on(store: MemoryStore) -> TestEngine {
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(START + seconds).unwrap()
-}
-
-fn tenant() -> TenantId {
-    TenantId::parse("default").unwrap()
-}
-
-fn id(text: &str) -> CustomerId {
-    CustomerId::parse(text).unwrap()
-}
-
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(60))
 }
 
 /// An event so many seconds after the start.

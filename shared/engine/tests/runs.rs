@@ -19,7 +19,7 @@ use paygraph_testkit::fake_stripe::{Config, FakeStripe, Fault, FaultKind, Lazy};
 use serde_json::json;
 
 use self::leaks::{priced, subscription};
-use self::stack::{START, Stack, billing, history, holding, now, same, whole};
+use self::stack::{START, Stack, billing, empty, history, holding, now, same, whole};
 use crate::stripe_api::default;
 
 /// N10, N21: the objects are listed, and not the events; what they tell is what the events told, and
@@ -190,9 +190,7 @@ async fn d15_d16_n22_what_was_on_its_way_is_no_drift() {
 /// that never came, and the payment method of a subscription.
 #[tokio::test]
 async fn what_belongs_to_another_object_is_healed_by_its_own_id() {
-    let stripe = FakeStripe::start(Config::default().unlimited())
-        .await
-        .unwrap();
+    let stripe = empty().await;
     let stack = Stack::new(&stripe);
     let mut held = subscription("sub_1", &priced("price_small", 2_900), "active");
     held["default_payment_method"] = json!("pm_1");

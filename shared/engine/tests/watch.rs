@@ -12,10 +12,10 @@ use paygraph_engine::ports::{ParkReason, StoreError, UNCONNECTED};
 use paygraph_engine::watch::{Ingest, Watched, Watcher};
 use paygraph_stripe::event_types::REQUIRED;
 use paygraph_stripe::ingest::{IngestContent, IngestMessage};
-use paygraph_testkit::fake_stripe::{Config, FakeStripe};
+use paygraph_testkit::fake_stripe::FakeStripe;
 use serde_json::{Value, json};
 
-use crate::runs::stack::{START, Stack, history, holding, same};
+use crate::runs::stack::{START, Stack, empty, history, holding, same};
 use crate::schemas::Judge;
 use crate::stripe_api::default;
 
@@ -155,9 +155,7 @@ fn happened(stripe: &FakeStripe, customer: &str, at: i64) -> String {
 /// delivered.
 #[tokio::test]
 async fn n14_missed_deliveries_add_up_over_rounds() {
-    let stripe = FakeStripe::start(Config::default().unlimited())
-        .await
-        .unwrap();
+    let stripe = empty().await;
     let (stack, kept) = (Stack::new(&stripe), Kept::default());
     watch(&stack, &kept, None, START).await;
     for (round, expected) in [&[][..], &[], &["missed_deliveries"]].iter().enumerate() {
@@ -189,9 +187,7 @@ async fn n14_missed_deliveries_add_up_over_rounds() {
 /// N14: no event for far longer than usual.
 #[tokio::test]
 async fn n14_silence_is_told() {
-    let stripe = FakeStripe::start(Config::default().unlimited())
-        .await
-        .unwrap();
+    let stripe = empty().await;
     let (stack, kept) = (Stack::new(&stripe), Kept::default());
     watch(&stack, &kept, None, START).await;
     let hours = 48;
@@ -210,9 +206,7 @@ async fn n14_silence_is_told() {
 /// is taken in once there is a connection.
 #[tokio::test]
 async fn p7_i8_what_waited_for_the_connection_is_taken_in() {
-    let stripe = FakeStripe::start(Config::default().unlimited())
-        .await
-        .unwrap();
+    let stripe = empty().await;
     let (stack, kept) = (Stack::new(&stripe), Kept::default());
     let event = happened(&stripe, "cus_early", START);
     let unconnected = TenantId::parse(UNCONNECTED).unwrap();
@@ -274,9 +268,7 @@ async fn p7_i8_what_waited_for_the_connection_is_taken_in() {
 /// N14: an endpoint that is disabled, lacks event types, or is gone.
 #[tokio::test]
 async fn n14_an_endpoint_in_trouble_is_told() {
-    let stripe = FakeStripe::start(Config::default().unlimited())
-        .await
-        .unwrap();
+    let stripe = empty().await;
     let (stack, kept) = (Stack::new(&stripe), Kept::default());
     let endpoint = |status: &str, events: &[&str]| {
         json!({ "id": "we_1", "object": "webhook_endpoint", "created": START, "status": status,
@@ -306,9 +298,7 @@ async fn n14_an_endpoint_in_trouble_is_told() {
     assert_eq!(told["webhook_endpoint_unhealthy"], 2, "one per new reason");
     assert_eq!(told["webhook_endpoint_recovered"], 1);
 
-    let other = FakeStripe::start(Config::default().unlimited())
-        .await
-        .unwrap();
+    let other = empty().await;
     let gone = watch(&Stack::new(&other), &kept, Some("we_1"), START).await;
     assert_eq!(kinds(&gone), ["deleted"]);
     let nobody = watch(&Stack::new(&other), &kept, None, START).await;

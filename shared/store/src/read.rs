@@ -302,22 +302,11 @@ impl DynamoStore {
         })
     }
 
-    /// How many messages of a tenant wait for something. (At most a page's worth is counted.)
+    /// How many messages of a tenant wait for something; may be some seconds old.
     ///
     /// # Errors
     /// [`StoreError`] when the table cannot be read.
-    pub async fn count_parked(&self, tenant: &TenantId) -> Result<i32, StoreError> {
-        let answer = self
-            .client()
-            .query()
-            .table_name(self.table())
-            .index_name("tenant")
-            .key_condition_expression("tenant_pk = :listing")
-            .expression_attribute_values(":listing", text(key::parked_listing(tenant)))
-            .select(aws_sdk_dynamodb::types::Select::Count)
-            .send()
-            .await
-            .map_err(|error| call_failed("counting what waits", error))?;
-        Ok(answer.count())
+    pub async fn count_parked(&self, tenant: &TenantId) -> Result<usize, StoreError> {
+        Ok(self.waiting(tenant).await?.len())
     }
 }

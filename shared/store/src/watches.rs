@@ -68,7 +68,7 @@ impl Watches for DynamoStore {
 
 impl DynamoStore {
     /// The causes of all that is parked; may be some seconds old.
-    async fn waiting(&self, tenant: &TenantId) -> Result<Vec<Cause>, StoreError> {
+    pub(crate) async fn waiting(&self, tenant: &TenantId) -> Result<Vec<Cause>, StoreError> {
         let query = self
             .client()
             .query()

@@ -69,6 +69,8 @@ pub struct Received<T> {
     pub since: Timestamp,
     /// The latest: the answer's `Date`.
     pub until: Timestamp,
+    /// Stripe's name for the request, `req_…`: by it their support finds it.
+    pub request_id: Option<String>,
 }
 
 impl<T> Received<T> {
@@ -78,6 +80,7 @@ impl<T> Received<T> {
             value: change(self.value),
             since: self.since,
             until: self.until,
+            request_id: self.request_id,
         }
     }
 }
@@ -188,6 +191,7 @@ impl Client {
             value,
             since: answer.date.plus(-took.saturating_add(1)),
             until: answer.date,
+            request_id: answer.request_id,
         })
     }
 }

@@ -55,6 +55,8 @@ async fn n8_every_kind_of_trouble_passes() {
         stripe.faults([Fault::next(1, "/v1/customers", kind.clone())]);
         let customer = client.get("/customers/cus_1", &[]).await.unwrap();
         assert!(customer.value.get().contains("cus_1"), "{kind:?}");
+        let request = customer.request_id.unwrap();
+        assert!(request.starts_with("req_"), "{request}");
         assert_eq!(stripe.stats().requests, 2, "{kind:?}");
     }
 }

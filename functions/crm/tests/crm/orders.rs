@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use paygraph_crm::handler::show;
 use paygraph_domain::crm::{Field, Record};
+use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::crm::{Crm, CrmError, Look, Task, There};
 use paygraph_engine::ports::{Clock, Store as _};
@@ -35,19 +36,25 @@ fn in_time<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(test)
 }
 
+/// A look at a contact that is without news.
+fn look<'a>(tenant: &'a TenantId, contact: &'a CustomerId) -> Look<'a> {
+    static NOTHING: BTreeSet<CustomerId> = BTreeSet::new();
+    Look {
+        tenant,
+        contact,
+        news: None,
+        anew: false,
+        written: &NOTHING,
+        until: Instant::now() + Duration::from_secs(26),
+    }
+}
+
 /// An event of a customer: delivered until it is taken, each time for 26 seconds at most, and
 /// sometimes cut off.
 async fn delivered(world: &World, board: &Board, clock: &Going, contact: &str) {
     let (tenant, contact) = (tenant(), id(contact));
     for _ in 0..20 {
-        let look = Look {
-            tenant: &tenant,
-            contact: &contact,
-            news: None,
-            anew: false,
-            written: &BTreeSet::new(),
-            until: Instant::now() + Duration::from_secs(26),
-        };
+        let look = look(&tenant, &contact);
         let dies = board.below(4) == 0;
         let life = if dies { board.below(12_000) } else { 30_000 };
         let engine = Engine::alone(world.store.clone(), *clock);
@@ -145,14 +152,7 @@ impl Crm for Telling<'_> {
 /// somebody was in touch.
 async fn told(world: &World, crm: &Telling<'_>, contact: &str) -> (usize, usize) {
     let (tenant, contact) = (tenant(), id(contact));
-    let look = Look {
-        tenant: &tenant,
-        contact: &contact,
-        news: None,
-        anew: false,
-        written: &BTreeSet::new(),
-        until: Instant::now() + Duration::from_secs(26),
-    };
+    let look = look(&tenant, &contact);
     let before = world.bus.published().len();
     let done = show(&world.engine(60), &world.bus, crm, &look)
         .await

@@ -6,7 +6,7 @@ use paygraph_domain::fact::Fact;
 use paygraph_domain::objects::catalog::Limit;
 use paygraph_domain::order::Disposition;
 
-use super::account::readable;
+use super::complete::readable;
 use super::{Done, Engine, Origin, ProcessError, Processed, finish};
 use crate::backoff::pause;
 use crate::fetch::{Fetch, Wanted};

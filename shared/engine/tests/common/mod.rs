@@ -12,11 +12,12 @@ use std::time::Duration;
 use paygraph_domain::account::Catalog;
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Source;
-use paygraph_domain::id::TenantId;
+use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
 use paygraph_engine::Deadline;
+use paygraph_engine::fetch::Fetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::process::{Done, Engine};
 use paygraph_engine::publish::publish;
@@ -41,8 +42,31 @@ fn over(store: MemoryStore) -> TestEngine {
     Engine::alone(store, StoppedClock::default())
 }
 
-fn tenant() -> TenantId {
+pub fn tenant() -> TenantId {
     TenantId::parse("default").unwrap()
+}
+
+pub fn id(text: &str) -> CustomerId {
+    CustomerId::parse(text).unwrap()
+}
+
+pub fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
+}
+
+/// Delivers a webhook: what happened to an object, and in which second.
+pub async fn tell<F: Fetch>(
+    engine: &Engine<MemoryStore, StoppedClock, F>,
+    deadline: Deadline,
+    (id, kind, t): (&str, &str, i64),
+    object: &Value,
+) {
+    let event = json!({
+        "id": id, "type": kind, "created": t, "livemode": false, "data": { "object": object },
+    });
+    let (tenant, text) = (tenant(), event.to_string());
+    let processed = engine.process(&tenant, &text, Source::Webhook, deadline);
+    processed.await.unwrap();
 }
 
 pub async fn feed(engine: &TestEngine, bus: &MemoryBus, event: &str) -> Done {

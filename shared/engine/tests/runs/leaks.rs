@@ -3,19 +3,17 @@
 use paygraph_domain::settings::Settings;
 use paygraph_engine::memory::MemoryStore;
 use paygraph_engine::run::{Class, Job, Outcome, Scope};
-use paygraph_testkit::fake_stripe::{Config, FakeStripe};
+use paygraph_testkit::fake_stripe::FakeStripe;
 use paygraph_testkit::world::price;
 use serde_json::{Value, json};
 
-use super::stack::{START, Stack, whole};
+use super::stack::{START, Stack, empty, whole};
 use crate::schemas::Judge;
 
 /// A class that somebody wants to look at first is told, and stays as it is here.
 #[tokio::test]
 async fn what_is_to_be_reviewed_is_not_healed() {
-    let stripe = FakeStripe::start(Config::default().unlimited())
-        .await
-        .unwrap();
+    let stripe = empty().await;
     let mut stack = Stack::new(&stripe);
     let mut settings = Settings::example().unwrap();
     settings.review_drift.insert(Class::PlanMismatch);
@@ -123,9 +121,7 @@ async fn leaking(stripe: &FakeStripe, stack: &Stack) {
 /// does not have.
 #[tokio::test]
 async fn the_leaks_are_named_with_their_money() {
-    let stripe = FakeStripe::start(Config::default().unlimited())
-        .await
-        .unwrap();
+    let stripe = empty().await;
     let stack = Stack::new(&stripe);
     leaking(&stripe, &stack).await;
     let (_, drift) = stack.run(Job::Reconcile, whole()).await;
@@ -202,9 +198,7 @@ async fn the_leaks_are_named_with_their_money() {
 #[tokio::test]
 async fn n11_what_no_list_returns_is_asked_for() {
     for recent in [true, false] {
-        let stripe = FakeStripe::start(Config::default().unlimited())
-            .await
-            .unwrap();
+        let stripe = empty().await;
         let stack = Stack::new(&stripe);
         let small = priced("price_small", 2_900);
         let customer = |id: &str| {

@@ -162,10 +162,15 @@ pub fn history(seed: u64, customers: u32) -> History {
     World::new("run", seed, START).live(customers, 14).finish()
 }
 
-pub async fn holding(history: &History) -> FakeStripe {
-    let stripe = FakeStripe::start(Config::default().unlimited())
+/// A Stripe that has nothing yet.
+pub async fn empty() -> FakeStripe {
+    FakeStripe::start(Config::default().unlimited())
         .await
-        .unwrap();
+        .unwrap()
+}
+
+pub async fn holding(history: &History) -> FakeStripe {
+    let stripe = empty().await;
     stripe.own().hold(history);
     stripe
 }

@@ -43,6 +43,7 @@ pub(super) struct Answer {
     pub took: Duration,
     pub retry_after: Option<Duration>,
     pub should_retry: Option<bool>,
+    pub request_id: Option<String>,
 }
 
 impl Answer {
@@ -94,9 +95,9 @@ impl Transport {
             answer.map_err(|_| format!("no answer within {} s", time.as_secs()))??;
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let date = text(DATE.as_str()).and_then(http_date);
-        let id = text("request-id").unwrap_or_default();
+        let request_id = text("request-id").map(str::to_owned);
         tracing::debug!(
-            request.id = id,
+            request.id = request_id,
             status = status.as_u16(),
             "Stripe has answered"
         );
@@ -106,6 +107,7 @@ impl Transport {
             took: begun.elapsed(),
             retry_after: retry_after(&headers),
             should_retry: text("stripe-should-retry").and_then(|text| text.parse().ok()),
+            request_id,
             body,
         })
     }

@@ -38,6 +38,7 @@ impl Client {
         }
         let mut object: Value = serde_json::from_str(text).unwrap_or_default();
         let (mut since, mut until) = (received.since, received.until);
+        let request_id = received.request_id;
         let fields = object.as_object_mut().into_iter().flatten();
         for (_, list) in fields.filter(|(_, value)| value["has_more"] == json!(true)) {
             for _ in 0..MAX_PAGES {
@@ -66,6 +67,7 @@ impl Client {
             value: object.to_string(),
             since,
             until,
+            request_id,
         })
     }
 
