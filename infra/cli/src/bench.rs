@@ -15,6 +15,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::local::build::Build;
 use crate::local::{Places, cargo};
 use crate::up::Up;
 
@@ -96,7 +97,7 @@ impl Bench {
 
     fn measure(&self, places: &Places) -> anyhow::Result<Vec<Reading>> {
         if self.calls {
-            return work::measure(&Up::detached().ready(places)?);
+            return work::measure(&Up::detached().ready_with(places, Build::Bench)?);
         }
         // First, since its memory is this process's.
         let mut readings = import::measure(&self.customers)?;
@@ -107,7 +108,7 @@ impl Bench {
         readings.extend(folding::measure(places)?);
         readings.extend(start::measure(places)?);
         if !self.without_stack {
-            let local = Up::detached().ready(places)?;
+            let local = Up::detached().ready_with(places, Build::Bench)?;
             readings.extend(work::measure(&local)?);
             readings.push(latency::measure(&local)?);
             readings.push(latency::measure_alert(&local)?);

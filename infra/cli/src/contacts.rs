@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_store::DynamoStore;
 
+use crate::progress::Progress;
 use crate::stack::now;
 
 /// How long the progress of a run is kept, in seconds.
@@ -48,7 +48,7 @@ pub struct OverAll<'a> {
     store: &'a DynamoStore,
     tenant: &'a TenantId,
     name: &'a str,
-    bar: ProgressBar,
+    progress: Progress,
     everyone: Vec<CustomerId>,
     /// How many contacts were done before.
     pub skipped: usize,
@@ -66,7 +66,8 @@ impl<'a> OverAll<'a> {
         if named.name.is_some() && done_to.is_none() {
             eprintln!("There is nothing of the run {name} yet: it begins.");
         }
-        let bar = progress();
+        let progress = Progress::bar(0, "{bar:30} {pos}/{len} contacts, {msg} {eta:.dim}");
+        let bar = progress.as_bar();
         let everyone = store.everyone(tenant, |so_far| bar.set_message(format!("{so_far} found")));
         let everyone = everyone.await.context("cannot list the contacts")?;
         let skipped = everyone.partition_point(|id| Some(id) <= done_to.as_ref());
@@ -76,7 +77,7 @@ impl<'a> OverAll<'a> {
             store,
             tenant,
             name,
-            bar,
+            progress,
             everyone,
             skipped,
         })
@@ -104,8 +105,9 @@ impl<'a> OverAll<'a> {
                 .note_run(self.tenant, self.name, done_to, expires);
             noted.await?;
         }
-        self.bar.set_message(message);
-        self.bar.inc(u64::try_from(some).unwrap_or(0));
+        let bar = self.progress.as_bar();
+        bar.set_message(message);
+        bar.inc(u64::try_from(some).unwrap_or(0));
         Ok(())
     }
 
@@ -116,17 +118,4 @@ impl<'a> OverAll<'a> {
             some => format!(" ({some} were done before)"),
         }
     }
-}
-
-impl Drop for OverAll<'_> {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-fn progress() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} contacts, {msg} {eta:.dim}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

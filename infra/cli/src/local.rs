@@ -8,10 +8,8 @@ pub mod python;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use paygraph_testkit::signer::sign;
 use serde::{Deserialize, Serialize};
 
@@ -218,13 +216,4 @@ pub fn cargo(places: &Places) -> Command {
 /// Whether cargo sets this variable for the package that it runs, and nobody sets it for cargo.
 fn is_of_a_package(name: &str) -> bool {
     name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-}
-
-/// A line that tells what is going on, with the time it takes.
-pub fn step(message: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(message);
-    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }

@@ -13,6 +13,7 @@ mod fold;
 mod input;
 mod local;
 mod mrr;
+mod progress;
 mod reevaluate;
 mod replay;
 mod runs;

@@ -7,9 +7,10 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::local::build::{Build, TESTED};
+use crate::local::build::{Build, WORKSPACE};
 use crate::local::emulator::Emulator;
 use crate::local::{self, Places, python, reach_directly};
+use crate::progress::Progress;
 use crate::up::Up;
 
 /// Check everything: format, lints, docs, template, and every test, on the local stack.
@@ -62,7 +63,7 @@ impl Test {
         let start = Instant::now();
         Up::detached().ready_with(places, Build::Tests)?;
         done("build and local stack", start);
-        let arguments = [&["test", "--no-fail-fast"], TESTED.as_slice()].concat();
+        let arguments = [&["test", "--no-fail-fast"], WORKSPACE.as_slice()].concat();
         let python = python::ensure(places, &places.lock()?)?;
         let nats = python.with_file_name("nats-server");
         cargo(
@@ -80,11 +81,12 @@ fn done(name: &str, start: Instant) {
 
 fn cargo(
     places: &Places,
-    name: &str,
+    name: &'static str,
     arguments: &[&str],
     variables: &[(&str, PathBuf)],
 ) -> anyhow::Result<()> {
     let start = Instant::now();
+    let _progress = Progress::lines(name);
     let mut command = local::cargo(places);
     reach_directly(&mut command);
     let status = command
@@ -106,6 +108,7 @@ fn cargo(
 fn template(places: &Places) -> anyhow::Result<()> {
     let start = Instant::now();
     let python = python::ensure(places, &places.lock()?)?;
+    let _progress = Progress::lines("template");
     let lint = python.with_file_name("cfn-lint");
     let template = places.root.join("template.yaml");
     python::run(Command::new(lint).arg(template), "template.yaml")?;

@@ -14,7 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::local::build::{self, Build};
 use crate::local::emulator::Emulator;
-use crate::local::{Local, Lock, Places, agent, python, reach_directly, step};
+use crate::local::{Local, Lock, Places, agent, python, reach_directly};
+use crate::progress::Progress;
 
 /// How long the API may take to answer for the first time.
 const READY_TIME: Duration = Duration::from_secs(60);
@@ -126,7 +127,7 @@ impl Up {
             if self.release {
                 Build::Release
             } else {
-                Build::Local
+                Build::Development
             },
         )
     }
@@ -153,7 +154,7 @@ impl Up {
         emulator: &Emulator,
         functions: &Path,
     ) -> anyhow::Result<Outputs> {
-        let bar = step("Deploying template.yaml …");
+        let _progress = Progress::spinner("Deploying template.yaml …");
         let architecture = if cfg!(target_arch = "aarch64") {
             "arm64"
         } else {
@@ -189,7 +190,6 @@ impl Up {
         lock.share(&mut command)?;
         reach_directly(&mut command);
         let printed = python::run(&mut command, "deploying template.yaml")?;
-        bar.finish_and_clear();
         let last = printed.lines().last().unwrap_or_default();
         serde_json::from_str(last).context("the deployment's outputs are not as expected")
     }
@@ -236,7 +236,7 @@ fn describe(emulator: &Emulator, outputs: Outputs, stripe_url: String) -> Local 
 
 /// Waits until the API answers: then the functions run and the table is there.
 fn wait_until_ready(local: &Local) -> anyhow::Result<()> {
-    let bar = step("Waiting for the first answer …");
+    let _progress = Progress::spinner("Waiting for the first answer …");
     let url = format!("{}/api/stripe/health", local.api_url);
     let authorization = format!("Bearer {}", local.api_token);
     let deadline = Instant::now() + READY_TIME;
@@ -253,7 +253,6 @@ fn wait_until_ready(local: &Local) -> anyhow::Result<()> {
             Err(_) => thread::sleep(Duration::from_millis(200)),
         }
     }
-    bar.finish_and_clear();
     Ok(())
 }
 

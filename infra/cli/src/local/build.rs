@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
 use super::{Places, cargo};
+use crate::progress::Progress;
 
 /// Every function, by its binary's name.
 pub const FUNCTIONS: [&str; 9] = [
@@ -24,28 +24,49 @@ pub const FUNCTIONS: [&str; 9] = [
     "alert",
     "crm",
 ];
-/// What tests are built and run with: the command itself is then not compiled another time.
-pub const TESTED: [&str; 3] = ["--workspace", "--features", "paygraph/as-tests"];
-/// About how many crates a build has, before one was counted.
-const ABOUT: u64 = 330;
+/// The packages and features of a development build: those of the tests. The command, the functions and
+/// the tests then share every dependency, so that cargo compiles none of them twice.
+pub const WORKSPACE: [&str; 3] = ["--workspace", "--features", "paygraph/as-tests"];
+/// The assumed number of crates of a build that was never counted.
+const ASSUMED_CRATES: u64 = 330;
 
-/// How the functions are built.
+/// A way to build the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Build {
-    /// For the local stack: quickly, and small enough to be deployed at every `up`.
-    Local,
+    /// For the local stack, in the profile and with the dependencies of the command itself.
+    Development,
+    /// The same, together with every test.
+    Tests,
+    /// For measurements: optimised, with the dependencies of the command that measures.
+    Bench,
     /// As they are deployed.
     Release,
-    /// Together with every test, from the same dependencies: none is compiled twice.
-    Tests,
 }
 
 impl Build {
     fn profile(self) -> &'static str {
         match self {
-            Self::Local => "local",
+            Self::Development | Self::Tests => "dev",
+            Self::Bench => "bench",
             Self::Release => "release",
-            Self::Tests => "dev",
+        }
+    }
+
+    /// Names the build in the file that counts its crates.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Tests => "tests",
+            Self::Bench => "bench",
+            Self::Release => "release",
+        }
+    }
+
+    /// Whether the profile leaves debug information in the binaries.
+    fn needs_stripping(self) -> bool {
+        match self {
+            Self::Development | Self::Tests | Self::Bench => true,
+            Self::Release => false,
         }
     }
 }
@@ -82,27 +103,29 @@ pub fn functions(places: &Places, how: Build) -> anyhow::Result<PathBuf> {
             .with_context(|| format!("{function} was not built"))?;
         let copy = folder.join(function);
         fs::copy(binary, &copy).with_context(|| format!("cannot copy {}", binary.display()))?;
-        if how == Build::Tests {
-            // The other profiles do it themselves. Where there is no `strip`, it is only larger.
+        if how.needs_stripping() {
+            // Without `strip` the copy is larger, and works as well.
             let _ = Command::new("strip").arg(&copy).status();
         }
     }
     Ok(folder)
 }
 
-/// Compiles the functions, showing how far it is, and gives where cargo put each binary.
+/// Compiles the functions, shows the progress, and gives the path of each binary.
 fn compile(places: &Places, how: Build) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let mut child = build(places, how).spawn().context("cannot start cargo")?;
-    let counted = places.home.join(format!("crates-{}", how.profile()));
+    let counted = places.home.join(format!("crates-{}", how.name()));
     let expected = fs::read_to_string(&counted)
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(ABOUT);
-    let bar = ProgressBar::new(expected);
-    let style = "{prefix} [{bar:30}] {pos}/{len} {elapsed:.dim} {wide_msg:.dim}";
-    bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
+        .unwrap_or(ASSUMED_CRATES);
+    let progress = Progress::bar(
+        expected,
+        "{prefix} [{bar:30}] {pos}/{len} {elapsed:.dim} {wide_msg:.dim}",
+    );
+    let bar = progress.as_bar();
     bar.set_prefix(match how {
-        Build::Local | Build::Release => "Building the functions",
+        Build::Development | Build::Bench | Build::Release => "Building the functions",
         Build::Tests => "Building the functions and the tests",
     });
     let output = child.stdout.take().context("cargo has no output")?;
@@ -126,7 +149,6 @@ fn compile(places: &Places, how: Build) -> anyhow::Result<BTreeMap<String, PathB
         bail!("the functions do not build");
     }
     fs::write(counted, bar.position().to_string())?;
-    bar.finish_and_clear();
     Ok(built)
 }
 
@@ -136,12 +158,19 @@ fn build(places: &Places, how: Build) -> Command {
         .args(["build", "--quiet", "--profile", how.profile()])
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped());
-    if how == Build::Tests {
-        command.args(TESTED).arg("--all-targets");
-        return command;
-    }
-    for function in FUNCTIONS {
-        command.args(["-p", &format!("paygraph-{function}")]);
+    match how {
+        Build::Tests => {
+            command.args(WORKSPACE).arg("--all-targets");
+        }
+        // The whole workspace decides the features, as for the tests: only binaries are built.
+        Build::Development => {
+            command.args(WORKSPACE).arg("--bins");
+        }
+        Build::Bench | Build::Release => {
+            for function in FUNCTIONS {
+                command.args(["-p", &format!("paygraph-{function}")]);
+            }
+        }
     }
     command
 }

@@ -12,7 +12,8 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 use super::process::Process;
-use super::{Places, agent, reach_directly, step, write_whole};
+use super::{Places, agent, reach_directly, write_whole};
+use crate::progress::Progress;
 
 const START_TIME: Duration = Duration::from_secs(60);
 /// How long a busy emulator may take to answer before it counts as hung.
@@ -73,7 +74,7 @@ impl Emulator {
     fn start(places: &Places, python: &Path, port: Option<u16>) -> anyhow::Result<Self> {
         clean(places);
         let port = free(port)?;
-        let bar = step("Starting the emulator of AWS …");
+        let _progress = Progress::spinner("Starting the emulator of AWS …");
         let mut child = spawn(places, python, port)?;
         let process = Process::find(child.id())?;
         let emulator = Self { process, port };
@@ -89,7 +90,6 @@ impl Emulator {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        bar.finish_and_clear();
         Ok(emulator)
     }
 

@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Lock, Places, step};
+use super::{Lock, Places};
+use crate::progress::Progress;
 
 /// The oldest Python that the emulator runs on.
 const OLDEST: (u32, u32) = (3, 10);
@@ -25,7 +26,7 @@ pub fn ensure(places: &Places, lock: &Lock) -> anyhow::Result<PathBuf> {
         return Ok(python);
     }
     let system = find()?;
-    let bar = step("Installing the emulator of AWS (once) …");
+    let progress = Progress::spinner("Installing the emulator of AWS (once) …");
     // What an interrupted run has left is not to be trusted.
     if venv.exists() {
         fs::remove_dir_all(&venv)?;
@@ -46,7 +47,7 @@ pub fn ensure(places: &Places, lock: &Lock) -> anyhow::Result<PathBuf> {
     lock.share(&mut install)?;
     run(install.arg(&requirements), "installing the emulator")?;
     super::write_whole(&marker, &wanted)?;
-    bar.finish_with_message("The emulator of AWS is installed");
+    progress.print("The emulator of AWS is installed");
     Ok(python)
 }
 

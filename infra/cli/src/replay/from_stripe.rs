@@ -1,10 +1,8 @@
 //! Events as Stripe has them, of the last 30 days.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use indicatif::ProgressBar;
 use paygraph_domain::id::Cause;
 use paygraph_stripe::client::{ClientError, Created, List};
 use paygraph_stripe::event::StripeEvent;
@@ -13,6 +11,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{Replay, queue};
+use crate::progress::Progress;
 use crate::stack::{Stack, now};
 
 /// How long Stripe keeps events, in seconds.
@@ -54,8 +53,7 @@ impl Replay {
         let earliest = now().plus(-KEPT);
         let from = self.since.unwrap_or(earliest).max(earliest);
         let before = now().plus(1);
-        let bar = ProgressBar::new_spinner();
-        bar.enable_steady_tick(Duration::from_millis(200));
+        let progress = Progress::spinner("Reading Stripe's events …");
         let (mut ids, mut after) = (Vec::new(), None::<String>);
         loop {
             let list = List {
@@ -68,14 +66,15 @@ impl Replay {
             let page = client.page("/events", &list).await?.value;
             for event in &page.data {
                 ids.push(self.put(stack, event).await?);
-                bar.set_message(format!("{} events", ids.len()));
+                let read = format!("Reading Stripe's events: {}", ids.len());
+                progress.as_bar().set_message(read);
             }
             after = ids.last().cloned();
             if !page.has_more || after.is_none() {
                 break;
             }
         }
-        bar.finish_and_clear();
+        drop(progress);
         self.told(&ids);
         Ok(ExitCode::SUCCESS)
     }
