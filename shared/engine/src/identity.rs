@@ -21,8 +21,8 @@ use crate::backoff::{Deadline, pause};
 use crate::envelope::{Subject, named, seal};
 use crate::fetch::Fetch;
 use crate::ports::{
-    AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, LedgerEntry, Store,
-    StoreError, StripeLinkWrite,
+    AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, LedgerEntry, RowChange,
+    Store, StoreError, StripeLinkWrite, row_changes,
 };
 use crate::process::{Engine, MAX_ACCOUNTS, move_account};
 use crate::product::EVENT_TYPE;
@@ -171,7 +171,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         } else {
             let target = match (self.store.contact(tenant, id).await?, to) {
                 (Some(target), _) => target,
-                (None, None) => Contact::new(own),
+                (None, None) => Contact::new(own.clone()),
                 (None, Some(to)) => return Err(IdentityError::NotFound(to.to_string())),
             };
             if target.accounts.len() >= MAX_ACCOUNTS {
@@ -191,8 +191,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             settings,
             now,
         );
-        commit.reviews = vec![(customer.clone(), None)];
-        let contact = commit.contacts.last().map(|write| write.contact.clone());
+        commit.reviews.insert(customer.clone(), None);
+        let contact = commit.contacts.get(id).map(|write| write.contact.clone());
         let contact = contact.ok_or(IdentityError::Busy)?;
         Ok(Ok(Outcome {
             commit,
@@ -245,24 +245,21 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         let is = target.profile.as_ref().map(names).unwrap_or_default();
         let mut commit = Commit::new(tenant.clone());
         for customer in gone.accounts.keys() {
-            commit.stripe_links.push(StripeLinkWrite {
-                customer: customer.clone(),
-                from: Some(id.clone()),
-                to: into.clone(),
-            });
+            let (from, to) = (Some(id.clone()), into.clone());
+            let write = StripeLinkWrite { from, to };
+            commit.stripe_links.insert(customer.clone(), write);
         }
         let lost = gone.profile.as_ref().map(names).unwrap_or_default();
-        let lost = lost.into_iter().map(|name| (name, id.clone(), false));
-        let new = is.difference(&was);
-        let new = new.map(|name| (name.clone(), into.clone(), true));
+        let lost = lost.into_iter();
+        let lost = lost.map(|name| ((name, id.clone()), RowChange::Delete));
+        let new = row_changes(&was, &is).map(|(name, change)| ((name, into.clone()), change));
         commit.names = lost.chain(new).collect();
         let (version, left) = (gone.version, gone.told.segments.clone());
         let mut events = gone.ended();
         events.extend(outcome.events);
-        commit.contacts = vec![
-            ContactWrite::new(gone, version, &left, true),
-            ContactWrite::new(target.clone(), expected, &segments, false),
-        ];
+        commit.put_contact(ContactWrite::new(gone, version, &left, true));
+        let write = ContactWrite::new(target.clone(), expected, &segments, false);
+        commit.put_contact(write);
         let mut changes = outcome.changes;
         changes.push(Change {
             field: "merged".to_owned(),

@@ -19,8 +19,8 @@ use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::commit::{
-    AuditEntry, AuditOwner, Commit, ContactWrite, EnrolmentWrite, LedgerEntry, ObjectWrite,
-    StripeLinkWrite,
+    AuditEntry, AuditOwner, Commit, ContactWrite, LedgerEntry, ObjectWrite, RowChange,
+    StripeLinkWrite, row_changes,
 };
 pub use self::runs::Runs;
 use crate::envelope::Outgoing;

@@ -21,7 +21,7 @@ pub use self::hear::Heard;
 pub use self::tick::Stepped;
 use crate::backoff::{Deadline, pause};
 use crate::envelope::{Subject, seal};
-use crate::ports::{Clock, Commit, CommitError, EnrolmentWrite, LedgerEntry, Store, StoreError};
+use crate::ports::{Clock, Commit, CommitError, LedgerEntry, Store, StoreError};
 use crate::tick::cause_about;
 
 /// The name of the event that a step is told by.
@@ -130,10 +130,7 @@ impl<S: Store + Enrolments, C: Clock> Sequencer<S, C> {
         let mut commit = Commit::new(place.tenant.clone());
         let due = moved.due.as_ref();
         commit.ledger = due.map(|due| self.entry(place, due, now)).transpose()?;
-        commit.enrolments.push(EnrolmentWrite {
-            contact: place.contact.clone(),
-            enrolment: moved.enrolment,
-        });
+        commit.put_enrolment(place.contact.clone(), moved.enrolment);
         let mut done = self.store.commit(&commit).await;
         if matches!(done, Err(CommitError::Duplicate)) {
             // This very step was sent by an enrolment of that number whose record is gone: it is

@@ -214,7 +214,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         };
         if same != before {
             let write = ContactWrite::new(contact, expected, &segments, false);
-            commit.contacts.push(write);
+            commit.put_contact(write);
         }
         Ok(Some(commit))
     }

@@ -57,7 +57,7 @@ async fn under(settings: Settings, from: &TestEngine) -> TestEngine {
     for contact in from.store.contacts() {
         let mut commit = Commit::new(tenant());
         let write = ContactWrite::new(contact, 0, &BTreeSet::new(), false);
-        commit.contacts.push(write);
+        commit.put_contact(write);
         engine.store.commit(&commit).await.unwrap();
     }
     engine

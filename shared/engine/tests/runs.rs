@@ -7,6 +7,7 @@
 )]
 
 mod leaks;
+mod retried;
 pub mod stack;
 
 use std::time::Duration;

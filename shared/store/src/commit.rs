@@ -2,11 +2,11 @@
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder};
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
-use paygraph_domain::id::TenantId;
+use paygraph_domain::id::{CustomerId, StripeCustomerId, TenantId};
 use paygraph_engine::ports::{
-    AuditEntry, Commit, CommitError, ContactWrite, LedgerEntry, ObjectWrite, StoreError,
+    AuditEntry, Commit, CommitError, ContactWrite, LedgerEntry, RowChange, StoreError,
     StripeLinkWrite,
 };
 
@@ -17,72 +17,18 @@ use crate::store::failed;
 /// How long a ledger entry is kept: longer than the 30 days in which Stripe can send again.
 pub(crate) const LEDGER_SECONDS: i64 = 60 * 86_400;
 
-/// The writes of a commit; the ledger's is the first, if there is one.
+/// The writes of a commit; the ledger's is the first, if there is one. The commit's maps give each
+/// item once.
 pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, StoreError> {
-    let tenant = &commit.tenant;
-    let mut puts = Vec::new();
-    if let Some(entry) = &commit.ledger {
-        puts.push(ledger(table, entry)?);
-    }
-    let mut deletes = Vec::new();
-    for write in &commit.contacts {
-        if write.remove {
-            deletes.push(remove_contact(table, tenant, write));
-        } else {
-            puts.push(contact(table, tenant, write)?);
-        }
-        let id = &write.contact.id;
-        for segment in &write.entered {
-            let mut item = keyed(key::contact(tenant, id), key::membership(segment));
-            item.insert("segment_pk".to_owned(), text(key::segment(tenant, segment)));
-            item.insert("segment_sk".to_owned(), text(id.as_str()));
-            puts.push(Put::builder().table_name(table).set_item(Some(item)));
-        }
-        for segment in &write.left {
-            let keys = keyed(key::contact(tenant, id), key::membership(segment));
-            let delete = Delete::builder().table_name(table).set_key(Some(keys));
-            deletes.push(delete);
-        }
-    }
-    for write in &commit.objects {
-        puts.push(object(table, tenant, write)?);
-    }
-    let links = commit.stripe_links.iter();
-    puts.extend(links.map(|write| stripe_link(table, tenant, write)));
-    for (row, new) in rows(commit) {
-        if new {
-            puts.push(Put::builder().table_name(table).set_item(Some(row)));
-        } else {
-            deletes.push(Delete::builder().table_name(table).set_key(Some(row)));
-        }
-    }
-    for (customer, review) in &commit.reviews {
-        let item = keyed(key::reviews(tenant), customer.as_str());
-        match review {
-            Some(review) => {
-                let item = with_doc(item, review)?;
-                puts.push(Put::builder().table_name(table).set_item(Some(item)));
+    let mut puts = conditional_puts(table, commit)?;
+    let mut deletes = removed_contacts(table, commit);
+    for (item, change) in rows(commit)? {
+        match change {
+            RowChange::Put => puts.push(Put::builder().table_name(table).set_item(Some(item))),
+            RowChange::Delete => {
+                deletes.push(Delete::builder().table_name(table).set_key(Some(item)));
             }
-            None => deletes.push(Delete::builder().table_name(table).set_key(Some(item))),
         }
-    }
-    for (link, customer) in &commit.links {
-        let mut item = keyed(key::link(tenant, link), key::LINK);
-        item.insert("customer".to_owned(), text(customer.as_str()));
-        puts.push(Put::builder().table_name(table).set_item(Some(item)));
-    }
-    if let Some((entry_key, entry)) = &commit.catalog {
-        let item = with_doc(
-            keyed(key::catalog(tenant), entry_key.sort_key()),
-            &entry.value,
-        )?;
-        puts.push(revised(table, item, entry.rev));
-    }
-    for write in &commit.enrolments {
-        puts.push(crate::enrolments::put(table, tenant, write)?);
-    }
-    if let Some(entry) = &commit.audit {
-        puts.push(audit(table, commit, entry)?);
     }
     let mut writes = Vec::with_capacity(puts.len() + deletes.len());
     for put in puts {
@@ -100,20 +46,70 @@ pub fn writes(table: &str, commit: &Commit) -> Result<Vec<TransactWriteItem>, St
     Ok(writes)
 }
 
-/// Rows that say all by their key, which are to be there (true) or not.
-fn rows(commit: &Commit) -> impl Iterator<Item = (Item, bool)> {
+/// The puts of what has a version, with the condition that the one before is there.
+fn conditional_puts(table: &str, commit: &Commit) -> Result<Vec<PutBuilder>, StoreError> {
     let tenant = &commit.tenant;
-    let names = commit.names.iter();
-    let names = names.map(|(name, contact, new)| {
-        let row = keyed(key::name(tenant, name), key::named(contact));
-        (row, *new)
-    });
-    let awaits = commit.awaits.iter();
-    let awaits = awaits.map(|(awaited, customer, new)| {
-        let row = keyed(key::awaiting(tenant, awaited), customer.as_str());
-        (row, *new)
-    });
-    names.chain(awaits)
+    let mut puts = Vec::new();
+    if let Some(entry) = &commit.ledger {
+        puts.push(ledger(table, entry)?);
+    }
+    for (id, write) in commit.contacts.iter().filter(|(_, write)| !write.remove) {
+        puts.push(contact(table, tenant, id, write)?);
+    }
+    for ((customer, key), write) in &commit.objects {
+        let item = keyed(key::stripe(tenant, customer), key.sort_key());
+        puts.push(revised(table, with_doc(item, &write.object)?, write.rev));
+    }
+    let links = commit.stripe_links.iter();
+    puts.extend(links.map(|(customer, write)| stripe_link(table, tenant, customer, write)));
+    if let Some((entry_key, entry)) = &commit.catalog {
+        let keys = keyed(key::catalog(tenant), entry_key.sort_key());
+        puts.push(revised(table, with_doc(keys, &entry.value)?, entry.rev));
+    }
+    for (key, enrolment) in &commit.enrolments {
+        puts.push(crate::enrolments::put(table, tenant, key, enrolment)?);
+    }
+    if let Some(entry) = &commit.audit {
+        puts.push(audit(table, commit, entry)?);
+    }
+    Ok(puts)
+}
+
+/// Items without a version, to be put; or only their keys, to be removed.
+fn rows(commit: &Commit) -> Result<Vec<(Item, RowChange)>, StoreError> {
+    let tenant = &commit.tenant;
+    let mut rows = Vec::new();
+    for (id, write) in &commit.contacts {
+        for (segment, change) in &write.memberships {
+            let mut item = keyed(key::contact(tenant, id), key::membership(segment));
+            if *change == RowChange::Put {
+                item.insert("segment_pk".to_owned(), text(key::segment(tenant, segment)));
+                item.insert("segment_sk".to_owned(), text(id.as_str()));
+            }
+            rows.push((item, *change));
+        }
+    }
+    for ((name, contact), change) in &commit.names {
+        let item = keyed(key::name(tenant, name), key::named(contact));
+        rows.push((item, *change));
+    }
+    for ((awaited, customer), change) in &commit.awaits {
+        let item = keyed(key::awaiting(tenant, awaited), customer.as_str());
+        rows.push((item, *change));
+    }
+    for (customer, review) in &commit.reviews {
+        let keys = keyed(key::reviews(tenant), customer.as_str());
+        rows.push(match review {
+            Some(review) => (with_doc(keys, review)?, RowChange::Put),
+            None => (keys, RowChange::Delete),
+        });
+    }
+    for (link, customer) in &commit.links {
+        let mut item = keyed(key::link(tenant, link), key::LINK);
+        item.insert("customer".to_owned(), text(customer.as_str()));
+        rows.push((item, RowChange::Put));
+    }
+    Ok(rows)
 }
 
 fn ledger(table: &str, entry: &LedgerEntry) -> Result<PutBuilder, StoreError> {
@@ -141,8 +137,12 @@ fn absent(put: PutBuilder) -> PutBuilder {
     put.condition_expression("attribute_not_exists(pk)")
 }
 
-fn contact(table: &str, tenant: &TenantId, write: &ContactWrite) -> Result<PutBuilder, StoreError> {
-    let id = &write.contact.id;
+fn contact(
+    table: &str,
+    tenant: &TenantId,
+    id: &CustomerId,
+    write: &ContactWrite,
+) -> Result<PutBuilder, StoreError> {
     let mut item = with_doc(
         keyed(key::contact(tenant, id), key::CONTACT),
         &write.contact,
@@ -164,24 +164,18 @@ fn contact(table: &str, tenant: &TenantId, write: &ContactWrite) -> Result<PutBu
     })
 }
 
-fn remove_contact(
-    table: &str,
-    tenant: &TenantId,
-    write: &ContactWrite,
-) -> aws_sdk_dynamodb::types::builders::DeleteBuilder {
-    Delete::builder()
-        .table_name(table)
-        .set_key(Some(keyed(
-            key::contact(tenant, &write.contact.id),
-            key::CONTACT,
-        )))
-        .condition_expression("version = :version")
-        .expression_attribute_values(":version", number(write.expected))
-}
-
-fn object(table: &str, tenant: &TenantId, write: &ObjectWrite) -> Result<PutBuilder, StoreError> {
-    let item = keyed(key::stripe(tenant, &write.customer), write.key.sort_key());
-    Ok(revised(table, with_doc(item, &write.object)?, write.rev))
+fn removed_contacts(table: &str, commit: &Commit) -> Vec<DeleteBuilder> {
+    let removed = commit.contacts.iter().filter(|(_, write)| write.remove);
+    removed
+        .map(|(id, write)| {
+            let keys = keyed(key::contact(&commit.tenant, id), key::CONTACT);
+            Delete::builder()
+                .table_name(table)
+                .set_key(Some(keys))
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(write.expected))
+        })
+        .collect()
 }
 
 /// A put of the next rev: the one before must be what is there.
@@ -196,8 +190,13 @@ fn revised(table: &str, mut item: Item, rev: u64) -> PutBuilder {
     }
 }
 
-fn stripe_link(table: &str, tenant: &TenantId, write: &StripeLinkWrite) -> PutBuilder {
-    let mut item = keyed(key::stripe_link(tenant, &write.customer), key::LINK);
+fn stripe_link(
+    table: &str,
+    tenant: &TenantId,
+    customer: &StripeCustomerId,
+    write: &StripeLinkWrite,
+) -> PutBuilder {
+    let mut item = keyed(key::stripe_link(tenant, customer), key::LINK);
     item.insert("contact".to_owned(), text(write.to.as_str()));
     let put = Put::builder().table_name(table).set_item(Some(item));
     match &write.from {
@@ -210,7 +209,7 @@ fn stripe_link(table: &str, tenant: &TenantId, write: &StripeLinkWrite) -> PutBu
 
 /// Entries of one second stand in the order in which the contact took them in.
 fn audit(table: &str, commit: &Commit, entry: &AuditEntry) -> Result<PutBuilder, StoreError> {
-    let versions = commit.contacts.iter().map(|write| write.contact.version);
+    let versions = commit.contacts.values().map(|write| write.contact.version);
     let version = versions.max().unwrap_or(0);
     let at = key::instant(entry.at);
     let sort = format!("{}{at}#{version:010}#{}", key::AUDIT, entry.cause);

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::builders::PutBuilder;
 use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::sequence::Enrolment;
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::ports::{EnrolmentWrite, StoreError};
+use paygraph_engine::ports::StoreError;
 use paygraph_engine::sequence::{DueEnrolment, Enrolments};
 
 use crate::item::{Item, doc, get_text, keyed, number, text, with_doc};
@@ -16,10 +16,9 @@ use crate::store::{DynamoStore, call_failed};
 pub fn put(
     table: &str,
     tenant: &TenantId,
-    write: &EnrolmentWrite,
+    (contact, sequence): &(CustomerId, String),
+    enrolment: &Enrolment,
 ) -> Result<PutBuilder, StoreError> {
-    let EnrolmentWrite { contact, enrolment } = write;
-    let sequence = &enrolment.sequence;
     let keys = keyed(key::contact(tenant, contact), key::enrolment(sequence));
     let mut item = with_doc(keys, enrolment)?;
     item.insert("version".to_owned(), number(enrolment.version));

@@ -52,12 +52,8 @@ fn commit() -> Commit {
     contact.version = 5;
     let mut commit = Commit::new(tenant());
     commit.ledger = Some(entry());
-    commit.contacts = vec![ContactWrite::new(
-        contact,
-        4,
-        &std::collections::BTreeSet::new(),
-        false,
-    )];
+    let none = std::collections::BTreeSet::new();
+    commit.put_contact(ContactWrite::new(contact, 4, &none, false));
     commit
 }
 

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
 use aws_smithy_mocks::mock;
 use paygraph_domain::id::Cause;
 use paygraph_domain::sequence::{Enrolment, State};
-use paygraph_engine::ports::{Commit, CommitError, EnrolmentWrite, LedgerEntry, Store as _};
+use paygraph_engine::ports::{Commit, CommitError, LedgerEntry, Store as _};
 use paygraph_engine::sequence::{DueEnrolment, Enrolments as _};
 
 use crate::common::{at, customer, store, tenant, text};
@@ -44,10 +44,7 @@ fn commit(version: u64, state: State) -> Commit {
         disposition: "applied".to_owned(),
         outbox: Vec::new(),
     });
-    commit.enrolments.push(EnrolmentWrite {
-        contact: customer(),
-        enrolment: enrolment(version, state),
-    });
+    commit.put_enrolment(customer(), enrolment(version, state));
     commit
 }
 

@@ -3,14 +3,14 @@
 
 use paygraph_domain::contact::{self, Contact, Profile};
 use paygraph_domain::id::{CustomerId, TenantId};
-use paygraph_domain::identity::{Name, names};
+use paygraph_domain::identity::names;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 
 use super::{Changed, IdentityError, Outcome, Planned, Request, Wish};
 use crate::backoff::Deadline;
 use crate::fetch::Fetch;
-use crate::ports::{Clock, Commit, ContactWrite, LedgerEntry, Store};
+use crate::ports::{Clock, Commit, ContactWrite, LedgerEntry, Store, row_changes};
 use crate::process::Engine;
 use crate::tick::cause_about;
 
@@ -101,12 +101,11 @@ fn edited(
     }
     let was = before.as_ref().map(names).unwrap_or_default();
     let is = contact.profile.as_ref().map(names).unwrap_or_default();
-    let of = |name: &Name, is_new| (name.clone(), contact.id.clone(), is_new);
-    let gone = was.difference(&is).map(|name| of(name, false));
-    let new = is.difference(&was).map(|name| of(name, true));
-    commit.names = gone.chain(new).collect();
+    let names = row_changes(&was, &is);
+    let names = names.map(|(name, change)| ((name, contact.id.clone()), change));
+    commit.names = names.collect();
     let write = ContactWrite::new(contact.clone(), expected, &segments, false);
-    commit.contacts.push(write);
+    commit.put_contact(write);
     Ok(Ok(Outcome {
         commit,
         contact,

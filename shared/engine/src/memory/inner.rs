@@ -20,7 +20,7 @@ use crate::alert::{Unresolved, Whose};
 use crate::analytics::Census;
 use crate::connection::Connection;
 use crate::ports::{
-    AuditEntry, Commit, CommitError, ContactWrite, Due, EnrolmentWrite, LedgerEntry, Parked,
+    AuditEntry, Commit, CommitError, ContactWrite, Due, LedgerEntry, Parked, RowChange,
 };
 use crate::run::{Drift, Look, Run};
 use crate::target::Effect;
@@ -99,29 +99,29 @@ impl Inner {
         {
             return Err(CommitError::Duplicate);
         }
-        let contacts = commit.contacts.iter().all(|write| {
-            let key = (tenant.clone(), write.contact.id.clone());
+        let contacts = commit.contacts.iter().all(|(id, write)| {
+            let key = (tenant.clone(), id.clone());
             self.contacts.get(&key).map_or(0, |contact| contact.version) == write.expected
         });
-        let objects = commit.objects.iter().all(|write| {
-            let key = (tenant.clone(), write.customer.clone());
+        let objects = commit.objects.iter().all(|((customer, object), write)| {
+            let key = (tenant.clone(), customer.clone());
             let rev = self
                 .accounts
                 .get(&key)
-                .map_or(0, |objects| objects.rev(&write.key));
+                .map_or(0, |objects| objects.rev(object));
             rev + 1 == write.rev
         });
-        let link = commit.stripe_links.iter().all(|write| {
-            let key = (tenant.clone(), write.customer.clone());
+        let link = commit.stripe_links.iter().all(|(customer, write)| {
+            let key = (tenant.clone(), customer.clone());
             self.stripe_links.get(&key) == write.from.as_ref()
         });
         let catalog = commit.catalog.as_ref().is_none_or(|(key, entry)| {
             let stored = self.catalog.get(&(tenant.clone(), key.sort_key()));
             stored.map_or(0, |stored| stored.rev) + 1 == entry.rev
         });
-        let enrolments = commit.enrolments.iter().all(|write| {
-            let held = self.enrolments.get(&enrolment_key(tenant, write));
-            held.map_or(0, |held| held.version) + 1 == write.enrolment.version
+        let enrolments = commit.enrolments.iter().all(|(key, enrolment)| {
+            let held = self.enrolments.get(&enrolment_key(tenant, key));
+            held.map_or(0, |held| held.version) + 1 == enrolment.version
         });
         if contacts && objects && link && catalog && enrolments {
             Ok(())
@@ -138,39 +138,35 @@ impl Inner {
             self.ledger
                 .insert(key, (entry.clone(), entry.outbox.is_empty()));
         }
-        for write in &commit.contacts {
+        for write in commit.contacts.values() {
             self.write_contact(tenant, write);
         }
-        for write in &commit.objects {
+        for ((customer, key), write) in &commit.objects {
             let objects = self
                 .accounts
-                .entry((tenant.clone(), write.customer.clone()))
+                .entry((tenant.clone(), customer.clone()))
                 .or_default();
-            if write.key.is_working_set() {
-                objects
-                    .working_set
-                    .insert(write.key.clone(), write.rev, write.object.clone());
+            let (rev, object) = (write.rev, write.object.clone());
+            if key.is_working_set() {
+                objects.working_set.insert(key.clone(), rev, object);
             } else {
-                objects
-                    .beside
-                    .insert(write.key.clone(), (write.rev, write.object.clone()));
+                objects.beside.insert(key.clone(), (rev, object));
             }
         }
-        for write in &commit.enrolments {
-            let key = enrolment_key(tenant, write);
-            self.enrolments.insert(key, write.enrolment.clone());
+        for (key, enrolment) in &commit.enrolments {
+            let key = enrolment_key(tenant, key);
+            self.enrolments.insert(key, enrolment.clone());
         }
-        for write in &commit.stripe_links {
+        for (customer, write) in &commit.stripe_links {
             self.stripe_links
-                .insert((tenant.clone(), write.customer.clone()), write.to.clone());
+                .insert((tenant.clone(), customer.clone()), write.to.clone());
         }
-        for (name, contact, new) in &commit.names {
+        for ((name, contact), change) in &commit.names {
             let row = (tenant.clone(), name.clone(), contact.clone());
-            if *new {
-                self.names.insert(row);
-            } else {
-                self.names.remove(&row);
-            }
+            match change {
+                RowChange::Put => self.names.insert(row),
+                RowChange::Delete => self.names.remove(&row),
+            };
         }
         for (customer, review) in &commit.reviews {
             let key = (tenant.clone(), customer.clone());
@@ -183,13 +179,12 @@ impl Inner {
             self.links
                 .insert((tenant.clone(), link.clone()), customer.clone());
         }
-        for (key, customer, new) in &commit.awaits {
+        for ((key, customer), change) in &commit.awaits {
             let note = (tenant.clone(), key.clone(), customer.clone());
-            if *new {
-                self.awaits.insert(note);
-            } else {
-                self.awaits.remove(&note);
-            }
+            match change {
+                RowChange::Put => self.awaits.insert(note),
+                RowChange::Delete => self.awaits.remove(&note),
+            };
         }
         if let Some((key, entry)) = &commit.catalog {
             self.catalog
@@ -223,7 +218,9 @@ impl Inner {
     }
 }
 
-fn enrolment_key(tenant: &TenantId, write: &EnrolmentWrite) -> (TenantId, CustomerId, String) {
-    let sequence = write.enrolment.sequence.clone();
-    (tenant.clone(), write.contact.clone(), sequence)
+fn enrolment_key(
+    tenant: &TenantId,
+    (contact, sequence): &(CustomerId, String),
+) -> (TenantId, CustomerId, String) {
+    (tenant.clone(), contact.clone(), sequence.clone())
 }

@@ -1,6 +1,10 @@
-//! Everything that one cause changes.
+//! Everything that one cause changes, with each key once.
+//!
+//! `DynamoDB` refuses a transaction that writes to one item twice. Each kind of write is therefore a
+//! map by its item's key, and the keys of two kinds never meet
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paygraph_domain::account::{CatalogEntry, CatalogKey, Object, ObjectKey, Stored};
 use paygraph_domain::audit::Change;
@@ -42,10 +46,17 @@ pub struct ContactWrite {
     pub expected: u64,
     /// Remove it instead: nothing holds it any more.
     pub remove: bool,
-    /// Segments that it is in from now on.
-    pub entered: BTreeSet<String>,
-    /// Segments that it is no longer in.
-    pub left: BTreeSet<String>,
+    /// The segments that it enters and leaves.
+    pub memberships: BTreeMap<String, RowChange>,
+}
+
+/// A change of a row that says all by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowChange {
+    /// The row is there from now on.
+    Put,
+    /// The row is removed.
+    Delete,
 }
 
 impl ContactWrite {
@@ -59,8 +70,7 @@ impl ContactWrite {
             &contact.told.segments
         };
         Self {
-            entered: after.difference(before).cloned().collect(),
-            left: before.difference(after).cloned().collect(),
+            memberships: row_changes(before, after).collect(),
             contact,
             expected,
             remove,
@@ -68,13 +78,20 @@ impl ContactWrite {
     }
 }
 
+/// Changes rows from those that were there to those that shall be there.
+pub fn row_changes<'a, K: Clone + Ord>(
+    before: &'a BTreeSet<K>,
+    after: &'a BTreeSet<K>,
+) -> impl Iterator<Item = (K, RowChange)> + 'a {
+    let new = after.difference(before);
+    let new = new.map(|key| (key.clone(), RowChange::Put));
+    let gone = before.difference(after);
+    new.chain(gone.map(|key| (key.clone(), RowChange::Delete)))
+}
+
 /// An object to be written. Its rev is one more than the one that was loaded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectWrite {
-    /// The Stripe customer that it belongs to.
-    pub customer: StripeCustomerId,
-    /// Its name.
-    pub key: ObjectKey,
     /// Its new rev.
     pub rev: u64,
     /// As it shall be.
@@ -84,21 +101,10 @@ pub struct ObjectWrite {
 /// The link from a Stripe customer to its contact, to be made or moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StripeLinkWrite {
-    /// The Stripe customer.
-    pub customer: StripeCustomerId,
     /// Where it led; none when it is new.
     pub from: Option<CustomerId>,
     /// Where it shall lead.
     pub to: CustomerId,
-}
-
-/// A contact's enrolment in a sequence, to be written over the version before its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnrolmentWrite {
-    /// The contact.
-    pub contact: CustomerId,
-    /// As it shall be.
-    pub enrolment: Enrolment,
 }
 
 /// Under whose key an audit entry stands.
@@ -137,25 +143,27 @@ pub struct Commit {
     /// The marker that the cause was processed, with its outbox.
     pub ledger: Option<LedgerEntry>,
     /// Contacts; two when a Stripe customer moves.
-    pub contacts: Vec<ContactWrite>,
-    /// Objects.
-    pub objects: Vec<ObjectWrite>,
+    pub contacts: BTreeMap<CustomerId, ContactWrite>,
+    /// Objects, each under the Stripe customer that it belongs to.
+    pub objects: BTreeMap<(StripeCustomerId, ObjectKey), ObjectWrite>,
     /// The Stripe customers' links to their contacts, when they are new or move.
-    pub stripe_links: Vec<StripeLinkWrite>,
-    /// Names of contacts that are new (true) or gone.
-    pub names: Vec<(Name, CustomerId, bool)>,
+    pub stripe_links: BTreeMap<StripeCustomerId, StripeLinkWrite>,
+    /// Names of contacts that are new or gone.
+    pub names: BTreeMap<(Name, CustomerId), RowChange>,
     /// Stripe customers that come onto the review list, or leave it.
-    pub reviews: Vec<(StripeCustomerId, Option<Review>)>,
-    /// Names under which the Stripe customer can be found.
-    pub links: Vec<(Link, StripeCustomerId)>,
-    /// Entries of the catalog that a Stripe customer waits for from now on (true) or no longer.
-    pub awaits: Vec<(CatalogKey, StripeCustomerId, bool)>,
+    pub reviews: BTreeMap<StripeCustomerId, Option<Review>>,
+    /// Names under which the Stripe customer can be found. Several objects may give the same one:
+    /// the charges of a payment intent do.
+    pub links: BTreeMap<Link, StripeCustomerId>,
+    /// Entries of the catalog that a Stripe customer waits for from now on or no longer.
+    pub awaits: BTreeMap<(CatalogKey, StripeCustomerId), RowChange>,
     /// An entry of the catalog.
     pub catalog: Option<(CatalogKey, Stored<CatalogEntry>)>,
     /// The audit entry, when something changed.
     pub audit: Option<AuditEntry>,
-    /// Enrolments in sequences.
-    pub enrolments: Vec<EnrolmentWrite>,
+    /// A contact's enrolments in sequences, by the sequences' names, each to be written over the
+    /// version before its own.
+    pub enrolments: BTreeMap<(CustomerId, String), Enrolment>,
 }
 
 impl Commit {
@@ -165,16 +173,16 @@ impl Commit {
         Self {
             tenant,
             ledger: None,
-            contacts: Vec::new(),
-            objects: Vec::new(),
-            stripe_links: Vec::new(),
-            names: Vec::new(),
-            reviews: Vec::new(),
-            links: Vec::new(),
-            awaits: Vec::new(),
+            contacts: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            stripe_links: BTreeMap::new(),
+            names: BTreeMap::new(),
+            reviews: BTreeMap::new(),
+            links: BTreeMap::new(),
+            awaits: BTreeMap::new(),
             catalog: None,
             audit: None,
-            enrolments: Vec::new(),
+            enrolments: BTreeMap::new(),
         }
     }
 
@@ -184,6 +192,19 @@ impl Commit {
         *self == Self::new(self.tenant.clone())
     }
 
+    /// Adds the write of a contact. A commit writes to each contact once.
+    pub fn put_contact(&mut self, write: ContactWrite) {
+        let replaced = self.contacts.insert(write.contact.id.clone(), write);
+        debug_assert!(replaced.is_none(), "two writes to one contact");
+    }
+
+    /// Adds the write of an enrolment. A commit writes to each enrolment once.
+    pub fn put_enrolment(&mut self, contact: CustomerId, enrolment: Enrolment) {
+        let key = (contact, enrolment.sequence.clone());
+        let replaced = self.enrolments.insert(key, enrolment);
+        debug_assert!(replaced.is_none(), "two writes to one enrolment");
+    }
+
     /// Notes what a Stripe customer waits for now, and what no longer.
     pub fn note_awaited(
         &mut self,
@@ -191,12 +212,8 @@ impl Commit {
         before: &BTreeSet<CatalogKey>,
         after: &BTreeSet<CatalogKey>,
     ) {
-        let new = after.difference(before).map(|key| (key, true));
-        let gone = before.difference(after).map(|key| (key, false));
-        let notes = new
-            .chain(gone)
-            .take(MAX_NOTES.saturating_sub(self.awaits.len()));
+        let notes = row_changes(before, after).take(MAX_NOTES.saturating_sub(self.awaits.len()));
         self.awaits
-            .extend(notes.map(|(key, new)| (key.clone(), customer.clone(), new)));
+            .extend(notes.map(|(key, change)| ((key, customer.clone()), change)));
     }
 }

@@ -1,6 +1,6 @@
 //! One Stripe customer's part: load its objects, apply, complete, find its contact, commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paygraph_domain::account::{Account, Catalog, ObjectKey};
 use paygraph_domain::apply::Applied;
@@ -21,8 +21,8 @@ use crate::backoff::pause;
 use crate::envelope::{Told, named};
 use crate::fetch::Fetch;
 use crate::ports::{
-    AuditEntry, AuditOwner, Beside, Clock, Commit, CommitError, ContactWrite, ObjectWrite, Store,
-    StoreError, StripeLinkWrite,
+    AuditEntry, AuditOwner, Beside, Clock, Commit, CommitError, ContactWrite, ObjectWrite,
+    RowChange, Store, StoreError, StripeLinkWrite,
 };
 
 impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
@@ -41,9 +41,10 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     .plan(origin, customer, facts, &settings, loaded)
                     .await?;
                 let commit = plan.commit;
-                let named = commit.links.iter().map(|(link, _)| link.clone()).collect();
-                let awaited = commit.awaits.iter().filter(|(.., new)| *new);
-                let awaited = awaited.map(|(key, ..)| key.clone()).collect();
+                let named = commit.links.keys().cloned().collect();
+                let awaited = commit.awaits.iter();
+                let awaited = awaited.filter(|(_, change)| **change == RowChange::Put);
+                let awaited = awaited.map(|((key, _), _)| key.clone()).collect();
                 match self.commit(origin, commit).await {
                     Err(CommitError::Conflict) => {}
                     // If the first delivery died before it looked for what waits, this one does.
@@ -324,7 +325,7 @@ pub(crate) fn move_account(
         events = if remove { ended } else { outcome.events };
         removed = remove.then(|| left.clone());
         let write = ContactWrite::new(left, expected, &segments, remove);
-        commit.contacts.push(write);
+        commit.put_contact(write);
     }
     let (expected, segments) = (target.version, target.told.segments.clone());
     let outcome = match &removed {
@@ -334,17 +335,14 @@ pub(crate) fn move_account(
     events.extend(outcome.events);
     if from.as_ref() != Some(&target.id) {
         let to = target.id.clone();
-        if commit.reviews.is_empty() && from.is_some() {
-            commit.reviews.push((customer.clone(), None));
+        if from.is_some() {
+            commit.reviews.entry(customer.clone()).or_insert(None);
         }
-        commit.stripe_links.push(StripeLinkWrite {
-            customer: customer.clone(),
-            from,
-            to,
-        });
+        let write = StripeLinkWrite { from, to };
+        commit.stripe_links.insert(customer.clone(), write);
     }
     let write = ContactWrite::new(target, expected, &segments, false);
-    commit.contacts.push(write);
+    commit.put_contact(write);
     Outcome {
         events,
         changes: outcome.changes,
@@ -356,15 +354,10 @@ fn writes(
     mut account: Account,
     mut beside: Beside,
     keys: Vec<ObjectKey>,
-) -> Vec<ObjectWrite> {
+) -> BTreeMap<(StripeCustomerId, ObjectKey), ObjectWrite> {
     let write = |key: ObjectKey| {
         let (rev, object) = beside.remove(&key).or_else(|| account.take(&key))?;
-        Some(ObjectWrite {
-            customer: customer.clone(),
-            key,
-            rev,
-            object,
-        })
+        Some(((customer.clone(), key), ObjectWrite { rev, object }))
     };
     keys.into_iter().filter_map(write).collect()
 }

@@ -8,7 +8,7 @@ use paygraph_domain::time::Timestamp;
 use super::{Enrolments, Place, Sequencer, again};
 use crate::backoff::Deadline;
 use crate::envelope::Envelope;
-use crate::ports::{Clock, Commit, CommitError, EnrolmentWrite, Publisher, Store, StoreError};
+use crate::ports::{Clock, Commit, CommitError, Publisher, Store, StoreError};
 use crate::publish::publish;
 use crate::target::{Old, old};
 
@@ -99,11 +99,9 @@ impl<S: Store + Enrolments, C: Clock> Sequencer<S, C> {
                 return Ok(heard);
             }
             let mut commit = Commit::new(event.tenant.clone());
-            let writes = changed.into_iter().map(|enrolment| EnrolmentWrite {
-                contact: id.clone(),
-                enrolment,
-            });
-            commit.enrolments = writes.collect();
+            for enrolment in changed {
+                commit.put_enrolment(id.clone(), enrolment);
+            }
             match self.store.commit(&commit).await {
                 Ok(()) => return Ok(heard),
                 Err(CommitError::Store(error)) => return Err(error),
