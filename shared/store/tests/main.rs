@@ -7,6 +7,7 @@ mod common;
 mod connection;
 mod effects;
 mod enrolments;
+mod items;
 mod listing;
 mod settings;
 mod shows;
