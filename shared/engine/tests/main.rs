@@ -5,6 +5,7 @@ mod analytics;
 mod asked;
 mod awaited;
 mod bounds;
+mod bus_events;
 mod common;
 #[cfg(feature = "stripe-api")]
 mod connect;
