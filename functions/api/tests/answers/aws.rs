@@ -61,8 +61,9 @@ impl Stage {
             },
             public_url: None,
         };
+        let clock: fn() -> i64 = now;
         let api = Api {
-            engine: Engine::alone(store, now as fn() -> i64),
+            engine: Engine::alone(store, clock),
             publisher: EventBridge::new(aws.event_bridge(), "paygraph-bus"),
             queues: Queues {
                 client: sqs,
