@@ -17,7 +17,9 @@ use std::fs;
 use std::path::Path;
 
 use paygraph_engine::envelope::Outgoing;
+use paygraph_engine::run::Request;
 use paygraph_testkit::golden::GoldenFiles;
+use serde_json::Value;
 
 use crate::schemas::Judge;
 
@@ -89,4 +91,30 @@ fn every_event_of_the_catalog_has_a_golden_file() {
     let mut golden = names(&root.join("tests/golden/bus"));
     golden.extend(names(&root.join("tests/golden/bus_of_runs")));
     assert_eq!(golden, schemas);
+}
+
+/// A queue of a target may hold events of the release before, and the jobs queue its requests: they
+/// are read, and say the same.
+#[test]
+fn events_and_jobs_of_a_release_are_read() {
+    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/release-0");
+    let list = |path: &Path| -> Vec<Value> {
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let mut count = 0;
+    for file in fs::read_dir(release.join("bus")).unwrap() {
+        for before in list(&file.unwrap().path()) {
+            let event: Outgoing = serde_json::from_value(before.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&event).unwrap(), before);
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count}");
+    for before in list(&release.join("jobs.json")) {
+        let request: Request = serde_json::from_value(before.clone()).unwrap();
+        let after = serde_json::to_value(&request).unwrap();
+        for (name, value) in before.as_object().unwrap() {
+            assert_eq!(after.get(name), Some(value), "{name}");
+        }
+    }
 }

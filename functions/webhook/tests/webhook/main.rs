@@ -4,6 +4,7 @@
     clippy::indexing_slicing,
     reason = "a failed test says where"
 )]
+mod messages;
 mod payloads;
 mod support;
 mod tenants;
