@@ -14,6 +14,7 @@
 mod beside;
 mod client;
 mod complete;
+mod cursors;
 mod history;
 mod kind;
 mod release;
