@@ -5,7 +5,7 @@ use std::path::Path;
 use paygraph_testkit::history::{MIDDLE, events, events_before};
 use serde_json::Value;
 
-use crate::server::Server;
+use crate::server::{POOR_KEY, RESTRICTED_KEY, Server};
 
 /// What a command talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Case {
     /// The subcommand's words, and its own arguments.
     pub words: &'static str,
     pub over: Over,
+    /// The case that is run before it, over the same stack.
+    pub after: Option<&'static str>,
     pub input: fn() -> String,
     /// Places of what is random, or follows from this machine's clock.
     pub random: &'static [&'static str],
@@ -35,10 +37,14 @@ const fn case(name: &'static str, words: &'static str, over: Over) -> Case {
         name,
         words,
         over,
+        after: None,
         input: String::new,
         random: &[],
     }
 }
+
+const CONNECT: &str =
+    "connect --restricted-key-stdin --public-url https://paygraph.example --stripe-url STRIPE";
 
 pub const CASES: &[Case] = &[
     Case {
@@ -116,6 +122,22 @@ pub const CASES: &[Case] = &[
         random: &["/id"],
         ..case("sync", "sync cus_example", Over::Stack)
     },
+    Case {
+        input: || RESTRICTED_KEY.to_owned(),
+        ..case("connect", CONNECT, Over::Stack)
+    },
+    Case {
+        input: || POOR_KEY.to_owned(),
+        ..case("connect_refused", CONNECT, Over::Stack)
+    },
+    Case {
+        after: Some("connect"),
+        ..case(
+            "check",
+            "check --public-url https://paygraph.example --stripe-url STRIPE",
+            Over::Stack,
+        )
+    },
 ];
 
 impl Case {
@@ -123,7 +145,8 @@ impl Case {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let words = self
             .words
-            .replace("REPOSITORY", repository.to_str().unwrap());
+            .replace("REPOSITORY", repository.to_str().unwrap())
+            .replace("STRIPE", &server.stripe_url);
         let mut arguments: Vec<String> = words.split(' ').map(str::to_owned).collect();
         let url = &server.url;
         let place = match self.over {
@@ -136,7 +159,8 @@ impl Case {
             ],
             Over::Stack => format!(
                 "--table table --queue-url {url}/ingest --dlq-url {url}/dead --jobs-queue-url \
-                 {url}/jobs --tenant acme"
+                 {url}/jobs --tenant {}",
+                self.tenant()
             )
             .split(' ')
             .map(str::to_owned)
@@ -145,6 +169,14 @@ impl Case {
         arguments.extend(place);
         arguments.push("--json".to_owned());
         arguments
+    }
+}
+
+impl Case {
+    /// Who connects was not connected before.
+    fn tenant(&self) -> &'static str {
+        let connects = self.words.contains("--stripe-url");
+        if connects { "newcomer" } else { "acme" }
     }
 }
 

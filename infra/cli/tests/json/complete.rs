@@ -6,12 +6,10 @@ use std::process::Command;
 use crate::cases::CASES;
 
 /// Commands that are not run here, each with the reason.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("bench", "its numbers are measured anew each time"),
     ("up", "it deploys a stack"),
     ("fake-stripe", "it serves until it is interrupted"),
-    ("connect", "it needs a Stripe: tests/e2e/connect.rs"),
-    ("check", "it needs a Stripe: tests/e2e/connect.rs"),
     ("crm check", "it needs a CRM: functions/crm"),
     ("crm sync", "it needs a CRM: functions/crm"),
 ];

@@ -86,11 +86,11 @@ fn what_the_command_prints_is_that_of_the_golden_files() {
     let mut golden = GoldenFiles::new(env!("CARGO_MANIFEST_DIR"), "json");
     for case in CASES {
         let server = Server::start();
-        let (out, code) = run(
-            &case.arguments(&server),
-            (case.input)().as_str(),
-            &server.url,
-        );
+        let printed = |case: &Case| run(&case.arguments(&server), &(case.input)(), &server.url);
+        if let Some(before) = case.after {
+            printed(CASES.iter().find(|case| case.name == before).unwrap());
+        }
+        let (out, code) = printed(case);
         let text = compact(case, &out, &server.url);
         golden.json(case.name, &format!(r#"{{"exit":{code},"printed":{text}}}"#));
     }

@@ -2,6 +2,7 @@
 //! two dead letters, runs that are finished as soon as they are asked for, and the API's golden
 //! answers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,16 +10,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use paygraph_testkit::history::events;
+use paygraph_testkit::fake_stripe::{AccountConfig, Config, FakeStripe, Key, needed_rights};
+use paygraph_testkit::history::{MIDDLE, events};
 use paygraph_testkit::table::{FakeTable, from_golden};
 use serde_json::{Value, json};
 
+/// A key that may do what paygraph needs, and one that may do nothing.
+pub const RESTRICTED_KEY: &str = "rk_test_newcomer1234";
+pub const POOR_KEY: &str = "rk_test_poor1234";
+
 pub struct Server {
     pub url: String,
+    pub stripe_url: String,
 }
 
 struct State {
     table: FakeTable,
+    secrets: Mutex<BTreeMap<String, String>>,
     /// How many messages of the dead letters were received.
     received: Mutex<usize>,
 }
@@ -41,6 +49,7 @@ impl Server {
         let items = repository().join("shared/store/tests/golden/items");
         let state = Arc::new(State {
             table: FakeTable::of_golden_files(&items),
+            secrets: Mutex::default(),
             received: Mutex::new(0),
         });
         thread::spawn(move || {
@@ -49,8 +58,31 @@ impl Server {
                 thread::spawn(move || serve(&stream, &state));
             }
         });
-        Self { url }
+        let stripe_url = start_stripe();
+        Self { url, stripe_url }
     }
+}
+
+/// Starts a Stripe whose clock stands, and that lives as long as the test program.
+fn start_stripe() -> String {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+    let mut config = Config::default().unlimited();
+    config.accounts.push(AccountConfig::new("acct_newcomer"));
+    let stripe = runtime.block_on(FakeStripe::start(config)).unwrap();
+    stripe.set_now(MIDDLE);
+    stripe.add_key(Key::restricted(
+        RESTRICTED_KEY,
+        "acct_newcomer",
+        &needed_rights(),
+    ));
+    stripe.add_key(Key::restricted(POOR_KEY, "acct_newcomer", &[]));
+    let url = stripe.url().to_owned();
+    thread::spawn(move || {
+        let _stripe = stripe;
+        runtime.block_on(std::future::pending::<()>());
+    });
+    url
 }
 
 /// Answers the requests of one connection.
@@ -119,8 +151,37 @@ impl State {
                     json!({ "FailedEntryCount": 0, "Entries": entries }).to_string(),
                 )
             }
+            Some(("secretsmanager", operation)) => self.secret(operation, &asked.body),
             Some(other) => panic!("AWS in memory does not know {other:?}"),
             None => of_api(asked.line.trim_end_matches("HTTP/1.1\r\n").trim()),
+        }
+    }
+
+    fn secret(&self, operation: &str, body: &str) -> (u16, String) {
+        let request: Value = serde_json::from_str(body).unwrap();
+        let name = request["SecretId"]
+            .as_str()
+            .or(request["Name"].as_str())
+            .unwrap();
+        let mut secrets = self.secrets.lock().unwrap();
+        match (operation, request["SecretString"].as_str()) {
+            ("CreateSecret", Some(secret)) => {
+                secrets.insert(name.to_owned(), secret.to_owned());
+            }
+            ("PutSecretValue", Some(secret)) if secrets.contains_key(name) => {
+                secrets.insert(name.to_owned(), secret.to_owned());
+            }
+            _ => {}
+        }
+        match secrets.get(name) {
+            Some(secret) => (
+                200,
+                json!({ "Name": name, "SecretString": secret }).to_string(),
+            ),
+            None => (
+                400,
+                json!({ "__type": "ResourceNotFoundException" }).to_string(),
+            ),
         }
     }
 
@@ -145,7 +206,10 @@ impl State {
     /// the drift of the golden one.
     fn finish(&self, request: &str) {
         let request: Value = serde_json::from_str(request).unwrap();
-        let id = request["run"].as_str().unwrap();
+        // An import that connecting begins has no name yet, and nobody waits for it.
+        let Some(id) = request["run"].as_str() else {
+            return;
+        };
         let golden = |kind: &str| -> Vec<Value> {
             let file = repository().join(format!("shared/store/tests/golden/items/{kind}.json"));
             serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
