@@ -191,7 +191,7 @@ where
     I: StartImport,
 {
     fn client(&self, access: Access) -> Result<Client, ConnectError> {
-        let budget = Arc::new(Budget::new(Limits::default()));
+        let budget = Arc::new(Budget::new(Limits::default().of_key(&access.key)));
         let client = Client::new(&self.place.stripe_url, access, budget)?;
         // Somebody waits for the answer.
         Ok(client.patient_for(std::time::Duration::from_secs(10)))

@@ -23,7 +23,8 @@ fn client_of(stripe: &FakeStripe, key: &str, share: u32) -> Client {
         share,
         ..Limits::default()
     };
-    Client::new(stripe.url(), access, Arc::new(Budget::new(limits)))
+    let budget = Arc::new(Budget::new(limits.of_key(&access.key)));
+    Client::new(stripe.url(), access, budget)
         .unwrap()
         .patient_for(Duration::from_secs(6))
 }

@@ -40,7 +40,7 @@ use tokio::task::JoinHandle;
 
 use self::account::Account;
 pub use self::config::{
-    AccountConfig, Config, KEY, Key, NEWEST, PLATFORM, Right, Rights, needed_rights,
+    AccountConfig, Config, KEY, Key, LIVE_KEY, NEWEST, PLATFORM, Right, Rights, needed_rights,
 };
 pub use self::delivery::{Delivered, Delivery, Target};
 pub use self::fault::{Fault, FaultKind};

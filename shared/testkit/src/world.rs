@@ -10,20 +10,32 @@
 )]
 
 mod customer;
+mod debit;
+mod direct;
 mod dispute;
 mod invoice;
+mod life;
 mod objects;
+mod payment;
 mod purchase;
-pub(crate) mod shape;
+mod shapes;
+pub(crate) mod sold;
+mod source;
 mod subscription;
 mod truth;
+pub(crate) mod version;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
-pub use shape::price;
-pub use truth::{InvoiceTruth, SubscriptionTruth, Truth};
+use self::life::Life;
+pub use self::shapes::Shape;
+pub use self::sold::price;
+pub use self::truth::{
+    Access, InvoiceTruth, Method, Plan, Primary, Since, Standing, SubscriptionTruth, Truth,
+};
 
 const DAY: i64 = 86_400;
 
@@ -37,8 +49,11 @@ pub struct World {
     count: u32,
     /// Whether the endpoint has an API version before 2025-03-31.
     old: bool,
+    shapes: BTreeSet<Shape>,
     events: Vec<Value>,
     lives: Vec<Life>,
+    /// Sales to people who are no customers.
+    guests: Vec<Life>,
 }
 
 /// What a world came to.
@@ -50,23 +65,8 @@ pub struct History {
     pub truths: Vec<Truth>,
     /// Every object as it is at the end, whole and in the newest shape, by the word in its `object`.
     pub objects: BTreeMap<&'static str, Vec<Value>>,
-}
-
-/// One customer with all its objects as they are now.
-#[derive(Debug)]
-struct Life {
-    id: String,
-    /// Customers of one group may name the same contact.
-    group: u32,
-    currency: &'static str,
-    customer: Value,
-    methods: Vec<Value>,
-    subscriptions: Vec<Value>,
-    invoices: Vec<Value>,
-    charges: Vec<Value>,
-    refunds: Vec<Value>,
-    disputes: Vec<Value>,
-    sessions: Vec<Value>,
+    /// When the world ended (Unix seconds).
+    pub now: i64,
 }
 
 impl World {
@@ -81,9 +81,24 @@ impl World {
             now: start,
             count: 0,
             old,
+            shapes: BTreeSet::new(),
             events: Vec::new(),
             lives: Vec::new(),
+            guests: Vec::new(),
         }
+    }
+
+    /// The same world, in which histories of these kinds happen, too.
+    #[must_use]
+    pub fn with(mut self, shapes: impl IntoIterator<Item = Shape>) -> Self {
+        self.shapes.extend(shapes);
+        self
+    }
+
+    /// The same world, whose endpoint has the newest API version, whatever the seed says.
+    #[must_use]
+    pub fn newest(self) -> Self {
+        Self { old: false, ..self }
     }
 
     /// Lets so many customers live through so many steps each, and gives every event in the order
@@ -110,14 +125,19 @@ impl World {
     /// Ends the world, and gives its events and its truth.
     #[must_use]
     pub fn finish(self) -> History {
+        let everybody: Vec<&Life> = self.lives.iter().chain(&self.guests).collect();
         History {
             events: self.events.iter().map(Value::to_string).collect(),
-            truths: self.lives.iter().map(Life::truth).collect(),
-            objects: objects::of(&self.lives),
+            truths: self.lives.iter().map(|life| life.truth(self.now)).collect(),
+            objects: objects::of(&everybody, &self.shapes),
+            now: self.now,
         }
     }
 
     fn step(&mut self, life: &mut Life) {
+        if !self.shapes.is_empty() && self.chance(30) && self.step_of_shapes(life) {
+            return;
+        }
         let step = self.random.u32(0..24);
         if is_set(&life.customer, "deleted") {
             // What was paid can still be given back or disputed.
@@ -145,6 +165,32 @@ impl World {
         }
     }
 
+    /// Something that happens only in worlds with its shape. Says whether it did.
+    fn step_of_shapes(&mut self, life: &mut Life) -> bool {
+        let shapes = self.shapes.iter().copied();
+        let shapes: Vec<Shape> = shapes.filter(|shape| shape.has_steps()).collect();
+        let shape = self.random.choice(shapes);
+        let deleted = is_set(&life.customer, "deleted");
+        match shape {
+            Some(Shape::DirectCharges) if !deleted => self.pay_directly(life),
+            Some(Shape::ManualCapture) if !deleted => self.capture(life),
+            Some(Shape::LegacyCards) if !deleted && life.is_customer() => self.change_source(life),
+            Some(Shape::GuestCheckouts) => self.buy_as_guest(life),
+            Some(Shape::BankDebits | Shape::SentInvoices | Shape::WriteOffs) => self.collect(life),
+            _ => return false,
+        }
+        true
+    }
+
+    fn has(&self, shape: Shape) -> bool {
+        self.shapes.contains(&shape)
+    }
+
+    /// A number by chance in a world with the shape, else none.
+    fn random_of_shape(&mut self, shape: Shape, range: Range<u32>) -> Option<u32> {
+        self.has(shape).then(|| self.random.u32(range))
+    }
+
     fn id(&mut self, prefix: &str) -> String {
         self.count += 1;
         format!("{prefix}_{}{:06}", self.name, self.count)
@@ -169,7 +215,10 @@ impl World {
     }
 
     fn tell(&mut self, kind: &str, object: &Value) {
-        let object = shape::of(object, self.old);
+        if is_set(object, "_silent") {
+            return;
+        }
+        let object = version::of(object, self.old);
         self.emit(kind, object, None);
     }
 
@@ -193,11 +242,11 @@ impl World {
 
     /// Changes fields of an object and tells of it, with the values that were replaced.
     fn update(&mut self, kind: &str, object: &mut Value, fields: Value) {
-        let before = shape::of(object, self.old);
+        let before = version::of(object, self.old);
         set(object, fields);
-        let after = shape::of(object, self.old);
+        let after = version::of(object, self.old);
         let previous = replaced(&before, &after);
-        if !previous.is_empty() {
+        if !previous.is_empty() && !is_set(object, "_silent") {
             self.emit(kind, after, Some(previous));
         }
     }

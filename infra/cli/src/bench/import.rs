@@ -14,6 +14,7 @@ use paygraph_engine::Deadline;
 use paygraph_engine::process::Engine;
 use paygraph_engine::run::{Job, Kind, Left, Run, Runner, Scope};
 use paygraph_stripe::client::{Access, Budget, Client, Limits};
+use paygraph_testkit::fake_stripe::LIVE_KEY;
 use serde_json::Value;
 
 use self::nowhere::{Noted, Nowhere, Unheard};
@@ -28,6 +29,7 @@ const LATENCY: u64 = 150;
 const LIMITS: Limits = Limits {
     per_endpoint: 25,
     overall: 100,
+    test_overall: 25,
     share: 100,
 };
 /// The most objects of one kind in a second: a hundred in a page.
@@ -148,6 +150,8 @@ impl Stripe {
             .args(["fake-stripe", "--json", "--port", "0", "--invoices", "12"])
             .args(["--customers", &customers.to_string()])
             .args(["--latency-ms", &LATENCY.to_string()])
+            // Test mode allows a quarter of what is measured here.
+            .args(["--key", LIVE_KEY])
             .args(["--rate", &LIMITS.per_endpoint.to_string()])
             .stdout(Stdio::piped())
             .spawn()

@@ -16,9 +16,15 @@ use paygraph_engine::memory::MemoryStore;
 use paygraph_testkit::world::{InvoiceTruth, SubscriptionTruth, Truth};
 use serde_json::{Value, json};
 
+use super::contact::contact_is_true;
+
 /// Compares all that is stored with all that is true. Gives the kinds of objects about which the
 /// record says that it cannot know; what depends on those is left out.
-pub fn compare(store: &MemoryStore, truths: &[Truth]) -> Result<BTreeSet<&'static str>, String> {
+pub fn compare(
+    store: &MemoryStore,
+    truths: &[Truth],
+    now: i64,
+) -> Result<BTreeSet<&'static str>, String> {
     let contacts = store.contacts();
     let mut all = BTreeSet::new();
     for (id, account, beside) in store.accounts() {
@@ -38,7 +44,7 @@ pub fn compare(store: &MemoryStore, truths: &[Truth]) -> Result<BTreeSet<&'stati
     same("customers", &truths.len(), &store.accounts().len())?;
     if all.is_empty() {
         for contact in &contacts {
-            contact_is_true(contact, truths)?;
+            contact_is_true(contact, truths, now)?;
         }
     }
     Ok(all)
@@ -93,11 +99,7 @@ fn account_is_true(account: &Account, beside: &[Object], truth: &Truth) -> Resul
         let state = &stored.value;
         if !state.subscription.is_undecided() {
             let expected = &truth.subscriptions[id.as_str()];
-            same(
-                id.as_str(),
-                expected,
-                &subscription(account, truth, id.as_str()),
-            )?;
+            subscription_is_true(account, expected, id)?;
         }
     }
     let mut invoices = truth.invoices.clone();
@@ -107,8 +109,12 @@ fn account_is_true(account: &Account, beside: &[Object], truth: &Truth) -> Resul
             let expected = invoices.remove(invoice.id.as_str());
             let found = InvoiceTruth {
                 status: invoice.status.as_str().to_owned(),
+                amount_due: invoice.amount_due,
                 amount_paid: invoice.amount_paid,
                 attempt_count: i64::from(invoice.attempt_count),
+                next_payment_attempt: invoice.next_payment_attempt.map(Timestamp::unix),
+                due_date: invoice.due_date.map(Timestamp::unix),
+                paid_at: invoice.paid_at.get().map(Timestamp::unix),
             };
             if !state.invoice.is_undecided() {
                 same(invoice.id.as_str(), &expected, &Some(found))?;
@@ -120,17 +126,17 @@ fn account_is_true(account: &Account, beside: &[Object], truth: &Truth) -> Resul
     let is_open = |dispute: &&Dispute| !dispute.is_inquiry() && !dispute.is_closed();
     let open = disputes
         .filter(is_open)
-        .map(|dispute| dispute.id.to_string());
+        .map(|dispute| (dispute.id.to_string(), dispute.created.unix()));
     same("open disputes", &truth.open_disputes, &open.collect())
 }
 
 /// A subscription as the API shows it.
-fn subscription(account: &Account, truth: &Truth, id: &str) -> SubscriptionTruth {
-    let (id, stored) = account
-        .subscriptions
-        .iter()
-        .find(|(known, _)| known.as_str() == id)
-        .unwrap();
+fn subscription_is_true(
+    account: &Account,
+    truth: &SubscriptionTruth,
+    id: &StripeId,
+) -> Result<(), String> {
+    let stored = &account.subscriptions[id];
     let (settings, catalog) = (Settings::example().unwrap(), Catalog::default());
     let context = Context {
         settings: &settings,
@@ -140,27 +146,36 @@ fn subscription(account: &Account, truth: &Truth, id: &str) -> SubscriptionTruth
     let customer = account.stripe_customer().unwrap();
     let view = view::subscription(customer, &stored.value, account, context);
     let mrr = serde_json::to_value(&view.mrr).unwrap();
-    let currency = &truth.subscriptions[id.as_str()].currency;
+    let own = mrr[&truth.currency].as_i64();
+    let other = mrr
+        .as_object()
+        .unwrap()
+        .keys()
+        .any(|code| *code != truth.currency);
+    same("currency of the MRR", &false, &other)?;
     let items = view.items.iter().map(|item| {
         let bought = (item.price.to_string(), item.quantity.unwrap_or(1));
         (item.id.to_string(), bought)
     });
-    SubscriptionTruth {
+    let subscription = stored.value.subscription.get();
+    let found = SubscriptionTruth {
         status: view.status,
         items: items.collect(),
-        mrr: mrr[currency].as_i64().unwrap_or(0),
-        currency: stored
-            .value
-            .subscription
-            .get()
-            .currency
-            .as_ref()
-            .unwrap()
-            .to_string(),
-        collection_paused: stored.value.subscription.get().pause.get().is_some(),
+        mrr: if truth.mrr.is_some() && truth.told {
+            Some(own.unwrap_or(0))
+        } else {
+            truth.mrr
+        },
+        arr: truth.arr,
+        told: truth.told,
+        currency: subscription.currency.as_ref().unwrap().to_string(),
+        collection_paused: subscription.pause.get().is_some(),
         cancel_at: view.cancel_at.map(Timestamp::unix),
         trial_end: view.trial_end.map(Timestamp::unix),
-    }
+        start_date: view.start_date.unix(),
+        ended_at: view.ended_at.map(Timestamp::unix),
+    };
+    same(id.as_str(), truth, &found)
 }
 
 /// What a Stripe customer comes to.
@@ -173,11 +188,25 @@ fn rollup_is_true(
     let sure = |kinds: &[&str]| !kinds.iter().any(|kind| undecided.contains(kind));
     if sure(&["subscription"]) {
         same("status", &truth.billing_status, &rollup.status.as_str())?;
-        same(
-            "mrr",
-            &mrr(truth),
-            &serde_json::to_value(&rollup.mrr).unwrap(),
-        )?;
+        if truth
+            .subscriptions
+            .values()
+            .all(|s| s.told && s.mrr.is_some())
+        {
+            same("mrr", &sum(truth, |s| s.mrr), &json!(rollup.mrr))?;
+            same("arr", &sum(truth, |s| s.arr), &json!(rollup.arr))?;
+        }
+        let untold = truth
+            .subscriptions
+            .iter()
+            .filter(|(_, s)| !s.told && matches!(s.status.as_str(), "active" | "past_due"));
+        for (id, _) in untold {
+            let named = rollup
+                .needs_refetch
+                .iter()
+                .any(|named| named.as_str() == id);
+            same("untold, and listed to be fetched", &true, &named)?;
+        }
     }
     if sure(&["customer"]) {
         same("contact", &truth.contact.as_str(), &holder.id.as_str())?;
@@ -193,11 +222,7 @@ fn rollup_is_true(
         let mut value = rollup.totals.paid.clone();
         value.subtract_all(&rollup.totals.refunded);
         let expected = json!(truth.lifetime_value);
-        same(
-            "lifetime value",
-            &expected,
-            &serde_json::to_value(&value).unwrap(),
-        )?;
+        same("lifetime value", &expected, &json!(value))?;
         same(
             "lifetime purchase",
             &truth.lifetime,
@@ -207,53 +232,16 @@ fn rollup_is_true(
     same("deleted", &truth.deleted, &rollup.deleted)
 }
 
-fn mrr(truth: &Truth) -> Value {
+fn sum(truth: &Truth, of: impl Fn(&SubscriptionTruth) -> Option<i64>) -> Value {
     let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
     for subscription in truth.subscriptions.values() {
-        *sums.entry(&subscription.currency).or_default() += subscription.mrr;
+        *sums.entry(&subscription.currency).or_default() += of(subscription).unwrap_or(0);
     }
     sums.retain(|_, sum| *sum != 0);
     json!(sums)
 }
 
-/// A contact over all its Stripe customers.
-fn contact_is_true(contact: &Contact, truths: &[Truth]) -> Result<(), String> {
-    let own = || {
-        truths
-            .iter()
-            .filter(|truth| truth.contact == contact.id.as_str())
-    };
-    let billing = contact.billing(&Settings::example().unwrap());
-    let mut value: BTreeMap<&String, i64> = BTreeMap::new();
-    for (currency, sum) in own().flat_map(|truth| &truth.lifetime_value) {
-        *value.entry(currency).or_default() += sum;
-    }
-    value.retain(|_, sum| *sum != 0);
-    let found = serde_json::to_value(&billing.lifetime_value).unwrap();
-    same("lifetime value of all", &json!(value), &found)?;
-    same(
-        "deleted",
-        &own().all(|truth| truth.deleted),
-        &contact.is_deleted(),
-    )?;
-    same(
-        "on file",
-        &own().any(|truth| truth.on_file),
-        &billing.payment_method.on_file,
-    )?;
-    let shown = billing.status.as_str();
-    let statuses: Vec<_> = own().map(|truth| truth.billing_status).collect();
-    if statuses.contains(&shown) {
-        Ok(())
-    } else {
-        Err(format!(
-            "{} is {shown}, its customers {statuses:?}",
-            contact.id
-        ))
-    }
-}
-
-fn same<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Result<(), String> {
+pub fn same<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Result<(), String> {
     if expected == found {
         Ok(())
     } else {

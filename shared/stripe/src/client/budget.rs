@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use paygraph_runtime::pace::{Line, Window};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 /// Stripe's limits, and our share of them.
@@ -13,19 +14,37 @@ use tokio::time::Instant;
 pub struct Limits {
     /// Requests a second to one kind of object.
     pub per_endpoint: u32,
-    /// Requests a second in all.
+    /// Requests a second in all, with a key of live mode.
     pub overall: u32,
+    /// Requests a second in all, with a key of test mode.
+    pub test_overall: u32,
     /// How much of that is ours, in percent.
     pub share: u32,
 }
 
 impl Default for Limits {
-    /// Stripe's limits for live accounts, and 40 % of them.
+    /// Stripe's limits, and 40 % of them. (<https://docs.stripe.com/rate-limits>)
     fn default() -> Self {
         Self {
             per_endpoint: 25,
             overall: 100,
+            test_overall: 25,
             share: 40,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits of a key's mode: those of test mode for `sk_test_…` and `rk_test_…`, which Stripe
+    /// allows less in all.
+    #[must_use]
+    pub fn of_key(self, key: &SecretString) -> Self {
+        let (_, mode) = key.expose_secret().split_once('_').unwrap_or_default();
+        if mode.starts_with("test_") {
+            let overall = self.test_overall;
+            Self { overall, ..self }
+        } else {
+            self
         }
     }
 }
@@ -147,6 +166,13 @@ mod tests {
             share,
             ..Limits::default()
         };
+        turns_of(limits, endpoints).await
+    }
+
+    async fn turns_of(
+        limits: Limits,
+        endpoints: impl Iterator<Item = &'static str>,
+    ) -> Vec<(&'static str, Duration)> {
         let (budget, begun) = (&Budget::new(limits), Instant::now());
         let each = endpoints.map(|endpoint| async move {
             budget.turn(endpoint).await;
@@ -168,6 +194,38 @@ mod tests {
         // Three kinds of 10 a second each: all are asked for within their share, and not slower.
         let took = turns[turns.len() - 1].1;
         assert!(took < Duration::from_secs(7), "{took:?}");
+    }
+
+    /// A6: a key of test mode is given less in all, and a kind of object no more than that.
+    #[tokio::test(start_paused = true)]
+    async fn a6_no_second_has_more_than_test_mode_allows() {
+        for (key, most) in [
+            ("sk_test_1", 25),
+            ("rk_test_1", 25),
+            ("sk_live_1", 100),
+            ("rk_live_1", 100),
+            ("odd", 100),
+        ] {
+            let limits = Limits {
+                share: 100,
+                ..Limits::default()
+            };
+            let limits = limits.of_key(&SecretString::from(key));
+            assert_eq!(limits.overall, most, "{key}");
+        }
+        let limits = Limits {
+            share: 100,
+            ..Limits::default()
+        };
+        let limits = limits.of_key(&SecretString::from("rk_test_1"));
+        let kinds = KINDS.into_iter().cycle().take(150);
+        let turns = turns_of(limits, kinds).await;
+        for window in turns.windows(26) {
+            assert!(window[25].1 - window[0].1 > Duration::from_secs(1));
+        }
+        // And nothing of that is wasted.
+        let took = turns[turns.len() - 1].1;
+        assert!(took < Duration::from_millis(6_500), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -83,7 +83,7 @@ impl<S: SecretSource> Connections<S> {
         if let Some(known) = clients.get(tenant).filter(|known| known.is_for(&access)) {
             return Ok(Some(known.clone()));
         }
-        let budget = Arc::new(Budget::new(self.limits));
+        let budget = Arc::new(Budget::new(self.limits.of_key(&access.key)));
         let client = Client::new(url, access, budget)?.patient_for(self.patience);
         clients.insert(tenant.clone(), client.clone());
         Ok(Some(client))

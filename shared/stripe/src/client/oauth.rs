@@ -37,11 +37,12 @@ impl OAuth {
     /// # Errors
     /// [`InvalidUrl`] when there can be no such place.
     pub fn new(url: &str, client_id: String, key: SecretString) -> Result<Self, InvalidUrl> {
+        let limits = Limits::default().of_key(&key);
         let access = Access { key, account: None };
         let client = Client {
             transport: Transport::new(url)?,
             access,
-            budget: Arc::new(Budget::new(Limits::default())),
+            budget: Arc::new(Budget::new(limits)),
             patience: PATIENCE,
         };
         Ok(Self {

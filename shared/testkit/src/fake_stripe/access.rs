@@ -37,6 +37,11 @@ impl Access {
         Ok(Self { key, account })
     }
 
+    /// Whether the key belongs to live mode.
+    pub(super) fn is_live(&self) -> bool {
+        self.key.is_live()
+    }
+
     /// Refuses what the key may not do.
     pub(super) fn needs(&self, permission: &str, right: Right) -> Result<(), Refusal> {
         let allowed = match &self.key.rights {

@@ -49,6 +49,14 @@ pub(super) fn answer(state: &State, access: &Access, call: &Call) -> Result<Valu
             access.needs("subscription", Right::Read)?;
             items(&view, &call.query)
         }
+        ("GET", ["customers", id, "sources"]) => {
+            access.needs("customer", Right::Read)?;
+            of_customer(&view, "card", id, call)
+        }
+        ("GET", ["customers", id, "payment_methods"]) => {
+            access.needs("payment_method", Right::Read)?;
+            of_customer(&view, "payment_method", id, call)
+        }
         ("GET", ["invoices", id, "lines"]) => {
             access.needs("invoice", Right::Read)?;
             nested(
@@ -94,6 +102,23 @@ fn list(view: &View<'_>, kind: &'static Kind, pairs: &Pairs) -> Result<Value, Re
     let expansion = Expansion::parse(&query.expand)?;
     let page = view.account.page(kind, &query)?;
     view.list(page, &format!("/v1/{}", kind.path), &expansion)
+}
+
+/// A list below a customer, of what belongs to it. Of a deleted one Stripe does not list anything.
+fn of_customer(view: &View<'_>, object: &str, id: &str, call: &Call) -> Result<Value, Refusal> {
+    let missing = || Refusal::missing("customer", id, "customer");
+    let customer = Kind::of("customer").and_then(|kind| view.account.get(kind, id));
+    let customer = customer.ok_or_else(missing)?;
+    if customer.get("deleted") == Some(&json!(true)) {
+        return Err(missing());
+    }
+    let kind = Kind::of(object).ok_or_else(missing)?;
+    let mut query = Query::parse(&call.query, &["type"])?;
+    let own = Query::first(query.limit, "customer", id);
+    query.filters.extend(own.filters);
+    let expansion = Expansion::parse(&query.expand)?;
+    let page = view.account.page(kind, &query)?;
+    view.list(page, &call.path, &expansion)
 }
 
 fn check_status(kind: &Kind, query: &Query) -> Result<(), Refusal> {

@@ -13,6 +13,7 @@ pub(super) struct Call {
     pub path: String,
     pub query: Pairs,
     pub body: Vec<u8>,
+    parts: Vec<String>,
     headers: HeaderMap,
 }
 
@@ -26,6 +27,7 @@ impl Call {
         Self {
             method: method.to_owned(),
             path: uri.path().to_owned(),
+            parts: parts(uri.path()),
             query: pairs(uri.query().unwrap_or_default().as_bytes()),
             body,
             headers,
@@ -53,12 +55,9 @@ impl Call {
         (scheme.eq_ignore_ascii_case("basic") && !user.is_empty()).then_some(user)
     }
 
-    /// The parts of the path.
+    /// The parts of the path, without their encoding: an id may contain anything.
     pub(super) fn parts(&self) -> Vec<&str> {
-        self.path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .collect()
+        self.parts.iter().map(String::as_str).collect()
     }
 
     /// The endpoint: the method, and the path without ids.
@@ -76,6 +75,29 @@ impl Call {
         let parts: Vec<_> = self.parts().iter().map(named).collect();
         format!("{} /{}", self.method, parts.join("/"))
     }
+}
+
+fn parts(path: &str) -> Vec<String> {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    parts.map(decoded).collect()
+}
+
+/// A part of a path without its percent encoding.
+fn decoded(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| byte == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(decoded) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(decoded);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(byte);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn pairs(text: &[u8]) -> Pairs {

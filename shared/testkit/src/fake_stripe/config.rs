@@ -18,8 +18,11 @@ pub struct Config {
     pub codes: BTreeMap<String, String>,
     /// Requests per second and endpoint of an account; beyond it 429.
     pub rate: u32,
-    /// Requests per second of an account; beyond it 429.
+    /// Requests per second of an account by keys of live mode; beyond it 429.
     pub overall_rate: u32,
+    /// Requests per second of an account by keys of test mode; beyond it 429.
+    /// (<https://docs.stripe.com/rate-limits>)
+    pub test_rate: u32,
     /// The `Retry-After` of a 429, if it is to have one.
     pub retry_after: Option<String>,
     /// How long every answer takes.
@@ -76,16 +79,19 @@ pub const NEWEST: &str = "2026-10-28.endive";
 pub const PLATFORM: &str = "acct_platform";
 /// The secret key of [`Config::default`].
 pub const KEY: &str = "sk_test_fake";
+/// A secret key of live mode, which [`Config::default`] knows, too.
+pub const LIVE_KEY: &str = "sk_live_fake";
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             port: 0,
             accounts: vec![AccountConfig::new(PLATFORM)],
-            keys: vec![Key::secret(KEY, PLATFORM)],
+            keys: vec![Key::secret(KEY, PLATFORM), Key::secret(LIVE_KEY, PLATFORM)],
             codes: BTreeMap::new(),
             rate: 25,
             overall_rate: 100,
+            test_rate: 25,
             retry_after: None,
             latency: Duration::ZERO,
         }
@@ -109,6 +115,7 @@ impl Config {
         Self {
             rate: u32::MAX,
             overall_rate: u32::MAX,
+            test_rate: u32::MAX,
             ..self
         }
     }
@@ -146,6 +153,12 @@ impl AccountConfig {
 }
 
 impl Key {
+    /// Whether it belongs to live mode: `sk_live_…`, `rk_live_…`.
+    pub(super) fn is_live(&self) -> bool {
+        let (_, mode) = self.secret.split_once('_').unwrap_or_default();
+        mode.starts_with("live_")
+    }
+
     /// A key that may do everything.
     #[must_use]
     pub fn secret(secret: &str, account: &str) -> Self {

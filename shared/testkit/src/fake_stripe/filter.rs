@@ -40,6 +40,9 @@ pub(super) fn fits(object: &Value, filter: &Filter) -> bool {
             let mut items = items.into_iter().flatten();
             items.any(|item| is_one(&item["price"]["id"], values))
         }
+        "payment.payment_intent" => is_one(&object["payment"]["payment_intent"], values),
+        "payment.payment_record" => is_one(&object["payment"]["payment_record"], values),
+        "payment.type" => is_one(&object["payment"]["type"], values),
         // What was delivered is known beside the events.
         "delivery_success" => true,
         field => is_one(&object[field], values),

@@ -13,7 +13,9 @@ pub(super) struct Kind {
     pub filters: &'static [&'static str],
 }
 
-pub(super) static KINDS: [Kind; 14] = [
+/// The filters are those of PyPI `stripe` 16.1 (`params/_<object>_list_params.py`), as far as they
+/// are used.
+pub(super) static KINDS: [Kind; 17] = [
     kind("customers", "customer", "customer", &["created", "email"]),
     kind(
         "subscriptions",
@@ -22,6 +24,7 @@ pub(super) static KINDS: [Kind; 14] = [
         &[
             "created",
             "customer",
+            "customer_account",
             "status",
             "price",
             "collection_method",
@@ -34,6 +37,7 @@ pub(super) static KINDS: [Kind; 14] = [
         &[
             "created",
             "customer",
+            "customer_account",
             "status",
             "subscription",
             "collection_method",
@@ -43,7 +47,21 @@ pub(super) static KINDS: [Kind; 14] = [
         "payment_methods",
         "payment_method",
         "payment_method",
-        &["customer", "type"],
+        &["customer", "customer_account", "type"],
+    ),
+    // Listed below its customer only: no path of a request is this one.
+    kind("customers/:id/sources", "card", "customer", &["customer"]),
+    kind(
+        "payment_intents",
+        "payment_intent",
+        "payment_intent",
+        &["created", "customer", "customer_account"],
+    ),
+    kind(
+        "invoice_payments",
+        "invoice_payment",
+        "invoice",
+        &["created", "invoice", "payment", "status"],
     ),
     kind(
         "charges",
@@ -70,8 +88,10 @@ pub(super) static KINDS: [Kind; 14] = [
         &[
             "created",
             "customer",
+            "customer_account",
             "subscription",
             "payment_intent",
+            "payment_link",
             "status",
         ],
     ),
@@ -79,7 +99,7 @@ pub(super) static KINDS: [Kind; 14] = [
         "subscription_schedules",
         "subscription_schedule",
         "subscription",
-        &["created", "customer"],
+        &["created", "customer", "customer_account"],
     ),
     kind(
         "products",
@@ -147,6 +167,7 @@ impl Kind {
             ],
             "invoice" => &["draft", "open", "paid", "uncollectible", "void"],
             "checkout.session" => &["open", "complete", "expired"],
+            "invoice_payment" => &["canceled", "open", "paid"],
             _ => &[],
         }
     }

@@ -20,6 +20,9 @@ use super::filter::is_listed;
 use super::kind::Kind;
 use super::source::{Key, Search, Source};
 
+/// Seconds from an invoice to the next one.
+const MONTH: i64 = 30 * 86_400;
+
 /// The size of a computed world, and when it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lazy {
@@ -53,6 +56,28 @@ impl Lazy {
             first_created: 1_727_740_800,
             spacing: (31_536_000 * together / customers.max(1)).clamp(1, 86_400),
             together,
+        }
+    }
+}
+
+impl Lazy {
+    /// The same world, shifted so that an instant (Unix seconds) lies within the last period of
+    /// every customer: what runs has its end ahead, and nothing has happened later.
+    #[must_use]
+    pub fn ending_at(self, now: i64) -> Self {
+        let groups = self.customers.div_ceil(self.together.max(1)).max(1);
+        let month = MONTH.unsigned_abs();
+        let spacing = (month / 2 / groups).min(self.spacing);
+        let lasts = i64::try_from(spacing * groups).unwrap_or(MONTH);
+        let billed = i64::try_from(self.invoices_each.max(1)).unwrap_or(1) - 1;
+        // The last customer was billed the last time four days ago, so that a retry has been made.
+        let since = MONTH
+            .saturating_mul(billed)
+            .saturating_add(lasts + 4 * 86_400);
+        Self {
+            spacing,
+            first_created: now.saturating_sub(since),
+            ..self
         }
     }
 }
@@ -123,7 +148,9 @@ impl LazyWorld {
             | "checkout.session"
             | "subscription_schedule" => 1,
             "subscription" => self.size.subscriptions_each,
-            "invoice" | "charge" => self.size.invoices_each,
+            "invoice" | "payment_intent" | "invoice_payment" => self.size.invoices_each,
+            // A first attempt and a retry.
+            "charge" => self.size.invoices_each * 2,
             _ => 0,
         }
     }

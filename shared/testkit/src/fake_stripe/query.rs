@@ -66,6 +66,20 @@ pub(super) struct Filter {
 }
 
 impl Query {
+    /// The first objects that fit one parameter.
+    pub(super) fn first(limit: usize, filter: &str, value: &str) -> Self {
+        Self {
+            limit,
+            from: From::Start,
+            created: Interval::ALL,
+            filters: vec![Filter {
+                name: filter.to_owned(),
+                values: vec![value.to_owned()],
+            }],
+            expand: Vec::new(),
+        }
+    }
+
     /// Reads the parameters of a list that knows these filters.
     pub(super) fn parse(pairs: &Pairs, known: &[&str]) -> Result<Self, Refusal> {
         let mut query = Self {
@@ -94,6 +108,10 @@ impl Query {
                     return Err(Refusal::unknown_parameter(name));
                 }
             }
+            ("payment", Some(inner)) if known.contains(&base) => self.filters.push(Filter {
+                name: format!("payment.{inner}"),
+                values: vec![value.to_owned()],
+            }),
             ("types" | "ids" | "lookup_keys", Some(_)) if known.contains(&base) => {
                 self.one_of(base, value)?;
             }

@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 
 use super::account::Account;
 use super::kind::Kind;
+use super::query::Query;
 use super::refusal::Refusal;
-use crate::world::shape;
+use crate::world::version;
 
 /// Nested lists show so many.
 const SHOWN: usize = 10;
@@ -23,6 +24,7 @@ const LEVELS: usize = 4;
 const REFERENCES: &[(&str, &str, &str)] = &[
     ("subscription", "customer", "customer"),
     ("subscription", "default_payment_method", "payment_method"),
+    ("subscription", "default_source", "card"),
     ("subscription", "latest_invoice", "invoice"),
     ("subscription", "schedule", "subscription_schedule"),
     ("subscription", "discounts", "discount"),
@@ -46,11 +48,27 @@ const REFERENCES: &[(&str, &str, &str)] = &[
         "default_payment_method",
         "payment_method",
     ),
+    ("customer", "default_source", "card"),
+    ("card", "customer", "customer"),
     ("payment_method", "customer", "customer"),
+    ("payment_intent", "customer", "customer"),
+    ("payment_intent", "latest_charge", "charge"),
+    ("payment_intent", "invoice", "invoice"),
+    ("invoice", "payment_intent", "payment_intent"),
+    ("invoice_payment", "invoice", "invoice"),
+    (
+        "invoice_payment.payment",
+        "payment_intent",
+        "payment_intent",
+    ),
     ("charge", "customer", "customer"),
     ("charge", "invoice", "invoice"),
+    ("charge", "payment_intent", "payment_intent"),
     ("refund", "charge", "charge"),
+    ("refund", "payment_intent", "payment_intent"),
     ("dispute", "charge", "charge"),
+    ("dispute", "payment_intent", "payment_intent"),
+    ("checkout.session", "payment_intent", "payment_intent"),
     ("checkout.session", "customer", "customer"),
     ("checkout.session", "invoice", "invoice"),
     ("checkout.session", "subscription", "subscription"),
@@ -63,7 +81,12 @@ const REFERENCES: &[(&str, &str, &str)] = &[
 /// Fields that are not there at all unless they are expanded.
 const INCLUDED: &[(&str, &str)] = &[
     ("price", "tiers"),
+    ("price", "currency_options"),
     ("coupon", "applies_to"),
+    ("coupon", "currency_options"),
+    ("customer", "sources"),
+    ("invoice", "payments"),
+    ("invoice", "amount_paid_off_stripe"),
     ("checkout.session", "line_items"),
 ];
 
@@ -131,7 +154,7 @@ impl View<'_> {
         if object["object"] == "event" {
             return Ok(object.clone());
         }
-        let mut shaped = shape::of(object, self.old);
+        let mut shaped = version::of(object, self.old);
         if self.old {
             keep_discounts(&mut shaped, object);
         }
@@ -219,13 +242,41 @@ impl View<'_> {
             if !is_known && !INCLUDED.contains(&(kind, field.as_str())) {
                 return Err(not_expandable(field, None));
             }
-            let whole = Kind::of(kind).zip(fields.get("id").and_then(Value::as_str));
-            let whole = whole.and_then(|(of, id)| self.account.get(of, id));
-            if let Some(value) = whole.and_then(|whole| whole.get(field).cloned()) {
+            let id = fields.get("id").and_then(Value::as_str).unwrap_or_default();
+            if let Some(value) = self.included(kind, id, field)? {
+                let none = Expansion::default();
+                let inner = expansion.of(field).unwrap_or(&none);
+                let value = self.value(&value, &format!("{kind}.{field}"), inner)?;
                 shown.insert(field.clone(), value);
             }
         }
         Ok(())
+    }
+
+    /// What an object has only if it is asked for.
+    fn included(&self, kind: &str, id: &str, field: &str) -> Result<Option<Value>, Refusal> {
+        let list = match (kind, field) {
+            ("invoice", "payments") => Some(("invoice_payment", "invoice", "/v1/invoice_payments")),
+            ("customer", "sources") => Some(("card", "customer", "/v1/customers/:id/sources")),
+            _ => None,
+        };
+        if let Some((object, filter, url)) = list {
+            let Some(of) = Kind::of(object) else {
+                return Ok(None);
+            };
+            let page = self.account.page(of, &Query::first(SHOWN, filter, id))?;
+            let url = url.replace(":id", id);
+            let (data, more) = page;
+            let list = json!({ "object": "list", "url": url, "has_more": more, "data": data });
+            return Ok(Some(list));
+        }
+        let whole = Kind::of(kind).and_then(|of| self.account.get(of, id));
+        let whole = whole.unwrap_or_default();
+        if field == "amount_paid_off_stripe" {
+            let paid = whole["_paid_off_stripe"].as_i64().unwrap_or(0);
+            return Ok(Some(json!(paid)));
+        }
+        Ok(whole.get(field).cloned())
     }
 
     fn expanded(&self, value: &Value, to: &str, inner: &Expansion) -> Result<Value, Refusal> {
@@ -250,7 +301,7 @@ fn keep_discounts(shaped: &mut Value, object: &Value) {
     let Some(discounts) = object["discounts"].as_array() else {
         return;
     };
-    shaped["discounts"] = discounts.iter().map(shape::old_discount).collect();
+    shaped["discounts"] = discounts.iter().map(version::old_discount).collect();
 }
 
 /// The id of what could be expanded.

@@ -125,8 +125,8 @@ fn access(state: &State, call: &Call, endpoint: &str) -> Result<Option<Access>, 
         return Ok(None);
     }
     let access = Access::of(state, call)?;
-    let account = &access.account.id;
-    state.traffic.admit(account, endpoint, Instant::now())?;
+    let of = (access.account.id.as_str(), access.is_live());
+    state.traffic.admit(of, endpoint, Instant::now())?;
     Ok(Some(access))
 }
 

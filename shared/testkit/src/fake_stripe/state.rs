@@ -30,7 +30,8 @@ impl State {
     pub(super) fn new(config: Config) -> Option<Self> {
         let rates = Rates {
             endpoint: config.rate,
-            overall: config.overall_rate,
+            live: config.overall_rate,
+            test: config.test_rate,
             retry_after: config.retry_after,
         };
         let accounts = config.accounts.into_iter().map(Account::new);

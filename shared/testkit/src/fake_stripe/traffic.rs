@@ -41,7 +41,10 @@ pub struct EndpointStats {
 #[derive(Debug)]
 pub(super) struct Rates {
     pub endpoint: u32,
-    pub overall: u32,
+    /// Over all endpoints, by keys of live mode.
+    pub live: u32,
+    /// Over all endpoints, by keys of test mode.
+    pub test: u32,
     pub retry_after: Option<String>,
 }
 
@@ -91,11 +94,21 @@ impl Traffic {
     }
 
     /// Lets a request in, or refuses it: within any second no more than the rates come in.
-    pub(super) fn admit(&self, account: &str, endpoint: &str, now: Instant) -> Result<(), Refusal> {
+    /// Each mode of an account has its own.
+    pub(super) fn admit(
+        &self,
+        (account, live): (&str, bool),
+        endpoint: &str,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         let mut counts = locked(&self.counts);
-        let name = |endpoint: &str| (account.to_owned(), endpoint.to_owned());
+        let (mode, overall) = match live {
+            true => ("live", self.rates.live),
+            false => ("test", self.rates.test),
+        };
+        let name = |endpoint: &str| (format!("{account} {mode}"), endpoint.to_owned());
         for (endpoint, rate, reason) in [
-            ("", self.rates.overall, "global-rate"),
+            ("", overall, "global-rate"),
             (endpoint, self.rates.endpoint, "endpoint-rate"),
         ] {
             let admitted = counts.admitted.entry(name(endpoint)).or_default();

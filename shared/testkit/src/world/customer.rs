@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Life, World, is_set, places, text};
+use super::{Life, Shape, World, is_set, places, text};
 
 impl World {
     /// A customer comes.
@@ -17,21 +17,17 @@ impl World {
             "id": id, "object": "customer", "created": self.now,
             "email": format!("{id}@example.com"), "name": "New", "metadata": metadata,
             "livemode": false, "invoice_settings": { "default_payment_method": null },
-            "discount": null,
+            "default_source": null, "discount": null,
         });
         self.tell("customer.created", &customer);
+        let currency = if self.chance(85) { "usd" } else { "eur" };
+        let debit = self.random_of_shape(Shape::BankDebits, 0..3) == Some(0);
         Life {
             id,
             group,
-            currency: if self.chance(85) { "usd" } else { "eur" },
             customer,
-            methods: Vec::new(),
-            subscriptions: Vec::new(),
-            invoices: Vec::new(),
-            charges: Vec::new(),
-            refunds: Vec::new(),
-            disputes: Vec::new(),
-            sessions: Vec::new(),
+            debit,
+            ..Life::guest(currency)
         }
     }
 
@@ -70,15 +66,31 @@ impl World {
     pub(super) fn attach(&mut self, life: &mut Life) {
         let id = self.id("pm");
         let last4 = format!("{:04}", self.random.u32(0..10_000));
-        let method = json!({
-            "id": id, "object": "payment_method", "type": "card", "customer": life.id,
-            "card": { "brand": "visa", "last4": last4, "exp_month": 12, "exp_year": 2030 },
+        let means = life.means();
+        let (month, year) = self.expiry();
+        let details = match means {
+            "card" => {
+                json!({ "brand": "visa", "last4": last4, "exp_month": month, "exp_year": year })
+            }
+            _ => json!({ "last4": last4 }),
+        };
+        let mut method = life.own(json!({
+            "id": id, "object": "payment_method", "type": means,
             "created": self.now, "livemode": false, "metadata": {},
-        });
+        }));
+        method[means] = details;
         self.tell("payment_method.attached", &method);
         life.methods.push(method);
         if self.chance(70) {
             self.make_default(life, json!(id));
+        }
+    }
+
+    /// The month that a card is valid through.
+    pub(super) fn expiry(&mut self) -> (u32, u32) {
+        match self.random_of_shape(Shape::ExpiringCards, 0..12) {
+            Some(month @ 0..6) => (month + 7, 2026),
+            _ => (12, 2030),
         }
     }
 
@@ -92,7 +104,7 @@ impl World {
         let Some(place) = self.pick(&attached) else {
             return self.attach(life);
         };
-        if self.chance(50) {
+        if self.chance(50) || text(&life.methods[place], "type") != "card" {
             return self.detach(life, place);
         }
         let year = self.random.u32(2028..2034);
@@ -130,6 +142,9 @@ impl World {
         }
         for place in places(&life.methods, |method| is_set(method, "customer")) {
             self.detach(life, place);
+        }
+        for place in places(&life.sources, |source| is_set(source, "customer")) {
+            self.remove_source(life, place);
         }
         self.tell("customer.deleted", &life.customer);
         life.customer["deleted"] = json!(true);

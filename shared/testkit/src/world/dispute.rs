@@ -18,7 +18,7 @@ impl World {
 
     fn open_dispute(&mut self, life: &mut Life) {
         let paid = places(&life.charges, |charge| {
-            text(charge, "status") == "succeeded"
+            text(charge, "status") == "succeeded" && charge["captured"] == true
         });
         let Some(charge) = self.pick(&paid).and_then(|place| life.charges.get(place)) else {
             return;

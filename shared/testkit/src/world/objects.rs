@@ -1,37 +1,45 @@
 //! What is there at the end, as Stripe would list it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::purchase::LIFETIME;
-use super::{Life, is_set, shape, text};
+use super::{Life, Shape, is_set, sold, text};
 
 /// What is sold was made before anybody came (Unix seconds).
 const LONG_AGO: i64 = 1_500_000_000;
 
-/// Every object of some lives, and what was sold to them.
-pub(super) fn of(lives: &[Life]) -> BTreeMap<&'static str, Vec<Value>> {
+/// Every object of some lives, and what was sold to them, with the fields of the world's own.
+pub(super) fn of(lives: &[&Life], shapes: &BTreeSet<Shape>) -> BTreeMap<&'static str, Vec<Value>> {
     let mut objects: BTreeMap<&'static str, Vec<Value>> = BTreeMap::new();
     let mut sold = BTreeMap::new();
     keep(&mut sold, lifetime());
     for life in lives {
-        objects.entry("customer").or_default().push(customer(life));
+        objects
+            .entry("customer")
+            .or_default()
+            .extend(customer(life));
         for (kind, of) in [
             ("payment_method", &life.methods),
+            ("card", &life.sources),
             ("subscription", &life.subscriptions),
             ("invoice", &life.invoices),
+            ("payment_intent", &life.intents),
+            ("invoice_payment", &life.payments),
             ("charge", &life.charges),
             ("refund", &life.refunds),
             ("dispute", &life.disputes),
             ("checkout.session", &life.sessions),
         ] {
-            let shown = of.iter().map(|object| shape::of(object, false));
-            objects.entry(kind).or_default().extend(shown);
+            objects.entry(kind).or_default().extend(of.iter().cloned());
         }
         for subscription in &life.subscriptions {
             keep_what_is_sold(&mut sold, subscription);
         }
+    }
+    if shapes.contains(&Shape::DeletedProducts) {
+        delete_a_product(&mut sold);
     }
     for ((kind, _), object) in sold {
         objects.entry(kind).or_default().push(object);
@@ -39,12 +47,20 @@ pub(super) fn of(lives: &[Life]) -> BTreeMap<&'static str, Vec<Value>> {
     objects
 }
 
-/// Of a deleted customer Stripe says no more than that.
-fn customer(life: &Life) -> Value {
+/// Of a deleted customer Stripe says no more than that; of an account this API says nothing.
+fn customer(life: &Life) -> Option<Value> {
     if is_set(&life.customer, "deleted") {
-        return json!({ "id": life.id, "object": "customer", "deleted": true });
+        return Some(json!({ "id": life.id, "object": "customer", "deleted": true }));
     }
-    life.customer.clone()
+    life.is_customer().then(|| life.customer.clone())
+}
+
+/// Deletes the first product: its prices stay listed.
+fn delete_a_product(sold: &mut Sold) {
+    let first = sold.iter_mut().find(|((kind, _), _)| *kind == "product");
+    if let Some(((_, id), product)) = first {
+        *product = json!({ "id": id, "object": "product", "deleted": true });
+    }
 }
 
 type Sold = BTreeMap<(&'static str, String), Value>;
@@ -63,6 +79,9 @@ fn keep_what_is_sold(sold: &mut Sold, subscription: &Value) {
 fn keep(sold: &mut Sold, mut object: Value) {
     object["created"] = json!(LONG_AGO);
     let id = text(&object, "id").to_owned();
+    if let Some(options) = sold::currency_options(&object) {
+        object["currency_options"] = options;
+    }
     if object["object"] == "coupon" {
         sold.insert(("coupon", id), object);
         return;

@@ -1,7 +1,9 @@
-//! Charges, and what is bought once.
+//! What is bought once, and what is given back.
 
 use serde_json::{Value, json};
 
+use super::invoice::Draft;
+use super::payment::{Bill, Outcome};
 use super::{Life, World, number, places, text};
 
 /// The price of the example settings that is paid once and kept for good.
@@ -12,50 +14,9 @@ pub(super) const LIFETIME: (&str, &str, i64) = (
 );
 
 impl World {
-    /// Charges for an invoice. Gives the charge and its payment intent; nothing costs no charge.
-    pub(super) fn charge_for(
-        &mut self,
-        life: &mut Life,
-        invoice: &Value,
-        declined: Option<&str>,
-    ) -> (Option<String>, Option<String>) {
-        let amount = number(invoice, "amount_due");
-        if amount == 0 {
-            return (None, None);
-        }
-        let intent = self.id("pi");
-        let of = (invoice["id"].clone(), intent.as_str());
-        let charge = self.charge(life, amount, text(invoice, "currency"), of, declined);
-        (Some(charge), Some(intent))
-    }
-
-    fn charge(
-        &mut self,
-        life: &mut Life,
-        amount: i64,
-        currency: &str,
-        (invoice, intent): (Value, &str),
-        declined: Option<&str>,
-    ) -> String {
-        let id = self.id("ch");
-        let (status, kind) = match declined {
-            Some(_) => ("failed", "charge.failed"),
-            None => ("succeeded", "charge.succeeded"),
-        };
-        let charge = json!({
-            "id": id, "object": "charge", "customer": life.id, "amount": amount,
-            "currency": currency, "amount_refunded": 0, "refunded": false,
-            "payment_intent": intent, "invoice_of_charge": invoice, "created": self.now,
-            "status": status, "failure_code": declined, "livemode": false, "metadata": {},
-        });
-        self.tell(kind, &charge);
-        life.charges.push(charge);
-        id
-    }
-
     /// A single payment through a checkout session, which may also be left.
     pub(super) fn checkout(&mut self, life: &mut Life) {
-        let intent = self.id("pi");
+        let intent = self.intend(life, (4_200, life.currency), Value::Null, "automatic");
         let mut session = self.session(life, "payment");
         session["payment_intent"] = json!(intent);
         session["amount_total"] = json!(4_200);
@@ -63,6 +24,7 @@ impl World {
             session["status"] = json!("expired");
             session["payment_status"] = json!("unpaid");
             self.tell("checkout.session.expired", &session);
+            self.cancel_intent(life, &session["payment_intent"], "abandoned");
             life.sessions.push(session);
             return;
         }
@@ -76,7 +38,13 @@ impl World {
             self.tell("checkout.session.completed", &session);
         }
         life.sessions.push(session);
-        self.charge(life, 4_200, life.currency, (Value::Null, &intent), None);
+        let bill = Bill {
+            amount: 4_200,
+            currency: life.currency,
+            invoice: Value::Null,
+            intent: &intent,
+        };
+        self.charge(life, &bill, Outcome::Paid);
     }
 
     /// The session that a subscription was bought through.
@@ -93,13 +61,13 @@ impl World {
     fn session(&mut self, life: &Life, mode: &str) -> Value {
         let group = life.group + self.random.u32(0..2);
         let reference = self.chance(30).then(|| format!("{}-{group}", self.name));
-        json!({
-            "id": self.id("cs"), "object": "checkout.session", "customer": life.id, "mode": mode,
+        life.own(json!({
+            "id": self.id("cs"), "object": "checkout.session", "mode": mode,
             "status": "complete", "payment_status": "paid", "currency": life.currency,
             "amount_total": 5_800, "client_reference_id": reference, "metadata": {},
             "created": self.now, "invoice": null, "subscription": null, "payment_intent": null,
-            "livemode": false,
-        })
+            "payment_link": null, "livemode": false,
+        }))
     }
 
     /// Buys the price that is kept for good, once.
@@ -110,17 +78,21 @@ impl World {
         }
         let line = json!({
             "id": self.id("il"), "object": "line_item", "amount": amount, "quantity": 1,
+            "currency": life.currency,
             "pricing": { "type": "price_details", "price_details": {
                 "price": price, "product": product } },
             "period": { "start": self.now, "end": self.now },
         });
-        self.invoice(
-            life,
-            life.currency,
-            (vec![line], 100),
-            Value::Null,
-            "manual",
-        );
+        let draft = Draft {
+            currency: life.currency,
+            lines: vec![line],
+            discount: 0,
+            parent: Value::Null,
+            reason: "manual",
+            paused: None,
+            days_until_due: None,
+        };
+        self.invoice(life, draft);
         let place = life.invoices.len() - 1;
         let is_open = life
             .invoices
@@ -131,33 +103,45 @@ impl World {
         }
     }
 
-    /// Gives back a part of a charge, or all that is left of it.
+    /// Gives back a part of what a charge brought, or all that is left of it.
     pub(super) fn refund(&mut self, life: &mut Life) {
         let paid = places(&life.charges, |charge| {
             text(charge, "status") == "succeeded"
+                && charge["captured"] == true
                 && number(charge, "amount") > number(charge, "amount_refunded")
         });
         let Some(place) = self.pick(&paid) else {
             return;
         };
-        let Some(charge) = life.charges.get_mut(place) else {
-            return;
-        };
-        let (all, gone) = (number(charge, "amount"), number(charge, "amount_refunded"));
+        let charge = &life.charges[place];
+        let left = number(charge, "amount") - number(charge, "amount_refunded");
         let part = if self.chance(50) {
-            all - gone
+            left
         } else {
-            (all - gone + 1) / 2
+            (left + 1) / 2
         };
+        self.give_back(life, place, part, None);
+    }
+
+    /// Gives back so much of a charge.
+    pub(super) fn give_back(
+        &mut self,
+        life: &mut Life,
+        place: usize,
+        part: i64,
+        reason: Option<&str>,
+    ) {
+        let charge = &life.charges[place];
+        let (all, gone) = (number(charge, "amount"), number(charge, "amount_refunded"));
         let refund = json!({
             "id": self.id("re"), "object": "refund", "charge": charge["id"], "amount": part,
             "payment_intent": charge["payment_intent"], "currency": charge["currency"],
-            "status": "succeeded", "created": self.now,
+            "status": "succeeded", "created": self.now, "metadata": {}, "reason": reason,
         });
         self.tell("refund.created", &refund);
         life.refunds.push(refund);
         let fields = json!({ "amount_refunded": gone + part, "refunded": gone + part == all });
-        self.update("charge.refunded", charge, fields);
+        self.update("charge.refunded", &mut life.charges[place], fields);
     }
 }
 

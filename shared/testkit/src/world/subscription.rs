@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DAY, Life, World, is_set, number, places, set, shape, text};
+use super::{DAY, Life, Shape, World, is_set, number, places, set, sold, text};
 
 const UPDATED: &str = "customer.subscription.updated";
 
@@ -41,21 +41,31 @@ impl World {
         };
         let mut items = vec![self.item(&id, interval, life.currency)];
         if self.chance(20) {
-            items.push(self.item(&id, interval, life.currency));
+            let other = self.other_interval(interval);
+            items.push(self.item(&id, other, life.currency));
         }
-        let subscription = json!({
-            "id": id, "object": "subscription", "customer": life.id, "currency": life.currency,
+        let sent = self.random_of_shape(Shape::SentInvoices, 0..5) == Some(0);
+        let days = sent.then(|| self.random.choice([1, 7, 30]).unwrap_or(30));
+        let status = match trial {
+            Some(_) => "trialing",
+            // Nobody waits for the first payment of an invoice that is sent.
+            None if sent => "active",
+            None => "incomplete",
+        };
+        let subscription = life.own(json!({
+            "id": id, "object": "subscription", "currency": life.currency,
             "billing_cycle_anchor": self.now, "billing_schedules": [], "livemode": false,
             "created": self.now, "start_date": self.now, "cancel_at": null,
             "cancel_at_period_end": false, "canceled_at": null, "ended_at": null,
             "cancellation_details": { "comment": null, "feedback": null, "reason": null },
-            "collection_method": "charge_automatically", "default_payment_method": null,
-            "discounts": [], "default_tax_rates": [], "schedule": null,
-            "status": if trial.is_some() { "trialing" } else { "incomplete" },
+            "collection_method": if sent { "send_invoice" } else { "charge_automatically" },
+            "days_until_due": days, "default_payment_method": null,
+            "discounts": [], "default_tax_rates": [], "schedule": null, "status": status,
             "trial_start": trial.map(|_| self.now), "trial_end": trial, "pause_collection": null,
             "metadata": {}, "latest_invoice": null,
             "items": { "object": "list", "has_more": false, "data": items },
-        });
+            "billing_mode": self.billing_mode(),
+        }));
         self.tell("customer.subscription.created", &subscription);
         life.subscriptions.push(subscription);
         let place = life.subscriptions.len() - 1;
@@ -65,15 +75,47 @@ impl World {
         place
     }
 
+    /// Only flexible billing mode mixes intervals.
+    /// (<https://docs.stripe.com/billing/subscriptions/mixed-interval>)
+    fn other_interval<'a>(&mut self, interval: &'a str) -> &'a str {
+        match self.random_of_shape(Shape::MixedIntervals, 0..4) {
+            Some(0) if !self.old => "year",
+            Some(1) if !self.old => "week",
+            Some(2) if !self.old => "month",
+            _ => interval,
+        }
+    }
+
+    fn billing_mode(&self) -> Value {
+        if self.has(Shape::MixedIntervals) {
+            let flexible = json!({ "proration_discounts": "included" });
+            json!({ "type": "flexible", "flexible": flexible, "updated_at": self.now })
+        } else {
+            json!({ "type": "classic", "flexible": null })
+        }
+    }
+
+    /// One of the prices of an interval that can be paid in a currency.
+    fn price(&mut self, index: usize, interval: &str, currency: &str) -> Value {
+        if self.random_of_shape(Shape::CurrencyOptions, 0..4) == Some(0) {
+            return sold::price_in_currencies(index, interval);
+        }
+        if self.random_of_shape(Shape::ChosenIds, 0..3) == Some(0) {
+            return sold::chosen_price(index, interval, currency);
+        }
+        sold::price_per(index, interval, currency)
+    }
+
     fn item(&mut self, subscription: &str, interval: &str, currency: &str) -> Value {
         let length = match interval {
             "year" => 365 * DAY,
             "week" => 7 * DAY,
             _ => 30 * DAY,
         };
+        let index = self.random.usize(0..4);
         json!({
             "id": self.id("si"), "object": "subscription_item", "subscription": subscription,
-            "price": shape::price_per(self.random.usize(0..4), interval, currency),
+            "price": self.price(index, interval, currency),
             "quantity": self.random.u32(1..4), "discounts": [], "tax_rates": [], "metadata": {},
             "current_period_start": self.now, "current_period_end": self.now + length,
             "current_trial": null,
@@ -88,10 +130,19 @@ impl World {
         let Some(place) = self.pick(&running) else {
             return self.change_subscription(life);
         };
-        self.now += self.random.i64(3_600..2 * DAY);
         let Some(subscription) = life.subscriptions.get_mut(place) else {
             return;
         };
+        let ends = subscription["items"]["data"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let ends = ends.map(|item| number(item, "current_period_end"));
+        let period_end = ends.min().unwrap_or_default();
+        if !self.shapes.is_empty() {
+            self.now = self.now.max(period_end);
+        }
+        self.now += self.random.i64(3_600..2 * DAY);
         if is_set(subscription, "cancel_at_period_end") || is_set(subscription, "cancel_at") {
             return self.cancel(subscription, "cancellation_requested");
         }
@@ -101,6 +152,9 @@ impl World {
                 number(item, "current_period_start"),
                 number(item, "current_period_end"),
             );
+            if end > period_end {
+                continue;
+            }
             set(
                 item,
                 json!({ "current_period_start": end, "current_period_end": end + end - start }),
@@ -197,7 +251,7 @@ impl World {
                 let pause = if is_set(subscription, "pause_collection") {
                     Value::Null
                 } else {
-                    json!({ "behavior": "void", "resumes_at": null })
+                    json!({ "behavior": self.pause_behavior(), "resumes_at": null })
                 };
                 self.update(UPDATED, subscription, json!({ "pause_collection": pause }));
             }
@@ -229,18 +283,36 @@ impl World {
         let discounts = if subscription["discounts"][0].is_object() {
             json!([])
         } else {
-            let percent = self.random.choice([10, 25, 33, 50, 100]);
+            let coupon = self.coupon();
             json!([{
                 "id": self.id("di"), "object": "discount", "customer": subscription["customer"],
                 "subscription": subscription["id"], "start": self.now, "end": null,
-                "source": { "type": "coupon", "coupon": {
-                    "id": format!("OFF{}", percent.unwrap_or(0)), "object": "coupon",
-                    "amount_off": null, "currency": null, "duration": "forever",
-                    "duration_in_months": null, "percent_off": percent, "valid": true,
-                } },
+                "source": { "type": "coupon", "coupon": coupon },
             }])
         };
         self.update(UPDATED, subscription, json!({ "discounts": discounts }));
+    }
+
+    fn coupon(&mut self) -> Value {
+        let percent = self.random.choice([10, 25, 33, 50, 100]).unwrap_or(10);
+        if self.random_of_shape(Shape::CurrencyOptions, 0..3) == Some(0) {
+            let amount = i64::from(percent) * 20;
+            return sold::coupon(format!("AMOUNT{amount}"), None, Some(amount));
+        }
+        let id = if self.random_of_shape(Shape::ChosenIds, 0..2) == Some(0) {
+            format!("{percent}% off / #1")
+        } else {
+            format!("OFF{percent}")
+        };
+        sold::coupon(id, Some(percent), None)
+    }
+
+    fn pause_behavior(&mut self) -> &'static str {
+        match self.random_of_shape(Shape::WriteOffs, 0..3) {
+            Some(0) => "mark_uncollectible",
+            Some(1) => "keep_as_draft",
+            _ => "void",
+        }
     }
 
     /// An item comes, or one goes.
@@ -254,11 +326,8 @@ impl World {
                 let interval = first["price"]["recurring"]["interval"]
                     .as_str()
                     .unwrap_or("month");
-                let mut item = self.item(
-                    text(subscription, "id"),
-                    interval,
-                    text(&first["price"], "currency"),
-                );
+                let of = (text(subscription, "id"), text(subscription, "currency"));
+                let mut item = self.item(of.0, interval, of.1);
                 item["current_period_start"] = first["current_period_start"].clone();
                 item["current_period_end"] = first["current_period_end"].clone();
                 list.push(item);
@@ -272,6 +341,7 @@ impl World {
         let mut items = subscription["items"].clone();
         let (index, quantity) = (self.random.usize(0..4), self.random.u32(1..5));
         let by_quantity = self.chance(40);
+        let currency = text(subscription, "currency").to_owned();
         let interval = self.random.choice(["month", "year", "week"]);
         let alone = items["data"]
             .as_array()
@@ -281,9 +351,9 @@ impl World {
                 item["quantity"] = json!(quantity);
             } else {
                 let now = text(&item["price"]["recurring"], "interval").to_owned();
-                // All items of a subscription have one interval.
+                // Its period stays, so that an item beside others keeps its interval.
                 let interval = interval.filter(|_| alone).unwrap_or(&now);
-                item["price"] = shape::price_per(index, interval, text(&item["price"], "currency"));
+                item["price"] = self.price(index, interval, &currency);
             }
         }
         self.update(UPDATED, subscription, json!({ "items": items }));

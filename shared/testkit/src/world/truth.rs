@@ -1,12 +1,18 @@
 //! What each customer came to, from the objects themselves, in plain integers.
 //!
 //! Written apart from paygraph's own code on purpose, and only for what the world makes: prices per
-//! unit and month, year or week, one coupon in percent that holds forever, the example settings.
+//! unit and month, year or week, one coupon that holds forever, the example settings. What the rules
+//! leave open is left out: it is `None`, or the word [`Since::Unsaid`].
+
+mod standing;
+mod worth;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+pub use self::standing::{Access, Method, Since, Standing};
+pub use self::worth::{Plan, Primary, SubscriptionTruth};
 use super::purchase::is_lifetime;
 use super::{Life, is_set, number, text};
 
@@ -25,35 +31,25 @@ pub struct Truth {
     pub subscriptions: BTreeMap<String, SubscriptionTruth>,
     /// Each invoice by id.
     pub invoices: BTreeMap<String, InvoiceTruth>,
-    /// Minor units paid less given back, per currency; those with 0 are left out.
+    /// Minor units captured less refunded, and paid out of band, per currency; those with 0 are left
+    /// out.
     pub lifetime_value: BTreeMap<String, i64>,
+    /// The item that is worth most among live subscriptions.
+    pub plan: Option<Plan>,
+    /// The subscription that dates are taken from.
+    pub primary: Option<Primary>,
+    /// The earliest next invoice of a live subscription.
+    pub next_invoice: Option<i64>,
     /// Whether a payment method is attached.
     pub on_file: bool,
     /// The last four digits of the default payment method.
     pub default_last4: Option<String>,
-    /// Disputes that are neither over nor inquiries.
-    pub open_disputes: BTreeSet<String>,
+    /// Disputes that are neither over nor inquiries, with their beginnings.
+    pub open_disputes: BTreeSet<(String, i64)>,
     /// Whether a lifetime purchase is held: paid, and not given back whole.
     pub lifetime: bool,
-}
-
-/// The truth of a subscription.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubscriptionTruth {
-    /// Stripe's status.
-    pub status: String,
-    /// Price and quantity by item.
-    pub items: BTreeMap<String, (String, u64)>,
-    /// Minor units per month.
-    pub mrr: i64,
-    /// The currency of that.
-    pub currency: String,
-    /// Whether collection is paused.
-    pub collection_paused: bool,
-    /// The end that is set, by either way to set one; none when it has ended.
-    pub cancel_at: Option<i64>,
-    /// The end of the trial.
-    pub trial_end: Option<i64>,
+    /// Access, and what is wrong.
+    pub standing: Standing,
 }
 
 /// The truth of an invoice.
@@ -61,10 +57,18 @@ pub struct SubscriptionTruth {
 pub struct InvoiceTruth {
     /// Stripe's status.
     pub status: String,
+    /// Minor units to pay.
+    pub amount_due: i64,
     /// Minor units paid.
     pub amount_paid: i64,
     /// Automatic attempts.
     pub attempt_count: i64,
+    /// The next one.
+    pub next_payment_attempt: Option<i64>,
+    /// When it is to be paid, if it was sent.
+    pub due_date: Option<i64>,
+    /// When it was paid.
+    pub paid_at: Option<i64>,
 }
 
 /// The most severe first.
@@ -81,14 +85,14 @@ const STATUSES: [&str; 9] = [
 ];
 
 impl Life {
-    pub(super) fn truth(&self) -> Truth {
+    /// What the customer came to at the end of the world (Unix seconds).
+    pub(super) fn truth(&self, now: i64) -> Truth {
         let statuses: BTreeSet<&str> = self.subscriptions.iter().map(shown_status).collect();
         let severe = STATUSES
             .into_iter()
             .find(|status| statuses.contains(status));
-        let named = |object: &Value| (text(object, "id").to_owned(), subscription(object));
-        let default = &self.customer["invoice_settings"]["default_payment_method"];
-        let attached = || self.methods.iter().filter(|m| is_set(m, "customer"));
+        let named = |object: &Value| (text(object, "id").to_owned(), worth::subscription(object));
+        let method = self.method_on_file();
         Truth {
             customer: self.id.clone(),
             contact: self.contact(),
@@ -97,17 +101,23 @@ impl Life {
             subscriptions: self.subscriptions.iter().map(named).collect(),
             invoices: self.invoices.iter().map(invoice).collect(),
             lifetime_value: self.lifetime_value(),
-            on_file: attached().next().is_some(),
-            default_last4: attached()
-                .find(|method| method["id"] == *default)
-                .map(|method| text(&method["card"], "last4").to_owned()),
+            plan: worth::plan(&self.subscriptions),
+            primary: worth::primary(&self.subscriptions),
+            next_invoice: self
+                .subscriptions
+                .iter()
+                .filter_map(worth::next_invoice)
+                .min(),
+            on_file: self.attached().next().is_some(),
+            default_last4: self.default_method().map(|method| method.last4),
             open_disputes: self
                 .disputes
                 .iter()
                 .filter(|d| matches!(text(d, "status"), "needs_response" | "under_review"))
-                .map(|dispute| text(dispute, "id").to_owned())
+                .map(|dispute| (text(dispute, "id").to_owned(), number(dispute, "created")))
                 .collect(),
             lifetime: self.holds_for_life(),
+            standing: standing::standing(self, method, now),
         }
     }
 
@@ -121,24 +131,28 @@ impl Life {
         name.unwrap_or(&self.id).to_owned()
     }
 
+    /// Captured charges less their refunds, and payments out of band. What Stripe refunds of a hold
+    /// was never captured.
     fn lifetime_value(&self) -> BTreeMap<String, i64> {
         let mut sums = BTreeMap::new();
         let mut add = |object: &Value, amount: i64| {
             *sums.entry(text(object, "currency").to_owned()).or_insert(0) += amount;
         };
-        for invoice in &self.invoices {
-            add(invoice, number(invoice, "amount_paid"));
+        let collected = self
+            .charges
+            .iter()
+            .filter(|charge| text(charge, "status") == "succeeded" && charge["captured"] == true);
+        for charge in collected {
+            let released = number(charge, "amount") - number(charge, "amount_captured");
+            let refunded = number(charge, "amount_refunded") - released;
+            add(charge, number(charge, "amount_captured") - refunded);
         }
-        for session in &self.sessions {
-            let is_payment = text(session, "mode") == "payment"
-                && text(session, "status") == "complete"
-                && text(session, "payment_status") == "paid";
-            if is_payment {
-                add(session, number(session, "amount_total"));
-            }
-        }
-        for charge in &self.charges {
-            add(charge, -number(charge, "amount_refunded"));
+        let elsewhere = self.payments.iter().filter(|payment| {
+            text(&payment["payment"], "type") == "payment_record"
+                && text(payment, "status") == "paid"
+        });
+        for payment in elsewhere {
+            add(payment, number(payment, "amount_paid"));
         }
         sums.retain(|_, sum| *sum != 0);
         sums
@@ -149,10 +163,33 @@ impl Life {
         bought
             .filter(|invoice| text(invoice, "status") == "paid")
             .any(|invoice| {
-                !self.charges.iter().any(|charge| {
-                    charge["invoice_of_charge"] == invoice["id"] && is_set(charge, "refunded")
-                })
+                !self
+                    .charges
+                    .iter()
+                    .any(|charge| charge["_invoice"] == invoice["id"] && is_set(charge, "refunded"))
             })
+    }
+
+    /// Payment methods and cards that are attached.
+    fn attached(&self) -> impl Iterator<Item = Method> {
+        let all = self.methods.iter().chain(&self.sources);
+        all.filter(|method| is_set(method, "customer") || is_set(method, "customer_account"))
+            .map(Method::of)
+    }
+
+    /// The default payment method, else the default source.
+    fn default_method(&self) -> Option<Method> {
+        let own = &self.customer["invoice_settings"]["default_payment_method"];
+        let source = &self.customer["default_source"];
+        let named = |id: &Value| self.attached().find(|method| json!(method.id) == *id);
+        named(own).or_else(|| named(source))
+    }
+
+    /// The default one, else the only one; none when it is any of several.
+    fn method_on_file(&self) -> Option<Method> {
+        let mut all = self.attached();
+        let only = all.next().filter(|_| all.next().is_none());
+        self.default_method().or(only)
     }
 }
 
@@ -163,60 +200,15 @@ fn shown_status(subscription: &Value) -> &str {
     }
 }
 
-fn subscription(object: &Value) -> SubscriptionTruth {
-    let status = text(object, "status").to_owned();
-    let items = || object["items"]["data"].as_array().into_iter().flatten();
-    let ended = matches!(status.as_str(), "canceled" | "incomplete_expired");
-    let period_end = items().map(|item| number(item, "current_period_end")).min();
-    let at_period_end = period_end.filter(|_| is_set(object, "cancel_at_period_end"));
-    SubscriptionTruth {
-        items: items()
-            .map(|item| {
-                let quantity = item["quantity"].as_u64().unwrap_or(1);
-                let price = text(&item["price"], "id").to_owned();
-                (text(item, "id").to_owned(), (price, quantity))
-            })
-            .collect(),
-        mrr: match status.as_str() {
-            "active" | "past_due" => mrr(object),
-            _ => 0,
-        },
-        currency: text(object, "currency").to_owned(),
-        collection_paused: is_set(object, "pause_collection"),
-        cancel_at: object["cancel_at"]
-            .as_i64()
-            .or(at_period_end)
-            .filter(|_| !ended),
-        trial_end: object["trial_end"].as_i64(),
-        status,
-    }
-}
-
-/// Minor units per month, rounded half up once. Everything is counted in twelve hundredths: a
-/// month has twelve twelfths of itself, a year one, a week fifty-two; a coupon leaves hundredths.
-fn mrr(object: &Value) -> i64 {
-    let items = object["items"]["data"].as_array().into_iter().flatten();
-    let twelfths: i64 = items
-        .map(|item| {
-            let price = &item["price"];
-            let per_year = match text(&price["recurring"], "interval") {
-                "month" => 12,
-                "week" => 52,
-                _ => 1,
-            };
-            number(price, "unit_amount") * number(item, "quantity") * per_year
-        })
-        .sum();
-    let percent = object["discounts"][0]["source"]["coupon"]["percent_off"].as_i64();
-    let worth = twelfths * (100 - percent.unwrap_or(0));
-    (worth * 2 + 1_200) / 2_400
-}
-
 fn invoice(object: &Value) -> (String, InvoiceTruth) {
     let truth = InvoiceTruth {
         status: text(object, "status").to_owned(),
+        amount_due: number(object, "amount_due"),
         amount_paid: number(object, "amount_paid"),
         attempt_count: number(object, "attempt_count"),
+        next_payment_attempt: object["next_payment_attempt"].as_i64(),
+        due_date: object["due_date"].as_i64(),
+        paid_at: object["status_transitions"]["paid_at"].as_i64(),
     };
     (text(object, "id").to_owned(), truth)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use paygraph_testkit::fake_stripe::{Config, Fault, FaultKind, Lazy};
+use paygraph_testkit::fake_stripe::{Config, Fault, FaultKind, Key, Lazy, PLATFORM};
 use serde_json::json;
 
 use crate::asking::Fake;
@@ -49,7 +49,7 @@ fn beyond_the_rate_of_an_endpoint_it_is_429() {
 #[test]
 fn beyond_the_rate_of_an_account_it_is_429() {
     let fake = Fake::start(Config {
-        overall_rate: 3,
+        test_rate: 3,
         ..Config::with_world(Lazy::of(10))
     });
     let paths = ["customers", "invoices", "charges", "refunds", "disputes"];
@@ -60,6 +60,31 @@ fn beyond_the_rate_of_an_account_it_is_429() {
         limited[0].header("stripe-rate-limited-reason"),
         "global-rate"
     );
+}
+
+/// A6: Stripe allows a key of test mode 25 requests a second in all, and one of live mode 100.
+#[test]
+fn a6_the_mode_of_the_key_decides_how_many_requests_may_come() {
+    let refused = |key: &str, requests: usize| {
+        let fake = Fake::start(Config::with_world(Lazy::of(3)));
+        fake.stripe.add_key(Key::secret(key, PLATFORM));
+        let bearer = format!("Bearer {key}");
+        let headers = [("authorization", bearer.as_str())];
+        let paths = ["customers", "invoices", "charges", "refunds", "disputes"];
+        let paths = paths.into_iter().cycle().take(requests);
+        let answers: Vec<_> = paths
+            .map(|path| fake.with("GET", &format!("/v1/{path}?limit=1"), &headers, ""))
+            .collect();
+        let in_a_second = fake.stripe.stats().peak;
+        let refused = answers.iter().filter(|answer| answer.status == 429);
+        (u64::try_from(refused.count()).unwrap(), in_a_second)
+    };
+    for key in ["sk_test_a", "rk_test_a"] {
+        let (refused, peak) = refused(key, 40);
+        assert_eq!(refused > 0, peak > 25, "{key}: {refused} of {peak}");
+    }
+    let (refused, peak) = refused("sk_live_a", 40);
+    assert_eq!(refused, 0, "of {peak}");
 }
 
 #[test]

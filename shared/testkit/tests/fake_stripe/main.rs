@@ -8,6 +8,8 @@
 mod access;
 mod asking;
 mod breaking;
+mod contract;
+mod histories;
 mod lists;
 mod shown;
 mod webhooks;

@@ -11,11 +11,21 @@ const THREE_DAYS: i64 = 3 * 86_400;
 pub(super) fn compute(world: &LazyWorld, object: &str, place: Place) -> Value {
     match object {
         "invoice" => world.invoice(place),
+        "payment_intent" => world.payment_intent(place),
+        "invoice_payment" => world.invoice_payment(place),
         "charge" => world.charge(place),
         "refund" => world.refund(place),
         "dispute" => world.dispute(place),
         "checkout.session" => world.session(place),
         _ => Value::Null,
+    }
+}
+
+/// The charge of an attempt at an invoice.
+fn charged(invoice: Place, attempt: u64) -> Place {
+    Place {
+        of: invoice.of,
+        at: invoice.at * 2 + attempt,
     }
 }
 
@@ -75,14 +85,8 @@ impl LazyWorld {
         let status = self.invoice_status(place);
         let due = self.amount_due(place);
         let is_paid = status == "paid";
-        // Some are paid at the second attempt.
-        let attempts = match (status, self.chance(place.of, 20 + place.at, 6)) {
-            ("draft" | "void", _) => 0,
-            ("open", _) => 2,
-            ("uncollectible", _) => 4,
-            (_, 0) => 2,
-            _ => 1,
-        };
+        let attempts = self.attempts(self.fate(place.of), place.at);
+        let retried = status == "open" && !self.is_pending(self.fate(place.of), place.at);
         let paid_at = created + if attempts == 2 { THREE_DAYS } else { 5 };
         let finalized = (status != "draft").then_some(created);
         let subscription = self.billed(place);
@@ -94,7 +98,7 @@ impl LazyWorld {
             "amount_remaining": if is_paid { 0 } else { due },
             "attempt_count": attempts, "attempted": attempts > 0, "due_date": null,
             "collection_method": "charge_automatically", "discounts": self.discounts(subscription),
-            "next_payment_attempt": (status == "open").then_some(created + 2 * THREE_DAYS),
+            "next_payment_attempt": retried.then_some(created + MONTH + THREE_DAYS),
             "billing_reason": if place.at == 0 { "subscription_create" } else { "subscription_cycle" },
             "status_transitions": { "finalized_at": finalized,
                 "paid_at": is_paid.then_some(paid_at),
@@ -107,17 +111,75 @@ impl LazyWorld {
         })
     }
 
+    /// The PaymentIntent of an invoice.
+    fn payment_intent(&self, invoice: Place) -> Value {
+        let (status, amount) = (self.invoice_status(invoice), self.amount_due(invoice));
+        let pending = self.is_pending(self.fate(invoice.of), invoice.at);
+        let latest = self
+            .attempts(self.fate(invoice.of), invoice.at)
+            .checked_sub(1);
+        let latest = latest.map(|attempt| self.id("ch", "charge", charged(invoice, attempt)));
+        json!({
+            "id": self.id("pi", "payment_intent", invoice), "object": "payment_intent",
+            "amount": amount, "amount_capturable": 0, "currency": "usd",
+            "amount_received": if status == "paid" { amount } else { 0 },
+            "capture_method": "automatic", "confirmation_method": "automatic",
+            "created": self.created("payment_intent", invoice), "customer_account": null,
+            "customer": self.id("cus", "customer", Self::first(invoice)),
+            "latest_charge": latest, "livemode": false, "metadata": {}, "payment_method": null,
+            "payment_method_types": ["card"], "status": match status {
+                "paid" => "succeeded",
+                _ if pending => "processing",
+                _ => "requires_payment_method",
+            },
+        })
+    }
+
+    fn invoice_payment(&self, invoice: Place) -> Value {
+        let (paid, amount) = (
+            self.invoice_status(invoice) == "paid",
+            self.amount_due(invoice),
+        );
+        let created = self.created("invoice_payment", invoice);
+        json!({
+            "id": self.id("inpay", "invoice_payment", invoice), "object": "invoice_payment",
+            "amount_paid": paid.then_some(amount), "amount_requested": amount,
+            "created": created, "currency": "usd", "is_default": true, "livemode": false,
+            "invoice": self.id("in", "invoice", invoice),
+            "payment": { "type": "payment_intent",
+                "payment_intent": self.id("pi", "payment_intent", invoice) },
+            "status": if paid { "paid" } else { "open" },
+            "status_transitions": { "canceled_at": null, "paid_at": paid.then_some(created + 5) },
+        })
+    }
+
+    /// The charge of one attempt: of those at a paid invoice the last one succeeded.
     fn charge(&self, place: Place) -> Value {
-        let (paid, amount) = (self.invoice_status(place) == "paid", self.amount_due(place));
+        let invoice = Place {
+            of: place.of,
+            at: place.at / 2,
+        };
+        let fate = self.fate(place.of);
+        let amount = self.amount_due(invoice);
+        let last = place.at % 2 + 1 == self.attempts(fate, invoice.at);
+        let pending = last && self.is_pending(fate, invoice.at);
+        let paid = last && self.invoice_status(invoice) == "paid";
+        let failed = !paid && !pending;
         let is_refunded = place.at == 0 && self.is_there("refund", Self::first(place));
         let refunded = if is_refunded { amount } else { 0 };
         json!({
             "id": self.id("ch", "charge", place), "object": "charge", "amount": amount,
+            "amount_captured": if failed { 0 } else { amount }, "captured": !failed,
             "customer": self.id("cus", "customer", Self::first(place)), "currency": "usd",
-            "payment_intent": self.id("pi", "charge", place), "amount_refunded": refunded,
-            "refunded": is_refunded, "created": self.created("charge", place), "paid": paid,
-            "status": if paid { "succeeded" } else { "failed" },
-            "failure_code": (!paid).then_some("card_declined"), "livemode": false, "metadata": {},
+            "payment_intent": self.id("pi", "payment_intent", invoice),
+            "amount_refunded": refunded, "refunded": is_refunded,
+            "created": self.created("charge", place), "paid": paid,
+            "status": match (failed, pending) {
+                (true, _) => "failed",
+                (_, true) => "pending",
+                _ => "succeeded",
+            },
+            "failure_code": failed.then_some("card_declined"), "livemode": false, "metadata": {},
             "payment_method": self.id("pm", "payment_method", Self::first(place)),
             "disputed": place.at == 0 && self.is_there("dispute", Self::first(place)),
         })
@@ -127,7 +189,7 @@ impl LazyWorld {
         json!({
             "id": self.id("re", "refund", place), "object": "refund", "status": "succeeded",
             "charge": self.id("ch", "charge", place), "amount": self.amount_due(place),
-            "payment_intent": self.id("pi", "charge", place), "currency": "usd",
+            "payment_intent": self.id("pi", "payment_intent", place), "currency": "usd",
             "created": self.created("refund", place), "reason": null, "metadata": {},
         })
     }
@@ -142,7 +204,7 @@ impl LazyWorld {
         json!({
             "id": self.id("dp", "dispute", place), "object": "dispute", "status": status,
             "charge": self.id("ch", "charge", place), "amount": self.amount_due(place),
-            "payment_intent": self.id("pi", "charge", place), "currency": "usd",
+            "payment_intent": self.id("pi", "payment_intent", place), "currency": "usd",
             "created": self.created("dispute", place), "reason": "fraudulent",
             "livemode": false, "metadata": {},
         })

@@ -37,6 +37,8 @@ const FATES: [&str; 20] = [
     "canceled",
 ];
 /// Fates of which something is kept apart.
+const DEBITED: u64 = 2;
+const RETRIED: u64 = 8;
 const REFUNDED: u64 = 5;
 const DISPUTED: u64 = 6;
 const SCHEDULED: u64 = 7;
@@ -166,7 +168,10 @@ impl LazyWorld {
             for value in &filter.values {
                 let of = match filter.name.as_str() {
                     "customer" | "subscription" | "charge" => self.place(&filter.name, value)?.of,
-                    "payment_intent" => self.place("charge", value)?.of,
+                    "payment_intent" | "payment.payment_intent" => {
+                        self.place("payment_intent", value)?.of
+                    }
+                    "invoice" => self.place("invoice", value)?.of,
                     "email" => self.customer_by_email(value)?,
                     // All are alike in these, so another value leaves nothing to look for.
                     "type" if value != "card" => return None,
@@ -203,11 +208,28 @@ impl LazyWorld {
                 ("past_due" | "unpaid", true) => "open",
                 ("unpaid", false) if at + 2 == self.size.invoices_each => "uncollectible",
                 ("active", true) if fate == 3 => "draft",
+                // A debit that is pending.
+                ("active", true) if fate == DEBITED => "open",
                 _ => "paid",
             },
             "checkout.session" => "complete",
             _ => "",
         }
+    }
+
+    /// How often Stripe has tried to collect an invoice.
+    pub(super) fn attempts(&self, fate: u64, invoice: u64) -> u64 {
+        match self.status("invoice", fate, invoice) {
+            "draft" | "void" => 0,
+            "paid" if fate != RETRIED => 1,
+            "open" if fate == DEBITED => 1,
+            _ => 2,
+        }
+    }
+
+    /// Whether the last charge of an invoice is pending.
+    pub(super) fn is_pending(&self, fate: u64, invoice: u64) -> bool {
+        fate == DEBITED && self.status("invoice", fate, invoice) == "open"
     }
 
     /// Whether customers of a fate have the object.
@@ -216,8 +238,11 @@ impl LazyWorld {
             "customer" => fate != DELETED,
             "payment_method" => fate != DELETED && fate != 9,
             // Nothing is charged during a trial, nor for a draft.
+            "payment_intent" | "invoice_payment" => {
+                self.attempts(fate, at) > 0 && self.status("subscription", fate, 0) != "trialing"
+            }
             "charge" => {
-                !matches!(self.status("invoice", fate, at), "draft" | "void")
+                self.attempts(fate, at / 2) > at % 2
                     && self.status("subscription", fate, 0) != "trialing"
             }
             "refund" => fate == REFUNDED && self.is_fated("charge", fate, 0),
@@ -254,7 +279,8 @@ impl LazyWorld {
         let later = match object {
             "subscription" => place.at * DAY,
             "invoice" => place.at * MONTH,
-            "charge" => place.at * MONTH + 5,
+            "payment_intent" | "invoice_payment" => place.at * MONTH,
+            "charge" => place.at / 2 * MONTH + place.at % 2 * 3 * DAY + 5,
             "refund" => 3 * DAY,
             "dispute" => 10 * DAY,
             "subscription_schedule" => 40 * DAY,
