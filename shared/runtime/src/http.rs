@@ -32,6 +32,9 @@ const MAX_BYTES: usize = 1 << 20;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest of these.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest `Retry-After` that counts. A server may name any number (RFC 9110, 10.2.3), and an
+/// instant that far ahead could not be computed. Every caller gives up long before an hour.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// A request that can be sent more than once.
 pub type Asked = Request<Full<Bytes>>;
@@ -256,17 +259,23 @@ fn passes(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
 }
 
-/// How long an answer asks to wait: seconds, or until an instant by the server's own clock.
+/// Reads how long an answer asks to wait: a number of seconds, or an instant by the server's own
+/// clock. At most [`MAX_RETRY_AFTER`].
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    requested_wait(headers).map(|wait| wait.min(MAX_RETRY_AFTER))
+}
+
+fn requested_wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| {
         headers
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
     let told = text(RETRY_AFTER)?.trim();
-    if let Ok(seconds) = told.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !told.is_empty() && told.bytes().all(|digit| digit.is_ascii_digit()) {
+        // A number with too many digits is a very long wait.
+        return Some(Duration::from_secs(told.parse().unwrap_or(u64::MAX)));
     }
     let until = httpdate::parse_http_date(told).ok()?;
     let now = httpdate::parse_http_date(text(DATE)?).ok()?;
@@ -292,6 +301,66 @@ mod tests {
         assert_eq!(waits("Sat, 21 Nov 2026 12:00:30 GMT"), Some(30));
         assert_eq!(waits("Sat, 21 Nov 2026 11:00:00 GMT"), Some(0));
         assert_eq!(waits("soon"), None);
+    }
+
+    /// Starts a server that answers every request with 429 and this `Retry-After`.
+    fn start_limiting_server(retry_after: &'static str) -> SecretString {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1_024]).unwrap();
+                let answer = format!(
+                    "HTTP/1.1 429 Too Many Requests\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\n\
+                     Retry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n"
+                );
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        url.into()
+    }
+
+    /// S20: a wait beyond all instants ends the attempts, and neither the client nor its pace panics.
+    #[tokio::test]
+    async fn s20_a_huge_retry_after_gives_up_instead_of_panicking() {
+        for told in ["18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            let url = start_limiting_server(told);
+            let request = post_json(&url, Vec::new()).unwrap();
+            let (http, pace) = (Http::new().unwrap(), Pace::new(25));
+            let until = Instant::now() + Duration::from_secs(5);
+            let answer = http.settle(&request, until, Some(&pace)).await;
+            let expected = HttpError::Passing("the server answered 429".to_owned());
+            assert_eq!(answer, Err(expected), "{told}");
+            assert_eq!(pace.turn(until).await, None, "the pace keeps to the wait");
+        }
+    }
+
+    proptest::proptest! {
+        /// S20: every number of seconds, however many digits it has.
+        #[test]
+        fn s20_every_number_of_seconds_is_a_bounded_wait(told in "[0-9]{1,60}") {
+            let expected = told.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs);
+            let wait = retry_after(&headers(&told)).unwrap();
+            proptest::prop_assert_eq!(wait, expected.min(MAX_RETRY_AFTER));
+            proptest::prop_assert!(Instant::now().checked_add(wait).is_some());
+        }
+
+        /// S20: every instant that HTTP can write.
+        #[test]
+        fn s20_every_date_is_a_bounded_wait(seconds in 0_u64..253_402_300_800) {
+            let at = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+            let wait = retry_after(&headers(&httpdate::fmt_http_date(at))).unwrap();
+            proptest::prop_assert!(wait <= MAX_RETRY_AFTER);
+        }
+
+        /// S20: nothing else is read as a wait, and nothing panics.
+        #[test]
+        fn s20_other_text_is_no_wait(told in "[ -~]{0,40}") {
+            let wait = retry_after(&headers(&told));
+            proptest::prop_assert!(wait.is_none_or(|wait| wait <= MAX_RETRY_AFTER));
+        }
     }
 
     #[test]

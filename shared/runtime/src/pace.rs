@@ -9,6 +9,9 @@ use tokio::time::{Instant, sleep_until};
 
 /// How long a second of ours is, as clocks differ a little.
 const SECOND: Duration = Duration::from_millis(1_003);
+/// The longest time for which a pace gives no turns: what a server asks for may be any number, and an
+/// instant that far ahead could not be computed.
+pub const MAX_HOLD: Duration = Duration::from_secs(3_600);
 /// The most that a request is taken to have been late on its way.
 const MOST_LATE: Duration = Duration::from_millis(50);
 
@@ -153,10 +156,10 @@ impl Pace {
         self.line.window().answered(turn, turn.elapsed());
     }
 
-    /// Lets nobody have a turn for so long.
+    /// Gives nobody a turn for `wait`, at most [`MAX_HOLD`].
     pub fn hold(&self, wait: Duration) {
         let mut held = self.held();
-        *held = (*held).max(Some(Instant::now() + wait));
+        *held = (*held).max(Some(Instant::now() + wait.min(MAX_HOLD)));
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -208,6 +211,15 @@ mod tests {
         window.answered(after(10), took(150));
         window.answered(after(0), took(190));
         assert_eq!(window.sent, [after(10), after(40)], "overtaken");
+    }
+
+    /// S20: however long a server wants to be left alone.
+    #[tokio::test(start_paused = true)]
+    async fn s20_a_hold_of_any_length_ends() {
+        let pace = Pace::new(25);
+        pace.hold(Duration::MAX);
+        let until = Instant::now() + MAX_HOLD;
+        assert!(pace.turn(until + Duration::from_secs(1)).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -71,6 +71,25 @@ async fn n8_trouble_that_stays_is_told_and_may_pass_later() {
     assert!(error.is_passing(), "{error}");
 }
 
+/// S20: a wait beyond all instants is an error that may pass, and the client goes on working.
+#[tokio::test]
+async fn s20_a_huge_retry_after_gives_up_instead_of_panicking() {
+    let stripe = stripe_with_a_customer().await;
+    let client = client_of(&stripe, KEY, 100);
+    for told in [
+        "18446744073709551615",
+        "99999999999999999999999999",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+    ] {
+        let retry_after = Some(told.to_owned());
+        let kind = FaultKind::TooMany { retry_after };
+        stripe.faults([Fault::next(1, "/v1/customers", kind)]);
+        let error = client.get("/customers/cus_1", &[]).await.unwrap_err();
+        assert!(matches!(error, ClientError::Limited(_)), "{told}: {error}");
+        assert!(client.get("/customers/cus_1", &[]).await.is_ok());
+    }
+}
+
 #[tokio::test]
 async fn n13_what_the_key_may_not_do_is_named_and_not_tried_again() {
     let stripe = stripe_with_a_customer().await;

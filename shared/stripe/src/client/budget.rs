@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use paygraph_runtime::pace::{Line, Window};
+use paygraph_runtime::pace::{Line, MAX_HOLD, Window};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
@@ -130,10 +130,10 @@ impl Budget {
         Arc::clone(line)
     }
 
-    /// Lets nobody have a turn for so long.
+    /// Gives nobody a turn for `wait`, at most [`MAX_HOLD`].
     pub(super) fn hold(&self, wait: Duration) {
         let mut held = locked(&self.held);
-        *held = (*held).max(Some(Instant::now() + wait));
+        *held = (*held).max(Some(Instant::now() + wait.min(MAX_HOLD)));
     }
 
     /// Notes that somebody's patience is over, or that an answer has come.

@@ -61,7 +61,7 @@ impl Client {
                 Err(error) => (ClientError::Unavailable(error), None),
             };
             let wait = told.unwrap_or_else(|| random_wait(attempt));
-            if begun.elapsed() + wait > self.patience {
+            if begun.elapsed().saturating_add(wait) > self.patience {
                 self.fell_silent();
                 return Err(error);
             }
