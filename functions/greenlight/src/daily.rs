@@ -44,7 +44,7 @@ impl<S: Table, C: Clock, N: Publish, L: Log> Target<S, C, N, L> {
             Reckoned::Figures(census, figures) => (census, figures),
         };
         for figure in &figures {
-            let (action, currency) = figure.name();
+            let (_, currency) = figure.name();
             let id = match currency {
                 Some(currency) => format!("{day}:{currency}"),
                 None => day.to_string(),
@@ -57,7 +57,7 @@ impl<S: Table, C: Clock, N: Publish, L: Log> Target<S, C, N, L> {
                 occurred_at: day.end().plus(-1),
                 cause: "daily",
             };
-            self.tell(&about, &told(tenant, action, figure)).await?;
+            self.tell(&about, &told(tenant, figure)).await?;
         }
         match note_told(&self.store, tenant, *census, now).await {
             // Somebody else told the same, each figure once between us.
@@ -68,7 +68,9 @@ impl<S: Table, C: Clock, N: Publish, L: Log> Target<S, C, N, L> {
 }
 
 /// A figure as its line and message.
-fn told(tenant: &TenantId, action: &'static str, figure: &Figure) -> Told {
+#[must_use]
+pub fn told(tenant: &TenantId, figure: &Figure) -> Told {
+    let (action, _) = figure.name();
     let (codes, entity, [what, scale], message) = match figure {
         Figure::Revenue(currency, Revenue { amount, payments }) => {
             let message = format!(

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::Config;
 use async_nats::{ConnectOptions, HeaderMap, header, jetstream};
 use paygraph_runtime::clock::Clock;
 use paygraph_runtime::secrets::{SecretCache, SecretSource};
@@ -15,6 +14,8 @@ use tokio::sync::Mutex;
 
 use crate::message::Message;
 
+mod stream;
+
 /// The name of the secret.
 pub const SECRET: &str = "nats";
 /// How long connecting, and the stream's word that it has a message, may take.
@@ -22,9 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// For how long nobody tries again where connecting failed: the other events of a batch are not to
 /// wait for the same.
 const PAUSE: Duration = Duration::from_secs(1);
-/// For how long the stream that we make drops repeats: longer than a queue delivers anew, and than a
-/// publication that was left behind comes late.
-const REPEATS_DROPPED: Duration = Duration::from_hours(24);
 
 /// The message is not known to be in the stream.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -195,14 +193,7 @@ async fn connect(secret: &SecretString) -> Result<Context, PublishError> {
     let mut context = jetstream::new(client);
     context.set_timeout(PATIENCE);
     if let Some(name) = place.stream {
-        let stream = Config {
-            name,
-            subjects: vec!["greenlight.>".to_owned()],
-            duplicate_window: REPEATS_DROPPED,
-            ..Config::default()
-        };
-        let made = context.get_or_create_stream(stream).await;
-        made.map_err(|error| failed("cannot make the stream")(error.into()))?;
+        stream::ensure(&context, name).await?;
     }
     Ok(context)
 }

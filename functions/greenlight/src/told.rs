@@ -7,6 +7,7 @@ mod subscription;
 use paygraph_bus::incoming::Incoming;
 use paygraph_domain::id::{CustomerId, StripeCustomerId};
 use paygraph_domain::money::Currency;
+use paygraph_domain::text::single_line;
 use serde_json::Value;
 
 use crate::line::{Line, brief};
@@ -42,14 +43,14 @@ impl Told {
         }
     }
 
-    /// Something with a line.
+    /// Something with a line: one, whatever an address, a reason or a coupon's name has in it.
     #[must_use]
     pub fn line(codes: String, action: &'static str, entity: &str, message: String) -> Self {
         let line = Line {
             codes,
             action,
-            entity: entity.to_owned(),
-            message,
+            entity: single_line(entity),
+            message: single_line(&message),
         };
         Self {
             line: Some(line),
@@ -119,6 +120,11 @@ pub fn told(incoming: &Incoming, whom: &Whom) -> Vec<Told> {
     writer
         .map(|(_, write)| write(&Event { incoming, whom }))
         .unwrap_or_default()
+}
+
+/// The names of the events that tell anything.
+pub fn events() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(name, _)| *name)
 }
 
 /// Whether an event tells anything at all.

@@ -15,7 +15,8 @@ use crate::subject::of_webhook;
 use crate::told::Told;
 
 /// A webhook of a type was received; `id` is Stripe's of the event.
-pub(crate) fn received(event_type: &str, id: &str) -> Told {
+#[must_use]
+pub fn received(event_type: &str, id: &str) -> Told {
     let message = format!("Stripe webhook: {id}");
     Told {
         subject: Some(of_webhook("received", event_type)),
@@ -30,7 +31,8 @@ pub(crate) fn received(event_type: &str, id: &str) -> Told {
 }
 
 /// It was processed.
-fn processed(event_type: &str) -> Told {
+#[must_use]
+pub fn processed(event_type: &str) -> Told {
     Told {
         subject: Some(of_webhook("processed", event_type)),
         step: step_of(event_type),
@@ -39,7 +41,8 @@ fn processed(event_type: &str) -> Told {
 }
 
 /// It could not be.
-pub(crate) fn failed(event_type: &str) -> Told {
+#[must_use]
+pub fn failed(event_type: &str) -> Told {
     Told {
         subject: Some(of_webhook("failed", event_type)),
         ..Told::silent("webhook_failed")

@@ -56,6 +56,19 @@ async fn d1_an_event_three_times_is_one_line_and_one_message() {
     );
 }
 
+/// A11: a server may limit for how long a stream drops repeats. The stream gets what is allowed.
+#[tokio::test]
+async fn a11_the_stream_has_the_window_that_the_server_allows() {
+    for (limit, seconds) in [("90m", 5_400), ("90s", 90), ("48h", 86_400)] {
+        let (engine, bodies) = paid().await;
+        let server = NatsServer::with_duplicate_limit(limit);
+        let target = with_nats(&engine, &server);
+        assert!(deliver(&target, &bodies).await.is_empty(), "{limit}");
+        let window = server.duplicate_window().await;
+        assert_eq!(window, Some(Duration::from_secs(seconds)), "{limit}");
+    }
+}
+
 /// N6: while the server is away, the event goes back to its queue, without a line; then it is told once,
 /// over the connection that broke.
 #[tokio::test]

@@ -30,6 +30,7 @@ pub mod segments;
 pub mod sequence;
 pub mod settings;
 pub mod standing;
+pub mod text;
 pub mod time;
 pub mod totals;
 pub mod user;

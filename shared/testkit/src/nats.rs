@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// The stream that it is told of.
 const STREAM: &str = "GREENLIGHT";
 
+/// The file with its settings, beside what it keeps.
+const SETTINGS: &str = "nats.conf";
+
 /// A server with `JetStream`, which ends when this is dropped.
 #[derive(Debug)]
 pub struct NatsServer {
@@ -32,10 +35,27 @@ impl NatsServer {
     /// When there is none, or it does not listen.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same, with a longest duplicate window that streams may have: `1h`, `90s`.
+    ///
+    /// # Panics
+    /// When there is none, or it does not listen.
+    #[must_use]
+    pub fn with_duplicate_limit(limit: &str) -> Self {
+        Self::start_with(&format!(
+            "jetstream {{ limits {{ duplicate_window: \"{limit}\" }} }}\n"
+        ))
+    }
+
+    /// Runs the server with further settings, in its own language.
+    fn start_with(settings: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
         let kept = tempfile::tempdir().unwrap();
+        std::fs::write(kept.path().join(SETTINGS), settings).unwrap();
         let process = run(port, &kept);
         Self {
             process,
@@ -71,6 +91,16 @@ impl NatsServer {
     /// When it does not listen.
     pub fn restart(&mut self) {
         self.process = run(self.port, &self.kept);
+    }
+
+    /// For how long the stream drops repeats; none while there is no stream.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn duplicate_window(&self) -> Option<Duration> {
+        let client = async_nats::connect(self.url()).await.unwrap();
+        let mut stream = jetstream::new(client).get_stream(STREAM).await.ok()?;
+        Some(stream.info().await.unwrap().config.duplicate_window)
     }
 
     /// All that is in the stream, in its order; none while there is no stream.
@@ -116,6 +146,7 @@ fn run(port: u16, kept: &TempDir) -> Child {
     let server = std::env::var_os("PAYGRAPH_NATS_SERVER");
     let mut server = Command::new(server.unwrap_or_else(|| "nats-server".into()));
     server.args(["--addr", "127.0.0.1", "--port", &port.to_string()]);
+    server.arg("--config").arg(kept.path().join(SETTINGS));
     server
         .arg("--jetstream")
         .arg("--store_dir")

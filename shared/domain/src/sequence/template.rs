@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::seen::{Seen, VARIABLES, Variable};
+use crate::text::single_line;
 
 /// The most variables of one text: each is at most [`MAX_VALUE`] characters long, so a text that is
 /// filled in stays small.
@@ -91,12 +92,8 @@ impl Name {
 
 /// A value that cannot break a line, a header, or the length.
 fn plain(value: &str) -> String {
-    let cleaned = value.chars().map(|c| if c.is_control() { ' ' } else { c });
-    cleaned
-        .take(MAX_VALUE)
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    let value: String = single_line(value).chars().take(MAX_VALUE).collect();
+    value.trim().to_owned()
 }
 
 /// Reads what stands between the braces: `name` or `name or "text"`.
