@@ -5,6 +5,7 @@
 //! <https://docs.attio.com/rest-api/endpoint-reference/records/assert-a-record>
 
 mod check;
+mod conflict;
 mod names;
 mod wire;
 
@@ -24,6 +25,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use self::conflict::refused_address;
 use self::wire::{Lacking, asserted, lacking, task, to_add};
 
 /// How long to wait before something is added once more, in milliseconds.
@@ -136,15 +138,30 @@ impl Account {
         workspaces: &[String],
         until: Instant,
     ) -> Result<(There, Lacking), CrmError> {
-        let slug = names::slug(record.object);
-        let by = names::id(record.object);
-        let path = format!("objects/{slug}/records?matching_attribute={by}");
-        let body = asserted(record, workspaces);
-        let there = taken(&self.ask(Method::PUT, &path, Some(body), until).await?)?;
+        let answer = self
+            .put(record, asserted(record, workspaces), until)
+            .await?;
+        if let Some(address) = refused_address(record, &answer) {
+            let without = self.assert_without_address(record, address, workspaces, until);
+            return without.await;
+        }
+        let there = taken(&answer)?;
         let lacking = lacking(record, workspaces, &there);
         let there = wire::there(&there);
         let there = there.ok_or_else(|| CrmError::Again("Attio gave no record".to_owned()))?;
         Ok((there, lacking))
+    }
+
+    /// Asserts these values of a record.
+    async fn put(
+        &self,
+        record: &Record,
+        values: Value,
+        until: Instant,
+    ) -> Result<Answer, CrmError> {
+        let (slug, by) = (names::slug(record.object), names::id(record.object));
+        let path = format!("objects/{slug}/records?matching_attribute={by}");
+        self.ask(Method::PUT, &path, Some(values), until).await
     }
 
     /// Adds to lists what they lack.
@@ -212,14 +229,19 @@ impl Crm for Account {
     }
 }
 
-/// What a good answer says. Of a refusal, Attio's own word for it: its sentences may quote names.
+/// Attio's own word for a refusal: its sentences may quote names.
+fn code(answer: &Answer) -> Option<String> {
+    let said: Value = serde_json::from_slice(&answer.body).ok()?;
+    let code = said.get("code")?.as_str()?;
+    let is_plain = code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    is_plain.then(|| code.to_owned())
+}
+
+/// What a good answer says, or why there is none.
 fn taken(answer: &Answer) -> Result<Value, CrmError> {
-    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let code = said.get("code").and_then(Value::as_str);
-    let plain = |code: &&str| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    let code = code.filter(plain).unwrap_or("no code");
+    let code = code(answer).unwrap_or_else(|| "no code".to_owned());
     match answer.status {
-        200..=299 => Ok(said),
+        200..=299 => Ok(serde_json::from_slice(&answer.body).unwrap_or_default()),
         // A new one is read within minutes.
         401 => Err(CrmError::Again("Attio refuses the token (401)".to_owned())),
         409 => Err(CrmError::Again(format!("Attio: a conflict ({code})"))),

@@ -1,10 +1,12 @@
 //! An HTTP server that answers as Attio's API does, limit and failures included.
 //!
-//! It keeps records and tasks, asserts, adds to lists, and remembers every write in order. It
-//! refuses what Attio refuses (attributes and options that there are not, users without an address),
+//! It keeps records, tasks and notes, asserts, adds to lists, and remembers every write in order. It
+//! refuses what Attio refuses (attributes and options that there are not, users without an address,
+//! two users with one),
 //! and notes as a complaint what Attio would take and nobody should send: nulls, and lists in an
 //! assertion, which would overwrite them. Which attributes there are is fixed.
 
+mod notes;
 mod schema;
 mod server;
 mod state;
@@ -157,6 +159,28 @@ impl FakeAttio {
     #[must_use]
     pub fn tasks(&self) -> Vec<Value> {
         self.state().tasks.clone()
+    }
+
+    /// Every note: its record, title and text.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Value> {
+        self.state().notes.clone()
+    }
+
+    /// Refuses notes from now on, as Attio does to a token without that permission.
+    pub fn refuse_notes(&self) {
+        self.state().refuses_notes = true;
+    }
+
+    /// Lets records be made without an attribute, as a tenant may decide.
+    pub fn relax(&self, object: &str, attribute: &str) {
+        self.state().relax(object, attribute);
+    }
+
+    /// Every request in order, whatever became of it: method, target and body.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Value> {
+        self.state().requests.clone()
     }
 
     /// Every write that was taken, in order.

@@ -6,6 +6,8 @@
 )]
 
 mod board;
+mod conflict;
+mod golden;
 mod many;
 mod orders;
 mod stories;

@@ -1,6 +1,6 @@
 //! The objects with their attributes: Attio's own, and those that a tenant makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -65,19 +65,31 @@ pub(super) fn unique(object: &str) -> &'static str {
     }
 }
 
-/// What a record must have from the beginning.
-pub(super) fn required(object: &str) -> &'static [&'static str] {
+/// The attributes of which no two records of an object have the same value. A user's address is one.
+/// <https://docs.attio.com/docs/standard-objects/standard-objects-users>
+pub(super) fn uniques(object: &str) -> &'static [&'static str] {
     match object {
         "workspaces" => &["workspace_id"],
         "users" => &["user_id", "primary_email_address"],
-        _ => &[],
+        _ => &["stripe_customer_id"],
     }
+}
+
+/// What a record must have when it is made (`is_required`). A tenant may change that of its own
+/// objects; of Attio's users both are required.
+/// <https://docs.attio.com/docs/attribute-types>
+pub(super) fn required() -> BTreeSet<(&'static str, &'static str)> {
+    BTreeSet::from([
+        ("workspaces", "workspace_id"),
+        ("users", "user_id"),
+        ("users", "primary_email_address"),
+    ])
 }
 
 /// The attributes as Attio lists them.
 pub(super) fn listed(object: &str, attributes: &BTreeMap<&'static str, Kind>) -> Value {
     let each = attributes.iter().map(|(name, kind)| {
-        json!({ "api_slug": name, "is_unique": *name == unique(object),
+        json!({ "api_slug": name, "is_unique": uniques(object).contains(name),
             "is_multiselect": kind.is_list(), "is_archived": false })
     });
     json!({ "data": each.collect::<Vec<_>>() })

@@ -46,6 +46,11 @@ async fn answer(Shared(state): Shared<Held>, request: Request) -> Response {
     };
     let (fault, latency) = {
         let mut state = locked(&state);
+        let target = parts.uri.path_and_query().map(ToString::to_string);
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        state
+            .requests
+            .push(json!({ "method": method, "target": target, "body": body }));
         let fault = state.fault(method != "GET", Instant::now());
         (fault, state.latency)
     };
@@ -95,6 +100,14 @@ fn done(state: &Held, asked: &Asked<'_>) -> Result<Value, Refusal> {
             state.option(list, title.ok_or((400, "missing_value"))?)
         }
         ("GET", ["objects", object, "attributes"]) => state.attributes(object),
+        ("POST", ["objects", object, "records", "query"]) => {
+            state.query(object, body.get("filter").unwrap_or(&Value::Null))
+        }
+        ("POST", ["notes"]) => state.make_note(&data),
+        ("GET", ["notes"]) => {
+            let value = |name: &str| asked.query.get(name).copied().unwrap_or_default();
+            state.notes_of(value("parent_object"), value("parent_record_id"))
+        }
         ("POST", ["tasks"]) => state.task(&data),
         ("GET", ["tasks"]) => {
             let record = asked
@@ -130,7 +143,8 @@ fn said(status: u16, value: &Value) -> Response {
 fn refused((status, code): Refusal) -> Response {
     said(
         status,
-        &json!({ "status_code": status, "code": code, "message": "It quotes ann@acme.example" }),
+        &json!({ "status_code": status, "type": "invalid_request_error", "code": code,
+            "message": "It quotes ann@acme.example" }),
     )
 }
 

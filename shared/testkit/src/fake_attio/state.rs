@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{Kind, Schema, required, schema, unique};
+use super::schema::{Kind, Schema, required, schema, unique, uniques};
 use super::{Answers, Trouble};
 
 /// A write that was taken.
@@ -37,13 +37,19 @@ pub(super) struct State {
     trouble: Trouble,
     random: fastrand::Rng,
     schema: Schema,
+    required: BTreeSet<(&'static str, &'static str)>,
     options: BTreeSet<(String, String)>,
     /// By object and unique id: the record's own id, and its values.
-    records: BTreeMap<(String, String), (String, Map<String, Value>)>,
+    pub(super) records: BTreeMap<(String, String), (String, Map<String, Value>)>,
     /// When the writes of the last second came.
     recent: VecDeque<Instant>,
     pub(super) latency: Duration,
     pub(super) tasks: Vec<Value>,
+    pub(super) notes: Vec<Value>,
+    /// Whether the token may not read or write notes.
+    pub(super) refuses_notes: bool,
+    /// Every request, whatever became of it.
+    pub(super) requests: Vec<Value>,
     pub(super) writes: Vec<Write>,
     pub(super) complaints: Vec<String>,
     pub(super) answers: Answers,
@@ -55,11 +61,15 @@ impl State {
             trouble,
             random: fastrand::Rng::with_seed(trouble.seed),
             schema: schema(),
+            required: required(),
             options: BTreeSet::new(),
             records: BTreeMap::new(),
             recent: VecDeque::new(),
             latency: Duration::ZERO,
             tasks: Vec::new(),
+            notes: Vec::new(),
+            refuses_notes: false,
+            requests: Vec::new(),
             writes: Vec::new(),
             complaints: Vec::new(),
             answers: Answers::default(),
@@ -130,13 +140,11 @@ impl State {
         let values = self.checked(object, values)?;
         let key = (object.to_owned(), id.clone());
         let new = !self.records.contains_key(&key);
-        if new
-            && required(object)
-                .iter()
-                .any(|name| values.get(*name).is_none())
-        {
+        let mut required = self.required.iter();
+        if new && required.any(|(of, name)| *of == object && values.get(*name).is_none()) {
             return Err((400, "missing_value"));
         }
+        self.unique(object, &id, &values)?;
         for (name, _) in &values {
             if self.kind(object, name).is_some_and(Kind::is_list) {
                 let complaint = format!("{object}.{name} would be overwritten");
@@ -152,7 +160,7 @@ impl State {
     }
 
     /// A record as it is answered.
-    fn answer(&self, object: &str, id: &str, record: &str) -> Value {
+    pub(super) fn answer(&self, object: &str, id: &str, record: &str) -> Value {
         let page = format!("https://app.attio.com/acme/{object}/{record}");
         let values = self.rendered(object, id);
         json!({ "data": { "id": { "record_id": record }, "web_url": page, "values": values } })
@@ -169,6 +177,7 @@ impl State {
         let mut there = self.records.iter();
         let there = there.find(|((of, _), (id, _))| of == object && id == record);
         let id = there.ok_or((404, "not_found"))?.0.1.clone();
+        self.unique(object, &id, &values)?;
         self.note(object, &id, &values);
         for (name, value) in values {
             let is_list = self.kind(object, &name).is_some_and(Kind::is_list);
@@ -214,6 +223,43 @@ impl State {
         }
         self.tasks.push(kept.clone());
         Ok(json!({ "data": kept }))
+    }
+
+    /// Refuses a value that another record has and only one may have.
+    ///
+    /// Attio answers 400, `invalid_request_error`, `uniqueness_conflict`: "The value … provided for
+    /// attribute with ID … conflicts with one already in the system." Creating "will throw on conflicts
+    /// of unique attributes, like `primary_email_address`", and an assertion looks for records by its
+    /// matching attribute only.
+    /// <https://docs.attio.com/rest-api/endpoint-reference/users/create-a-user-record>
+    fn unique(&self, object: &str, id: &str, values: &Map<String, Value>) -> Result<(), Refusal> {
+        let by_id = unique(object);
+        let wanted = uniques(object).iter().filter(|name| **name != by_id);
+        let wanted = wanted.filter_map(|name| Some((*name, values.get(*name)?.as_str()?)));
+        let wanted: Vec<_> = wanted.collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let first = (object.to_owned(), String::new());
+        let others = self.records.range(first..);
+        let mut others = others.take_while(|((of, _), _)| of == object);
+        let taken = others.any(|((_, other), (_, held))| {
+            let has = |name: &str, value: &str| {
+                let held = held.get(name).and_then(Value::as_str);
+                held.is_some_and(|held| held.eq_ignore_ascii_case(value))
+            };
+            other != id && wanted.iter().any(|(name, value)| has(name, value))
+        });
+        if taken {
+            return Err((400, "uniqueness_conflict"));
+        }
+        Ok(())
+    }
+
+    /// Lets records be made without an attribute.
+    pub(super) fn relax(&mut self, object: &str, attribute: &str) {
+        self.required
+            .retain(|required| *required != (object, attribute));
     }
 
     fn kind(&self, object: &str, attribute: &str) -> Option<Kind> {
