@@ -1,8 +1,13 @@
 //! What SES tells of e-mails that came back or were called unwanted, by way of EventBridge.
 
+use std::collections::BTreeMap;
+
 use paygraph_domain::email::{Address, Suppressed};
 use paygraph_domain::id::TenantId;
 use serde::Deserialize;
+use serde_json::Value;
+
+use crate::tenant_tag;
 
 /// One such message, as the queue has it.
 #[derive(Debug, Deserialize)]
@@ -20,15 +25,9 @@ struct Detail {
 
 #[derive(Debug, Deserialize)]
 struct Mail {
-    #[serde(default)]
-    tags: Tags,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Tags {
     /// What the e-mail was tagged with when it was sent.
     #[serde(default)]
-    tenant: Vec<String>,
+    tags: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,8 +60,7 @@ impl Feedback {
     /// Whose e-mail it was.
     #[must_use]
     pub fn tenant(&self) -> Option<TenantId> {
-        let tenant = self.detail.mail.tags.tenant.first()?;
-        TenantId::parse(tenant.as_str()).ok()
+        tenant_tag::tenant(&self.detail.mail.tags)
     }
 
     /// Whom not to write to any more, and why. An address that is only full for now may be.

@@ -5,6 +5,7 @@
 //! owns its channel; those that go by e-mail come back to its queue, and it sends them by SES
 //! (`paygraph_engine::email`).
 
-mod feedback;
+pub mod feedback;
 pub mod handler;
 pub mod ses;
+mod tenant_tag;

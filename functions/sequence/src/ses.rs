@@ -7,7 +7,10 @@ use aws_sdk_sesv2::types::{
     Body, Content, Destination, EmailContent, Message, MessageHeader, MessageTag,
 };
 use hyper_util::client::legacy;
+use paygraph_domain::text::single_line;
 use paygraph_engine::email::{Email, EmailError, Mailer};
+
+use crate::tenant_tag;
 
 /// Refusals of SES that pass.
 const PASSING: [&str; 4] = [
@@ -51,11 +54,7 @@ impl Mailer for Ses {
         };
         let url = format!("{url}/{}", email.unsubscribe);
         let message = message(email, &url).map_err(|error| EmailError::Never(error.to_string()))?;
-        let tenant = MessageTag::builder()
-            .name("tenant")
-            .value(email.tenant.as_str());
-        let tenant = tenant.build();
-        let tenant = tenant.map_err(|error| EmailError::Never(error.to_string()))?;
+        let tags = tags(email).map_err(|error| EmailError::Never(error.to_string()))?;
         let sent = self
             .client
             .send_email()
@@ -67,12 +66,19 @@ impl Mailer for Ses {
                     .build(),
             )
             .content(EmailContent::builder().simple(message).build())
-            .email_tags(tenant)
+            .set_email_tags(Some(tags))
             .set_configuration_set_name(self.configuration_set.clone())
             .send()
             .await;
         sent.map(|_| ()).map_err(|error| classed(&error))
     }
+}
+
+/// The tags by which SES's feedback finds the tenant.
+fn tags(email: &Email<'_>) -> Result<Vec<MessageTag>, BuildError> {
+    let tags = tenant_tag::tags(email.tenant).into_iter();
+    let tags = tags.map(|(name, value)| MessageTag::builder().name(name).value(value).build());
+    tags.collect()
 }
 
 /// The message, with the two headers of a one-click unsubscribe (RFC 8058) and the link in its text.
@@ -87,7 +93,7 @@ fn message(email: &Email<'_>, url: &str) -> Result<Message, BuildError> {
         email.text.trim_end()
     );
     Ok(Message::builder()
-        .subject(content(email.subject)?)
+        .subject(content(&single_line(email.subject))?)
         .body(Body::builder().text(content(&text)?).build())
         .headers(header("List-Unsubscribe", &format!("<{url}>"))?)
         .headers(header(

@@ -7,6 +7,8 @@
 )]
 
 mod email;
+mod golden;
 mod orders;
+mod ses;
 mod story;
 mod support;
