@@ -15,7 +15,7 @@ use paygraph_domain::id::CustomerId;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
-use paygraph_engine::alert::{Alerts, Judgement, Settled, Settling, Whose, settle};
+use paygraph_engine::alert::{AlertBursts, Alerts, Judgement, Settled, Settling, Whose, settle};
 use paygraph_engine::crm::Shows;
 use paygraph_engine::ports::{Clock, Runs, Store, StoreError};
 use paygraph_engine::target::{Effects, Old, old};
@@ -30,9 +30,9 @@ use crate::turns::Turns;
 const RESERVE: Duration = Duration::from_secs(4);
 
 /// All that alerts are kept in and follow from.
-pub trait Table: Store + Alerts + Effects + Runs + Shows + Watches {}
+pub trait Table: Store + AlertBursts + Alerts + Effects + Runs + Shows + Watches {}
 
-impl<S: Store + Alerts + Effects + Runs + Shows + Watches> Table for S {}
+impl<S: Store + AlertBursts + Alerts + Effects + Runs + Shows + Watches> Table for S {}
 
 /// The target over its ports.
 #[derive(Debug)]
@@ -42,18 +42,20 @@ pub struct Target<S, C, A, B> {
     pub(crate) slack: A,
     pub(crate) sns: B,
     pub(crate) turns: Turns,
+    /// Turns of who sends a digest. (Who holds a turn of the others may send one.)
+    pub(crate) digest_turns: Turns,
 }
 
 impl<S, C, A, B> Target<S, C, A, B> {
     /// The target: where everything is kept, our clock, the tenants' Slack, the deployment's topic.
     pub fn new(store: S, clock: C, slack: A, sns: B) -> Self {
-        let turns = Turns::default();
         Self {
             store,
             clock,
             slack,
             sns,
-            turns,
+            turns: Turns::default(),
+            digest_turns: Turns::default(),
         }
     }
 }

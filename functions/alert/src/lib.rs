@@ -5,6 +5,7 @@
 
 pub mod handler;
 pub mod message;
+mod pace;
 mod send;
 pub mod slack;
 pub mod tell;

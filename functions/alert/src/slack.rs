@@ -2,8 +2,14 @@
 //!
 //! At least once: Slack takes no name for a message, so a repeat cannot be told from a new one.
 //! <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>
+//!
+//! What people have typed stands in `plain_text`, where Slack reads neither formatting nor links.
+//! Only our own link to the CRM is `mrkdwn`, and `verbatim`. The field `text` is what notifications
+//! show; `mrkdwn: false` and `parse: "none"` keep Slack from reading it as more than text.
+//! <https://docs.slack.dev/reference/block-kit/composition-objects/text-object>
 
 use paygraph_domain::id::TenantId;
+use paygraph_domain::text::shorten;
 use paygraph_runtime::clock::{Clock as _, SystemClock};
 use paygraph_runtime::http::{Http, HttpError, post_json};
 use paygraph_runtime::secrets::{SecretCache, SecretSource};
@@ -12,8 +18,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::message::Message;
+use crate::message::{Digest, Message};
 use crate::tell::{Tell, TellError, Told};
+
+/// The most characters of a text before its signs are escaped. The longest escape, `&amp;`, makes
+/// five of one, and a text object takes 3,000.
+const MAX_TEXT: usize = 3_000 / 5;
 
 /// Slack of every tenant that has one.
 #[derive(Debug)]
@@ -38,6 +48,32 @@ impl<K: SecretSource> Slack<K> {
         let held = held.map_err(|error| TellError::Again(Chain(&error).to_string()))?;
         Ok(held.and_then(|secret| url(secret.expose_secret())))
     }
+
+    /// Sends one message, once.
+    async fn send(
+        &self,
+        tenant: &TenantId,
+        body: Vec<u8>,
+        until: Instant,
+    ) -> Result<Told, TellError> {
+        let Some(url) = self.url(tenant).await? else {
+            return Ok(Told::Nowhere);
+        };
+        let unsendable = |error: HttpError| TellError::Never(format!("Slack: {error}"));
+        let request = post_json(&url, body).map_err(unsendable)?;
+        let answer = self.http.attempt(&request, until, None).await;
+        let answer = answer.map_err(|passing| {
+            let reason = format!("Slack: {}", passing.problem);
+            match passing.told {
+                Some(wait) => TellError::Limited(wait, reason),
+                None => TellError::Again(reason),
+            }
+        })?;
+        match answer.status {
+            200..=299 => Ok(Told::Yes),
+            status => Err(unsendable(HttpError::Refused(status))),
+        }
+    }
 }
 
 /// The URL of a secret: alone, or as `{"url": "https://…"}`.
@@ -50,9 +86,9 @@ fn url(secret: &str) -> Option<SecretString> {
     document.get("url").and_then(Value::as_str).map(Into::into)
 }
 
-/// What Slack reads as signs of its own.
+/// Escapes the three signs by which Slack finds its own, in every text object.
 /// <https://docs.slack.dev/messaging/formatting-message-text#escaping>
-fn plain(text: &str) -> String {
+fn escape(text: &str) -> String {
     let text = text.replace('&', "&amp;");
     text.replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -60,33 +96,45 @@ fn plain(text: &str) -> String {
 /// A link, to what nothing could end too early.
 fn link(page: &str) -> Option<String> {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "<>|".contains(c);
-    let is_page = page.starts_with("https://") && !page.contains(ends);
+    let is_page = page.starts_with("https://") && !page.contains(ends) && page.len() < MAX_TEXT;
     is_page.then(|| format!("<{}|In the CRM>", page.replace('&', "&amp;")))
 }
 
-fn body(message: &Message<'_>) -> Vec<u8> {
-    let mut lines: Vec<_> = message.lines().iter().map(|line| plain(line)).collect();
-    lines.extend(message.page.and_then(link));
-    json!({ "text": lines.join("\n") }).to_string().into_bytes()
+/// The message of these lines, and a page that they are about.
+fn body(lines: &[String], page: Option<&str>) -> Vec<u8> {
+    let plain = escape(&shorten(&lines.join("\n"), MAX_TEXT));
+    let link = page.and_then(link);
+    let block = |text: Value| json!({ "type": "section", "text": text });
+    let mut blocks = vec![block(
+        json!({ "type": "plain_text", "text": plain, "emoji": false }),
+    )];
+    blocks.extend(
+        link.as_ref()
+            .map(|link| block(json!({ "type": "mrkdwn", "text": link, "verbatim": true }))),
+    );
+    let text: Vec<_> = [plain].into_iter().chain(link).collect();
+    let message = json!({
+        "text": text.join("\n"), "blocks": blocks, "mrkdwn": false, "parse": "none",
+        "unfurl_links": false, "unfurl_media": false,
+    });
+    message.to_string().into_bytes()
 }
 
 impl<K: SecretSource + Sync> Tell for Slack<K> {
     async fn tell(&self, message: &Message<'_>, until: Instant) -> Result<Told, TellError> {
-        let Some(url) = self.url(message.tenant).await? else {
-            return Ok(Told::Nowhere);
-        };
-        let request = post_json(&url, body(message)).map_err(never)?;
-        let sent = self.http.persist(&request, until).await;
-        sent.map(|_| Told::Yes).map_err(never)
+        let body = body(&message.lines(), message.page);
+        self.send(message.tenant, body, until).await
     }
-}
 
-fn never(error: HttpError) -> TellError {
-    match error {
-        HttpError::Passing(reason) => TellError::Again(format!("Slack: {reason}")),
-        HttpError::Refused(_) | HttpError::Unsendable(_) => {
-            TellError::Never(format!("Slack: {error}"))
-        }
+    /// Slack takes one message a second per channel, and short bursts of more.
+    /// <https://docs.slack.dev/apis/web-api/rate-limits>
+    async fn is_limited(&self, tenant: &TenantId) -> Result<bool, TellError> {
+        Ok(self.url(tenant).await?.is_some())
+    }
+
+    async fn tell_digest(&self, digest: &Digest<'_>, until: Instant) -> Result<Told, TellError> {
+        let body = body(&digest.lines(), None);
+        self.send(digest.tenant, body, until).await
     }
 }
 
@@ -118,8 +166,34 @@ mod tests {
         }
     }
 
+    fn sent(lines: &[&str], page: Option<&str>) -> Value {
+        let lines: Vec<_> = lines.iter().map(|&line| line.to_owned()).collect();
+        serde_json::from_slice(&body(&lines, page)).unwrap()
+    }
+
+    /// A9: signs that format, links, mentions and emoji of a name are only shown.
     #[test]
-    fn names_cannot_call_people_or_make_links() {
-        assert_eq!(plain("<!channel> A & B"), "&lt;!channel&gt; A &amp; B");
+    fn a9_names_cannot_format_link_or_call_people() {
+        let name = "*b* _i_ ~s~ `c` <!channel> <https://evil.example|Acme> & :fire: evil.example";
+        let message = sent(&[name], Some("https://app.attio.com/acme/1"));
+        let shown = "*b* _i_ ~s~ `c` &lt;!channel&gt; &lt;https://evil.example|Acme&gt; &amp; :fire: evil.example";
+        let link = "<https://app.attio.com/acme/1|In the CRM>";
+        let expected = json!({
+            "text": format!("{shown}\n{link}"), "mrkdwn": false, "parse": "none",
+            "unfurl_links": false, "unfurl_media": false,
+            "blocks": [
+                { "type": "section", "text": { "type": "plain_text", "text": shown, "emoji": false } },
+                { "type": "section", "text": { "type": "mrkdwn", "text": link, "verbatim": true } },
+            ],
+        });
+        assert_eq!(message, expected);
+    }
+
+    /// A9: the longest text, once escaped, is one that Slack takes.
+    #[test]
+    fn a9_a_text_object_stays_within_its_limit() {
+        let message = sent(&[&"&".repeat(10_000)], None);
+        let text = message["blocks"][0]["text"]["text"].as_str().unwrap();
+        assert!(text.len() <= 3_000 && text.ends_with("&amp;…"), "{text}");
     }
 }

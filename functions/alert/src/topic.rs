@@ -4,6 +4,7 @@ use aws_sdk_sns::Client;
 use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError;
 use aws_sdk_sns::types::MessageAttributeValue;
+use paygraph_domain::text::single_line;
 use tokio::time::Instant;
 
 use crate::message::Message;
@@ -47,7 +48,7 @@ impl Tell for Topic {
         };
         let kind = message.alert.id.kind.as_str();
         let mut lines = message.lines();
-        lines.extend(message.page.map(str::to_owned));
+        lines.extend(message.page.map(single_line));
         let mut publish = self
             .client
             .publish()

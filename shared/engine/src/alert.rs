@@ -3,6 +3,7 @@
 //! What there is to be alerted about is the domain's ([`paygraph_domain::alert`]); whoever tells
 //! people of it is a target. In between, [`settle`] brings what was raised in line with what stands.
 
+mod burst;
 mod settle;
 
 use std::future::Future;
@@ -14,6 +15,7 @@ use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::burst::{AlertBursts, Burst, BurstShare, SINGLE_MESSAGES};
 pub use self::settle::{Judgement, Settled, Settling, note_sent, settle};
 use crate::ports::{CommitError, StoreError};
 

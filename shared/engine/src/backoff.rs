@@ -35,7 +35,7 @@ impl Deadline {
 
 /// Waits a random time, up to twice as long after each attempt. (Full jitter: many workers on one
 /// contact must not come back together.)
-pub(crate) async fn pause(attempt: u32) {
+pub async fn pause(attempt: u32) {
     let most = FIRST
         .saturating_mul(2_u32.saturating_pow(attempt.min(10)))
         .min(LONGEST);

@@ -28,4 +28,4 @@ pub mod tick;
 pub mod user;
 pub mod watch;
 
-pub use backoff::Deadline;
+pub use backoff::{Deadline, pause};

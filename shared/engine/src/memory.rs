@@ -4,6 +4,7 @@
 
 mod alerts;
 mod analytics;
+mod bursts;
 mod connections;
 mod effects;
 mod emails;

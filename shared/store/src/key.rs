@@ -2,14 +2,14 @@
 //! is.
 
 use paygraph_domain::account::CatalogKey;
-use paygraph_domain::alert::{AlertId, Status};
+use paygraph_domain::alert::{AlertId, Channel, Status};
 use paygraph_domain::analytics::Day;
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::Name;
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::alert::Whose;
+use paygraph_engine::alert::{Burst, Whose};
 use paygraph_engine::ports::{AuditOwner, DUE_SHARDS};
 use paygraph_engine::target::Effect;
 use xxhash_rust::xxh3::xxh3_64;
@@ -51,6 +51,10 @@ pub const AUDIT: &str = "AUDIT#";
 
 /// What the sort keys of alerts begin with.
 pub const ALERT: &str = "ALERT#";
+/// The sort key of a burst of alerts.
+pub const BURST: &str = "BURST";
+/// The sort key of the seconds of a channel.
+pub const SECONDS: &str = "SECONDS";
 /// The sort key of somebody's alerts that are not resolved.
 pub const UNRESOLVED: &str = "ALERTS";
 
@@ -255,6 +259,24 @@ pub fn alert_place(id: &AlertId, raised_at: Timestamp) -> String {
     format!("{}#{id}", instant(raised_at))
 }
 
+/// Where a burst of alerts stands.
+#[must_use]
+pub fn burst(tenant: &TenantId, burst: &Burst) -> String {
+    format!("T#{tenant}#BURST#{}", burst.name())
+}
+
+/// The sort key of an alert in a burst's digest.
+#[must_use]
+pub fn burst_alert(id: &AlertId) -> String {
+    format!("{ALERT}{id}")
+}
+
+/// Where the seconds of a channel stand, each for one message.
+#[must_use]
+pub fn channel(tenant: &TenantId, channel: Channel) -> String {
+    format!("T#{tenant}#CHANNEL#{}", channel.as_str())
+}
+
 /// Where it stands what people asked to be told.
 #[must_use]
 pub fn subscriptions(tenant: &TenantId) -> String {
@@ -360,6 +382,15 @@ mod tests {
             alert_listing(&a),
             alerts_with(&a, Status::Open),
             subscriptions(&a),
+            burst(
+                &a,
+                &Burst::of(
+                    Channel::Slack,
+                    paygraph_domain::alert::Kind::Drift,
+                    Timestamp::default(),
+                ),
+            ),
+            channel(&a, Channel::Slack),
             facts(&a, Day::parse("2026-11-21").unwrap()),
             days(&a),
         ] {

@@ -6,6 +6,7 @@
 
 pub mod alerts;
 mod analytics;
+mod bursts;
 mod cache;
 mod commit;
 mod connection;

@@ -12,7 +12,7 @@
 )]
 
 mod beside;
-mod client;
+pub mod client;
 mod complete;
 mod cursors;
 mod history;

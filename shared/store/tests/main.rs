@@ -3,6 +3,7 @@
 mod adapter;
 mod alerts;
 mod analytics;
+mod bursts;
 mod common;
 mod connection;
 mod effects;

@@ -5,6 +5,8 @@
     reason = "a failed test says where"
 )]
 
+mod bursts;
+mod golden;
 mod orders;
 mod places;
 mod stories;

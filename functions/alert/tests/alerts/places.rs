@@ -53,7 +53,10 @@ async fn n6_what_passes_is_tried_again() {
     world.slack.will([Some((429, Some("600")))]);
     assert_eq!(world.deliver_within(DAY + 5, &bus, 30).await, [0]);
     assert_eq!(world.sns.0.lock().unwrap().len(), 1);
-    world.deliver(DAY + 185, &bus).await;
+    let early = world.deliver_within(DAY + 185, &bus, 30).await;
+    assert_eq!(early, [0], "it is still left alone");
+    assert!(world.slack.taken().is_empty());
+    world.deliver(DAY + 610, &bus).await;
     assert_eq!(world.slack.taken().len(), 1);
     assert_eq!(world.sns.0.lock().unwrap().len(), 1, "nothing twice");
     assert_eq!(world.the(Kind::Dispute).status, Status::Open);

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::routing::post;
-use paygraph_alert::handler::Target;
+use paygraph_alert::handler::{Table, Target};
 use paygraph_alert::message::Message;
 use paygraph_alert::slack::Slack;
 use paygraph_alert::tell::{Tell, TellError, Told};
@@ -25,6 +25,7 @@ use paygraph_engine::Deadline;
 use paygraph_engine::crm::{Kept, Shows as _, Turn};
 use paygraph_engine::identity::{Changed, Request};
 use paygraph_engine::memory::{MemoryStore, StoppedClock};
+use paygraph_engine::ports::Clock;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::http::Http;
 use paygraph_runtime::secrets::{SecretSource, SecretsError};
@@ -45,7 +46,7 @@ pub fn tenant() -> TenantId {
 
 /// The URL of the stand-in, or none.
 #[derive(Clone, Default)]
-struct Secrets(Option<String>);
+pub struct Secrets(pub Option<String>);
 
 impl SecretSource for Secrets {
     async fn fetch(&self, name: &str) -> Result<Option<SecretString>, SecretsError> {
@@ -82,6 +83,8 @@ pub type Answer = Option<(u16, Option<&'static str>)>;
 pub struct StandIn {
     pub answers: Arc<Mutex<VecDeque<Answer>>>,
     pub taken: Arc<Mutex<Vec<String>>>,
+    /// The whole bodies of what it took.
+    pub bodies: Arc<Mutex<Vec<Value>>>,
 }
 
 impl StandIn {
@@ -123,6 +126,7 @@ async fn answer(State(slack): State<StandIn>, body: String) -> (StatusCode, Head
         let body: Value = serde_json::from_str(&body).unwrap();
         let text = body["text"].as_str().unwrap().to_owned();
         slack.taken.lock().unwrap().push(text);
+        slack.bodies.lock().unwrap().push(body);
     }
     (StatusCode::from_u16(status).unwrap(), headers)
 }
@@ -220,17 +224,7 @@ impl World {
             Slack::new(Secrets(self.url.clone()), Http::new().unwrap()),
             &self.sns,
         );
-        let records = bodies.iter().enumerate().map(
-            |(place, body)| json!({ "messageId": place.to_string(), "body": body.to_string() }),
-        );
-        let records: Vec<_> = records.collect();
-        let batch: SqsEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
-        let left = Duration::from_secs(seconds);
-        let response = target.handle(&batch, &NoLetters, left).await;
-        let again = response.batch_item_failures.into_iter();
-        again
-            .map(|failure| failure.item_identifier.parse().unwrap())
-            .collect()
+        deliver_to(&target, bodies, seconds).await
     }
 
     /// The same, with time enough, and nothing to come again.
@@ -364,6 +358,26 @@ impl World {
         );
         bus
     }
+}
+
+/// Delivers messages as one batch to a function that runs, with so many seconds left. Gives the places
+/// of those that are to come again.
+pub async fn deliver_to<S: Table, C: Clock, A: Tell, B: Tell>(
+    target: &Target<S, C, A, B>,
+    bodies: &[Value],
+    seconds: u64,
+) -> Vec<usize> {
+    let records = bodies.iter().enumerate();
+    let records = records
+        .map(|(place, body)| json!({ "messageId": place.to_string(), "body": body.to_string() }));
+    let records: Vec<_> = records.collect();
+    let batch: SqsEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let left = Duration::from_secs(seconds);
+    let response = target.handle(&batch, &NoLetters, left).await;
+    let again = response.batch_item_failures.into_iter();
+    again
+        .map(|failure| failure.item_identifier.parse().unwrap())
+        .collect()
 }
 
 /// How many alerts SNS has heard of.

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::support::{DAY, World, at, tenant};
 
-fn event(name: &str, cause: &str, when: i64, data: Value) -> Value {
+pub fn event(name: &str, cause: &str, when: i64, data: Value) -> Value {
     json!({ "detail-type": name, "detail": { "version": 1, "id": format!("{cause}#0"),
         "tenant": "default", "customer_id": null, "stripe_customer_id": null,
         "occurred_at": at(when).to_string(), "source": "reconcile", "cause": cause, "data": data } })
 }
 
-fn detected(run: &str, class: &str, object: &str, when: i64) -> Value {
+pub fn detected(run: &str, class: &str, object: &str, when: i64) -> Value {
     let data = json!({ "run": run, "class": class, "object": object, "field": null, "local": null,
         "stripe": null, "severity": "high", "money_per_month": { "usd": 5_800 } });
     event(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use paygraph_domain::account::{Account, CatalogEntry, CatalogKey, Object, ObjectKey, Stored};
 use paygraph_domain::alert::subscription::Subscription;
-use paygraph_domain::alert::{Alert, AlertId};
+use paygraph_domain::alert::{Alert, AlertId, Channel};
 use paygraph_domain::analytics::{Day, Fact};
 use paygraph_domain::contact::Contact;
 use paygraph_domain::email::{Outbound, Recipient};
@@ -14,9 +14,10 @@ use paygraph_domain::identity::{Name, Review};
 use paygraph_domain::sequence::Enrolment;
 use paygraph_domain::user::User;
 
+use super::bursts::BurstState;
 use super::effects::Claimed;
 use super::shows::Showing;
-use crate::alert::{Unresolved, Whose};
+use crate::alert::{Burst, Unresolved, Whose};
 use crate::analytics::Census;
 use crate::connection::Connection;
 use crate::ports::{
@@ -58,6 +59,9 @@ pub(super) struct Inner {
     pub(super) alerts: BTreeMap<(TenantId, AlertId), Alert>,
     pub(super) unresolved: HashMap<(TenantId, Whose), Unresolved>,
     pub(super) subscriptions: BTreeMap<(TenantId, String), Subscription>,
+    pub(super) bursts: BTreeMap<(TenantId, Burst), BurstState>,
+    /// Each channel's first second that no message has reserved.
+    pub(super) channel_seconds: BTreeMap<(TenantId, Channel), Timestamp>,
     pub(super) runs: BTreeMap<(TenantId, String), Run>,
     pub(super) looks: BTreeSet<(TenantId, String, Look)>,
     pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,

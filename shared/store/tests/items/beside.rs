@@ -14,7 +14,9 @@ use paygraph_domain::money::{Currency, Money};
 use paygraph_domain::sequence::{Enrolment, State, Taken, Why};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::standing::Severity;
-use paygraph_engine::alert::{Alerts as _, Change, Unresolved, Whose};
+use paygraph_engine::alert::{
+    AlertBursts as _, Alerts as _, Burst, Change, SINGLE_MESSAGES, Unresolved, Whose,
+};
 use paygraph_engine::analytics::{Analytics as _, Census};
 use paygraph_engine::connection::{By, Connection, ConnectionStore as _, Status as Connected};
 use paygraph_engine::crm::{Kept, Shown, Shows as _};
@@ -33,6 +35,7 @@ const DAY: i64 = 86_400;
 
 pub async fn write(store: &DynamoStore) {
     alerts(store).await;
+    bursts(store).await;
     analytics(store).await;
     connection(store).await;
     emails_and_crm(store).await;
@@ -121,6 +124,18 @@ async fn alerts(store: &DynamoStore) {
         };
         store.subscribe(&tenant, &subscription).await.unwrap();
     }
+}
+
+/// A burst with a closed digest of one alert, and a second of its channel.
+async fn bursts(store: &DynamoStore) {
+    let (tenant, burst) = (tenant(), Burst::of(Channel::Slack, Kind::PastDue, at(0)));
+    for number in 0..=SINGLE_MESSAGES {
+        let id = AlertId::parse(&format!("past_due:1790007200::c{number}")).unwrap();
+        store.join_burst(&tenant, &burst, &id).await.unwrap();
+    }
+    assert_eq!(store.close_burst(&tenant, &burst).await.unwrap(), 1);
+    let reserved = store.reserve_second(&tenant, Channel::Slack, at(0), at(9));
+    assert_eq!(reserved.await.unwrap(), Some(at(0)));
 }
 
 async fn analytics(store: &DynamoStore) {

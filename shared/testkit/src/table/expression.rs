@@ -151,6 +151,16 @@ impl<'e> Reader<'e> {
         if self.takes("attribute_not_exists") {
             return self.call(1)[0].is_none();
         }
+        if self.takes("contains") {
+            let [set, member] = &self.call(2)[..] else {
+                return false;
+            };
+            let of_set = |set: &Option<Value>| set.as_ref()?["SS"].as_array().cloned();
+            let member = member.as_ref().map(|member| member["S"].clone());
+            return of_set(set)
+                .zip(member)
+                .is_some_and(|(set, member)| set.contains(&member));
+        }
         if self.takes("begins_with") {
             let [value, start] = &self.call(2)[..] else {
                 return false;
@@ -203,6 +213,11 @@ impl<'e> Reader<'e> {
 
     /// A value of the request, or an attribute of the item.
     fn operand(&mut self) -> Option<Value> {
+        if self.takes("size") {
+            let set = self.call(1).pop().flatten()?;
+            let size = set["SS"].as_array().map(Vec::len);
+            return size.map(|size| json!({ "N": size.to_string() }));
+        }
         let token = self.next().unwrap_or_default();
         if token.starts_with(':') {
             let value = &self.expression.values[token];
@@ -237,7 +252,19 @@ fn compare(left: Option<&Value>, right: Option<&Value>) -> Option<Ordering> {
         .or_else(|| Some(number(left)?.cmp(&number(right)?)))
 }
 
+/// What `ADD` makes of an attribute: a sum of numbers, or a set with more members.
 fn sum(before: Option<&Value>, more: Option<&Value>) -> Value {
+    if let Some(more) = more.and_then(|more| more["SS"].as_array()) {
+        let before = before.and_then(|before| before["SS"].as_array());
+        let mut set = before.cloned().unwrap_or_default();
+        let new: Vec<_> = more
+            .iter()
+            .filter(|member| !set.contains(member))
+            .cloned()
+            .collect();
+        set.extend(new);
+        return json!({ "SS": set });
+    }
     let sum = before.and_then(number).unwrap_or(0) + more.and_then(number).unwrap_or(0);
     json!({ "N": sum.to_string() })
 }
