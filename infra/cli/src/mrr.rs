@@ -12,9 +12,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use paygraph_domain::account::{Account, Catalog};
+use paygraph_domain::account::{Account, Catalog, Stored};
+use paygraph_domain::fact::Body;
 use paygraph_domain::mrr;
 use paygraph_domain::mrr::trace::Recorded;
+use paygraph_domain::order::Tracked;
 use paygraph_domain::settings::MrrSettings;
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::decode;
@@ -85,7 +87,7 @@ fn value(text: &str, settings: &MrrSettings, now: Timestamp) -> anyhow::Result<V
     let raw: &RawValue = serde_json::from_str(text).context("the input is not JSON")?;
     let subscription =
         decode::subscription(raw, now).context("the input is not a Stripe subscription")?;
-    let (catalog, account) = (Catalog::default(), Account::default());
+    let (catalog, account) = (Catalog::default(), account(raw, now)?);
     let context = mrr::Context {
         settings,
         catalog: &catalog,
@@ -96,4 +98,17 @@ fn value(text: &str, settings: &MrrSettings, now: Timestamp) -> anyhow::Result<V
     let worth = mrr::traced(&subscription, context, &mut told);
     let explained = Explained::new(&subscription, &worth, told);
     Ok(Valued { worth, explained })
+}
+
+/// The account of the subscription's customer, with its discount where the input expands it.
+fn account(raw: &RawValue, now: Timestamp) -> anyhow::Result<Account> {
+    let mut account = Account::default();
+    let fact = decode::expanded_customer(raw, now).context("its customer is not readable")?;
+    if let Some(fact) = &fact
+        && let Body::Customer(customer) = &fact.body
+    {
+        let tracked = Tracked::first(fact.version(customer.as_ref().clone()));
+        account.customer = Some(Stored::new(1, tracked));
+    }
+    Ok(account)
 }

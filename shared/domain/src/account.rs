@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::fact::Body;
 use crate::id::{StripeCustomerId, StripeId};
+use crate::money::Currency;
 use crate::objects::catalog::{Coupon, Limit, Price, Product};
 use crate::objects::charge::ChargeState;
 use crate::objects::checkout::Checkout;
@@ -131,7 +132,9 @@ impl ObjectKey {
         if let Self::Invoice(created, _) = self {
             key.push_str(&format!("{:012}#", created.unix()));
         }
-        key.push_str(self.id().map_or("", StripeId::as_str));
+        if let Some(id) = self.id() {
+            key.push_str(&id.key_part());
+        }
     }
 
     /// The object's id; none for the customer, whose id is in every key.
@@ -202,6 +205,25 @@ pub enum Object {
     Charge(Arc<ChargeState>),
     /// A checkout session.
     Checkout(Arc<Tracked<Checkout>>),
+}
+
+impl Object {
+    /// The key of an object of the working set; none of one that is read by itself. The object says
+    /// it, since the sort key of an unusual id cannot always be read back.
+    #[must_use]
+    pub fn working_set_key(&self) -> Option<ObjectKey> {
+        Some(match self {
+            Self::Customer(_) => ObjectKey::Customer,
+            Self::Subscription(state) => {
+                ObjectKey::Subscription(state.subscription.get().id.clone())
+            }
+            Self::PaymentMethod(method) => ObjectKey::PaymentMethod(method.get().id.clone()),
+            Self::Dispute(dispute) => ObjectKey::Dispute(dispute.get().id.clone()),
+            Self::Discount(discount) => ObjectKey::Discount(discount.get().id.clone()?),
+            Self::Schedule(schedule) => ObjectKey::Schedule(schedule.get().id.clone()),
+            Self::Invoice(_) | Self::Charge(_) | Self::Checkout(_) => return None,
+        })
+    }
 }
 
 impl Account {
@@ -412,9 +434,9 @@ impl CatalogKey {
     #[must_use]
     pub fn sort_key(&self) -> String {
         match self {
-            Self::Product(id) => format!("PRODUCT#{id}"),
-            Self::Price(id) => format!("PRICE#{id}"),
-            Self::Coupon(id) => format!("COUPON#{id}"),
+            Self::Product(id) => format!("PRODUCT#{}", id.key_part()),
+            Self::Price(id) => format!("PRICE#{}", id.key_part()),
+            Self::Coupon(id) => format!("COUPON#{}", id.key_part()),
         }
     }
 }
@@ -432,17 +454,36 @@ pub enum CatalogEntry {
 }
 
 impl Catalog {
-    /// Whether it does not have an entry, or has one that does not tell all: a price what it costs,
-    /// a coupon which products it is for.
+    /// Whether it has an entry that tells all that it comes to in a currency.
+    #[must_use]
+    pub fn tells(&self, key: &CatalogKey, currency: Option<&Currency>) -> bool {
+        match key {
+            CatalogKey::Product(id) => self.products.contains_key(id),
+            CatalogKey::Price(id) => self
+                .prices
+                .get(id)
+                .is_some_and(|price| price.scheme_in(currency).is_some()),
+            CatalogKey::Coupon(id) => self
+                .coupons
+                .get(id)
+                .is_some_and(|coupon| coupon.tells(currency)),
+        }
+    }
+
+    /// Whether it does not have an entry, or has one that may not tell all: a price what it costs in
+    /// every currency, a coupon which products it is for and what it takes off in every currency.
     #[must_use]
     pub fn lacks(&self, key: &CatalogKey) -> bool {
         match key {
             CatalogKey::Product(id) => !self.products.contains_key(id),
-            CatalogKey::Price(id) => self.prices.get(id).is_none_or(|p| !p.scheme.is_told()),
-            CatalogKey::Coupon(id) => {
-                let coupon = self.coupons.get(id);
-                coupon.is_none_or(|coupon| coupon.limit() == Limit::NotTold)
-            }
+            CatalogKey::Price(id) => self
+                .prices
+                .get(id)
+                .is_none_or(|price| !price.scheme.is_told() || price.currency_options.is_unseen()),
+            CatalogKey::Coupon(id) => self.coupons.get(id).is_none_or(|coupon| {
+                let options = coupon.amount_off.is_some() && coupon.currency_options.is_unseen();
+                coupon.limit() == Limit::NotTold || options
+            }),
         }
     }
 

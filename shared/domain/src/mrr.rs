@@ -4,6 +4,7 @@
 //! those of the table in `docs/MRR.md`; the settings are [`MrrSettings`].
 
 mod discount;
+mod invoices;
 pub mod trace;
 
 use std::collections::BTreeMap;
@@ -148,6 +149,8 @@ struct Line<'a> {
     currency: Option<&'a Currency>,
     nominal: Exact,
     net: Exact,
+    /// `net` by the subscription's kinds of invoices, once an amount has come off them.
+    parts: Vec<Exact>,
     taxes: &'a [TaxRate],
 }
 
@@ -178,7 +181,8 @@ fn line<'a>(
     context: Context<'a>,
     trace: &mut impl Trace,
 ) -> (Line<'a>, bool) {
-    let (recurring, monthly) = monthly(item, context.catalog, trace);
+    let wanted = subscription.currency.as_ref();
+    let (recurring, monthly) = monthly(item, wanted, context.catalog, trace);
     let known = monthly.is_some();
     let nominal = monthly.unwrap_or_else(Exact::zero);
     let mut net = nominal.clone();
@@ -186,7 +190,6 @@ fn line<'a>(
         net = Exact::zero();
         trace.step(Some(&net), || What::Trial(end));
     }
-    let currency = item.price.currency.as_ref();
     let taxes = if item.taxes.is_empty() {
         &subscription.default_taxes
     } else {
@@ -196,17 +199,20 @@ fn line<'a>(
         place,
         item,
         recurring,
-        currency: currency.or(subscription.currency.as_ref()),
+        currency: wanted.or(item.price.currency.as_ref()),
         nominal,
         net,
+        parts: Vec::new(),
         taxes,
     };
     (line, known)
 }
 
-/// How an item recurs, if it does, and what it costs per month; none when that is not known.
+/// How an item recurs, if it does, and what it costs per month in the subscription's currency; none
+/// when that is not known. An amount in another currency is never taken for it.
 fn monthly<'a>(
     item: &'a Item,
+    currency: Option<&Currency>,
     catalog: &Catalog,
     trace: &mut impl Trace,
 ) -> (Option<&'a Recurring>, Option<Exact>) {
@@ -225,9 +231,10 @@ fn monthly<'a>(
         }
     };
     let known = catalog.prices.get(&item.price.id);
-    let known = known.filter(|_| !item.price.scheme.is_told());
-    let price = known.unwrap_or(&item.price);
-    let Some(mut cost) = cost(price, item.quantity, trace) else {
+    let scheme = item.price.scheme_in(currency);
+    let scheme = scheme.or_else(|| known.and_then(|known| known.scheme_in(currency)));
+    let cost = scheme.and_then(|scheme| cost(scheme, &item.price, item.quantity, trace));
+    let Some(mut cost) = cost else {
         trace.step(Some(&Exact::zero()), || What::NotTold);
         return (Some(recurring), None);
     };
@@ -259,7 +266,12 @@ fn per_month(recurring: &Recurring) -> Exact {
 }
 
 /// What a quantity costs per interval; none when that is not known.
-fn cost(price: &Price, given: Option<u64>, trace: &mut impl Trace) -> Option<Exact> {
+fn cost(
+    scheme: &Scheme,
+    price: &Price,
+    given: Option<u64>,
+    trace: &mut impl Trace,
+) -> Option<Exact> {
     let quantity = given.unwrap_or(1);
     let units = match price.transform {
         Some(transform) => {
@@ -277,7 +289,7 @@ fn cost(price: &Price, given: Option<u64>, trace: &mut impl Trace) -> Option<Exa
         transform: price.transform,
         units,
     });
-    match &price.scheme {
+    match scheme {
         Scheme::PerUnit(unit) => {
             let unit = (*unit)?;
             let cost = unit.times(units);

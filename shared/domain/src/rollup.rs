@@ -226,7 +226,7 @@ pub fn rollup(account: &Account, totals: Totals, context: Context<'_>) -> Rollup
         );
     }
     if incomplete {
-        rollup.awaits = keys::awaited(account, &rollup.totals, context.catalog);
+        rollup.awaits = keys::awaited(account, context.catalog);
     }
     rollup
 }

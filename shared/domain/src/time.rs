@@ -55,6 +55,13 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds).clamp(EARLIEST, LATEST))
     }
 
+    /// Its day in UTC.
+    #[must_use]
+    pub fn date(self) -> jiff::civil::Date {
+        let instant = jiff::Timestamp::from_second(self.0).unwrap_or_default();
+        instant.to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
+
     /// Its day in UTC as people read it: `21 November 2026`.
     #[must_use]
     pub fn day(self) -> String {

@@ -100,7 +100,7 @@ pub fn named(event: Event) -> Told {
     (event.name.to_owned(), event.data, event.contact)
 }
 
-/// Stripe's own event, passed on: ids and names, never the object.
+/// Stripe's own event, passed on: ids and names, never the object. A thin event is marked as such.
 #[must_use]
 pub fn passed_on(event: &StripeEvent<'_>, about: &About) -> Told {
     let replaced: Vec<_> = about.replaced.iter().take(MAX_REPLACED).collect();
@@ -112,6 +112,8 @@ pub fn passed_on(event: &StripeEvent<'_>, about: &About) -> Told {
         "object": about.object,
         "object_type": about.object_type,
         "previous_attributes": replaced,
+        "thin": event.is_thin,
+        "snapshot_event": event.snapshot_event,
     });
     (format!("stripe.{}", event.event_type), data, None)
 }

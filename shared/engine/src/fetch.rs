@@ -7,10 +7,9 @@ pub(crate) use self::stripe::{ask, ask_event, passing};
 
 use std::time::Duration;
 
-use paygraph_domain::account::Account;
+use paygraph_domain::account::{Account, CatalogKey};
 use paygraph_domain::fact::{Body, Fact};
 use paygraph_domain::id::{Cause, StripeCustomerId, StripeId, TenantId};
-use paygraph_domain::objects::catalog::Coupon;
 use paygraph_domain::objects::discount::DiscountRef;
 use paygraph_domain::rollup::Context;
 use paygraph_domain::time::Timestamp;
@@ -25,8 +24,8 @@ pub const LONGEST_FETCH: Duration = Duration::from_secs(10);
 pub enum Wanted {
     /// The customer itself.
     Customer(StripeCustomerId),
-    /// A subscription, with the coupons of its discounts, the products they are for, and all of its
-    /// items.
+    /// A subscription, with the coupons of its discounts, the products they are for, the tiers and
+    /// currency options of its prices, and all of its items.
     Subscription(StripeId),
     /// An invoice, with all of its lines.
     Invoice(StripeId),
@@ -36,7 +35,9 @@ pub enum Wanted {
     Dispute(StripeId),
     /// A checkout session, with what was bought.
     Checkout(StripeId),
-    /// A coupon, with the products it is for.
+    /// A price, with its tiers and currency options.
+    Price(StripeId),
+    /// A coupon, with the products it is for and its currency options.
     Coupon(StripeId),
 }
 
@@ -51,18 +52,28 @@ impl Wanted {
             Self::PaymentMethod(_) => "payment_method.updated",
             Self::Dispute(_) => "charge.dispute.updated",
             Self::Checkout(_) => "checkout.session.updated",
+            Self::Price(_) => "price.updated",
             Self::Coupon(_) => "coupon.updated",
+        }
+    }
+
+    /// What to ask for to learn all of an entry of the catalog; none for a product, whose events tell
+    /// all.
+    pub(crate) fn of_catalog(key: &CatalogKey) -> Option<Self> {
+        match key {
+            CatalogKey::Product(_) => None,
+            CatalogKey::Price(id) => Some(Self::Price(id.clone())),
+            CatalogKey::Coupon(id) => Some(Self::Coupon(id.clone())),
         }
     }
 
     /// What an answer comes to, by what was asked for beside the object itself.
     pub(crate) fn told(&self, mut fact: Fact) -> Fact {
         if let (Self::Subscription(_), Body::Subscription(told)) = (self, &mut fact.body) {
-            let coupons = told
-                .discounts
-                .iter_mut()
-                .filter_map(DiscountRef::coupon_mut);
-            coupons.for_each(Coupon::asked_for_limit);
+            let discounts = told.discounts.iter_mut();
+            for coupon in discounts.filter_map(DiscountRef::coupon_mut) {
+                coupon.asked_for_all(fact.at);
+            }
         }
         fact
     }

@@ -279,6 +279,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         // What it waits for may have come between the look and the commit. Whoever writes to the
         // catalog looks for notes afterwards, so one of the two sees the other.
         for key in &taken.awaited {
+            self.fetch_awaited(origin, key).await?;
             released.extend(self.compute_awaiting(origin, key).await?);
         }
         Ok(Processed {

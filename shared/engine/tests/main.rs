@@ -21,6 +21,8 @@ mod reevaluate;
 mod runs;
 mod schemas;
 #[cfg(feature = "stripe-api")]
+mod shapes;
+#[cfg(feature = "stripe-api")]
 mod stripe_api;
 mod time;
 #[cfg(feature = "stripe-api")]

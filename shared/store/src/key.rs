@@ -86,8 +86,8 @@ pub fn stripe_link(tenant: &TenantId, customer: &StripeCustomerId) -> String {
 #[must_use]
 pub fn link(tenant: &TenantId, link: &Link) -> String {
     match link {
-        Link::Charge(id) => format!("T#{tenant}#L#charge#{id}"),
-        Link::PaymentIntent(id) => format!("T#{tenant}#L#payment_intent#{id}"),
+        Link::Charge(id) => format!("T#{tenant}#L#charge#{}", id.key_part()),
+        Link::PaymentIntent(id) => format!("T#{tenant}#L#payment_intent#{}", id.key_part()),
     }
 }
 

@@ -11,10 +11,12 @@ mod discount;
 mod dispute;
 mod invoice;
 mod payment_method;
+mod payment_source;
 mod schedule;
 mod subscription;
 
 pub use subscription::decode as subscription;
+pub use subscription::expanded_customer;
 
 use paygraph_domain::fact::{Body, Fact, Source};
 use paygraph_domain::id::{Cause, StripeCustomerId};
@@ -54,6 +56,7 @@ type Decoder = fn(&RawValue, &Hint<'_>) -> Result<Option<Decoded>, ObjectError>;
 const DECODERS: &[(&str, Option<Decoder>)] = &[
     ("customer.subscription.", Some(subscription::event)),
     ("customer.discount.", Some(discount::event)),
+    ("customer.source.", Some(payment_source::event)),
     ("customer.created", Some(customer::event)),
     ("customer.updated", Some(customer::event)),
     ("customer.deleted", Some(customer::event)),
@@ -98,7 +101,8 @@ pub(crate) fn read_prefixes() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// [`DecodeError::Object`] when the object is not what the event's type says.
 pub fn decode(event: &StripeEvent<'_>) -> Result<Option<Fact>, DecodeError> {
-    let Some(decoder) = decoder(&event.event_type) else {
+    let decoder = decoder(&event.event_type).filter(|_| !event.is_thin);
+    let Some(decoder) = decoder else {
         return Ok(None);
     };
     read(event, decoder).map_err(|source| DecodeError::Object {
@@ -115,7 +119,7 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
         previous: event.previous,
         asked: false,
     };
-    let Some(decoded) = decoder(event.object, &hint)? else {
+    let Some(decoded) = decoded(decoder, event.object, &hint)? else {
         return Ok(None);
     };
     let leaves = fingerprint::leaves(event.object)?;
@@ -140,6 +144,28 @@ fn read(event: &StripeEvent<'_>, decoder: Decoder) -> Result<Option<Fact>, Objec
         },
         leaves,
         replaced: replaced.map(Box::new),
+        body: decoded.body,
+    }))
+}
+
+/// Reads an object, and finds its customer: where none is named, an account may be the customer.
+fn decoded(
+    decoder: Decoder,
+    object: &RawValue,
+    hint: &Hint<'_>,
+) -> Result<Option<Decoded>, ObjectError> {
+    let Some(decoded) = decoder(object, hint)? else {
+        return Ok(None);
+    };
+    let customer = match decoded.customer {
+        Some(customer) => Some(customer),
+        None => wire::account_as_customer(object)?,
+    };
+    if customer.is_none() && matches!(decoded.body, Body::Subscription(_)) {
+        return Err(ObjectError::Missing("customer"));
+    }
+    Ok(Some(Decoded {
+        customer,
         body: decoded.body,
     }))
 }
@@ -184,7 +210,7 @@ pub fn listed(
         previous: None,
         asked: true,
     };
-    let Some(decoded) = decoder(object, &hint)? else {
+    let Some(decoded) = decoded(decoder, object, &hint)? else {
         return Ok(None);
     };
     let leaves = fingerprint::leaves(object)?;
@@ -233,22 +259,30 @@ pub fn about(event: &StripeEvent<'_>) -> About {
         id: Option<String>,
         object: Option<String>,
         customer: Option<wire::Ref>,
+        customer_account: Option<String>,
+    }
+    if let Some(related) = &event.related_object {
+        return About {
+            customer: related.customer(),
+            object: related.id.clone(),
+            object_type: related.object_type.clone(),
+            replaced: Vec::new(),
+        };
     }
     let head: Head = serde_json::from_str(event.object.get()).unwrap_or_default();
     let names = event
         .previous
         .map(|raw| serde_json::from_str::<Keys>(raw.get()));
+    let parse = |id: &String| StripeCustomerId::parse(id.as_str()).ok();
     let mut customer = wire::customer(head.customer.as_ref()).ok().flatten();
     if customer.is_none() && head.object.as_deref() == Some("customer") {
-        customer = head
-            .id
-            .as_deref()
-            .and_then(|id| StripeCustomerId::parse(id).ok());
+        customer = head.id.as_ref().and_then(parse);
     }
+    let account = || head.customer_account.as_ref().and_then(parse);
     About {
+        customer: customer.or_else(account),
         object: head.id,
         object_type: head.object,
-        customer,
         replaced: names
             .and_then(Result::ok)
             .map(|keys| keys.0)

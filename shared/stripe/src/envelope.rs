@@ -44,7 +44,7 @@ pub enum EnvelopeError {
     /// An id cannot be part of a key.
     #[error("the field `{field}` is not valid")]
     Id {
-        /// `id` or `account`.
+        /// `id`, `account` or `context`.
         field: &'static str,
         /// What is wrong with it.
         #[source]
@@ -58,9 +58,35 @@ pub enum EnvelopeError {
     Type,
 }
 
-/// What the types of events about Stripe itself begin with: they have times in RFC 3339, and may
-/// have no data.
-pub(crate) const V2: &str = "v2.";
+/// The `object` of a thin event
+/// (<https://docs.stripe.com/api/v2/core/events/object>).
+const THIN: &str = r#""v2.core.event""#;
+/// The beginning of the types of v1 objects' thin events.
+const V1: &str = "v1.";
+/// The beginning of types that only thin events have.
+const V2: &str = "v2.";
+/// The beginning of the id of an account.
+const ACCOUNT: &str = "acct_";
+
+/// Whether an event is thin: its time is in RFC 3339, its account in `context`, and it may have no
+/// data. Its type begins with `v1.` or `v2.`.
+pub(crate) fn is_thin(object: Option<&RawValue>, event_type: &str) -> bool {
+    let says_so = object.is_some_and(|object| object.get() == THIN);
+    event_type.starts_with(V2) || (says_so && event_type.starts_with(V1))
+}
+
+/// The account in the `context` of a thin event. A context is a path, as `acct_…` or
+/// `org_…/acct_…`: the last account in it is the event's own. A path without an account stands for
+/// itself, so that such an event is never taken for one of the platform's.
+fn account_of(context: &str) -> Option<&str> {
+    let mut parts = context.split('/').filter(|part| !part.is_empty());
+    let last = parts.clone().next_back()?;
+    Some(
+        parts
+            .rfind(|part| part.starts_with(ACCOUNT))
+            .unwrap_or(last),
+    )
+}
 
 /// An event's envelope, with its text.
 #[derive(Debug)]
@@ -71,7 +97,7 @@ pub struct Envelope<'a> {
     pub event_type: String,
     /// Stripe's second.
     pub created: Timestamp,
-    /// The connected account that it is about, `acct_…`.
+    /// The connected account that it is about, `acct_…`: a thin event names it in `context`.
     pub account: Option<StripeId>,
     /// Whether it is about real money.
     pub livemode: bool,
@@ -85,8 +111,12 @@ pub struct Envelope<'a> {
 struct Wire<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
     #[serde(borrow, rename = "type")]
     event_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    context: Option<&'a RawValue>,
     #[serde(borrow)]
     created: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -121,25 +151,19 @@ impl<'a> Envelope<'a> {
             }
         })?;
         let event_type = event_type(wire.event_type)?;
-        let is_v2 = event_type.starts_with(V2);
-        let created = if is_v2 {
+        let is_thin = is_thin(wire.object, &event_type);
+        let created = if is_thin {
             Timestamp::parse(&required::<String>("created", wire.created)?)
         } else {
             Timestamp::from_unix(required("created", wire.created)?)
         };
         let created = created.map_err(EnvelopeError::Created)?;
-        let account = field::<String>("account", wire.account)?
-            .map(StripeId::parse)
-            .transpose()
-            .map_err(|source| EnvelopeError::Id {
-                field: "account",
-                source,
-            })?;
+        let account = account(&wire, is_thin)?;
         let livemode = field("livemode", wire.livemode)?.unwrap_or(false);
         match wire.data {
             Some(data) if data.get().starts_with('{') => {}
             Some(_) => return Err(EnvelopeError::WrongType("data")),
-            None if is_v2 => {}
+            None if is_thin => {}
             None => return Err(EnvelopeError::Missing("data")),
         }
         Ok(Self {
@@ -151,6 +175,25 @@ impl<'a> Envelope<'a> {
             raw,
         })
     }
+}
+
+/// The account that an event names: a thin event in `context`, any other in `account`.
+fn account(wire: &Wire<'_>, is_thin: bool) -> Result<Option<StripeId>, EnvelopeError> {
+    let named = field::<String>("account", wire.account)?;
+    let (name, account) = if is_thin {
+        let context = field::<String>("context", wire.context)?;
+        let account = context.as_deref().and_then(account_of);
+        ("context", account.map(str::to_owned).or(named))
+    } else {
+        ("account", named)
+    };
+    account
+        .map(StripeId::parse_generated)
+        .transpose()
+        .map_err(|source| EnvelopeError::Id {
+            field: name,
+            source,
+        })
 }
 
 fn not_json(error: &serde_json::Error) -> EnvelopeError {

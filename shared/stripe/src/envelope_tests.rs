@@ -216,3 +216,97 @@ fn p5_an_event_about_stripe_itself_is_taken() {
         assert!(Envelope::parse(wrong.as_bytes()).is_err(), "{to}");
     }
 }
+
+/// A thin event of a v1 object, as an event destination sends it.
+fn thin(fields: &serde_json::Value) -> String {
+    let mut event = serde_json::json!({
+        "id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter.error_report_triggered",
+        "livemode": false, "created": "2026-09-02T10:00:00.250Z", "changes": null, "context": null,
+        "reason": null, "snapshot_event": "evt_2",
+        "related_object": { "id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1" },
+    });
+    let fields = fields.as_object().unwrap().clone();
+    event.as_object_mut().unwrap().extend(fields);
+    event.to_string()
+}
+
+#[test]
+fn r13_a_thin_event_is_taken_and_names_its_object() {
+    for kind in [
+        "v1.customer.subscription.updated",
+        "v2.core.account.updated",
+    ] {
+        let text = thin(&serde_json::json!({ "type": kind }));
+        let envelope = Envelope::parse(text.as_bytes()).unwrap();
+        assert_eq!(envelope.created.to_string(), "2026-09-02T10:00:00Z");
+        assert_eq!(
+            (envelope.event_type.as_str(), envelope.account),
+            (kind, None)
+        );
+        let event = crate::event::StripeEvent::parse(&text).unwrap();
+        assert!(event.is_thin);
+        assert_eq!(event.created, envelope.created);
+        assert_eq!(event.snapshot_event.as_deref(), Some("evt_2"));
+        assert!(crate::decode::decode(&event).unwrap().is_none());
+        let about = crate::decode::about(&event);
+        assert_eq!(about.object.as_deref(), Some("mtr_1"));
+        assert_eq!(about.object_type.as_deref(), Some("billing.meter"));
+    }
+    let related = serde_json::json!({ "related_object": { "id": "cus_1", "type": "customer" } });
+    let text = thin(&related);
+    let event = crate::event::StripeEvent::parse(&text).unwrap();
+    assert_eq!(
+        crate::decode::about(&event).customer.unwrap().as_str(),
+        "cus_1"
+    );
+}
+
+/// Whatever else is in it: a thin event that the webhook takes is never unreadable later.
+#[test]
+fn r13_a_thin_event_is_read_whatever_it_says_of_its_object() {
+    for name in [
+        "related_object",
+        "snapshot_event",
+        "changes",
+        "reason",
+        "data",
+    ] {
+        for value in ["null", "7", "\"x\"", "{}", "[]", r#"{"id":7,"type":null}"#] {
+            let value: serde_json::Value = serde_json::from_str(value).unwrap();
+            let text = thin(&serde_json::json!({ name: value }));
+            if Envelope::parse(text.as_bytes()).is_ok() {
+                let event = crate::event::StripeEvent::parse(&text);
+                let event = event.unwrap_or_else(|error| panic!("{text}: {error}"));
+                assert!(crate::decode::decode(&event).unwrap().is_none());
+                let _ = crate::decode::about(&event);
+            }
+        }
+    }
+}
+
+#[test]
+fn a2_the_account_of_a_thin_event_is_in_its_context() {
+    let account = |context: serde_json::Value, kind: &str| {
+        let text = thin(&serde_json::json!({ "context": context, "type": kind }));
+        let envelope = Envelope::parse(text.as_bytes()).unwrap();
+        envelope.account.map(|account| account.as_str().to_owned())
+    };
+    for kind in ["v1.invoice.paid", "v2.core.account.updated"] {
+        for (context, expected) in [
+            (serde_json::json!("acct_1"), Some("acct_1")),
+            (serde_json::json!("org_1/acct_1"), Some("acct_1")),
+            (serde_json::json!("acct_platform/acct_1"), Some("acct_1")),
+            (serde_json::json!("org_1"), Some("org_1")),
+            (serde_json::json!(""), None),
+            (serde_json::json!(null), None),
+        ] {
+            assert_eq!(account(context, kind).as_deref(), expected);
+        }
+    }
+    let wrong = thin(&serde_json::json!({ "context": "acct_1#x" }));
+    let error = Envelope::parse(wrong.as_bytes()).unwrap_err();
+    assert_eq!(error.to_string(), "the field `context` is not valid");
+    // A snapshot event names its account in `account`, whatever its context says.
+    let snapshot = r#"{"id":"evt_1","type":"a.b","created":1,"context":"acct_2","data":{}}"#;
+    assert_eq!(Envelope::parse(snapshot.as_bytes()).unwrap().account, None);
+}

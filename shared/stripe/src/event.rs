@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use paygraph_domain::id::{Cause, InvalidId};
+use paygraph_domain::id::{Cause, InvalidId, StripeCustomerId};
 use paygraph_domain::time::{InvalidTime, Timestamp};
 use serde::Deserialize;
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::value::RawValue;
 
-use crate::envelope::V2;
+use crate::envelope::is_thin;
 
 /// Why an event cannot be read. It will not get better by trying again.
 #[derive(Debug, thiserror::Error)]
@@ -69,15 +69,44 @@ pub struct StripeEvent<'a> {
     pub object: &'a RawValue,
     /// The values that an update replaced.
     pub previous: Option<&'a RawValue>,
+    /// Whether it is a thin event (`v2.core.event`): it names an object, and does not hold it.
+    pub is_thin: bool,
+    /// The object that a thin event names.
+    pub related_object: Option<RelatedObject>,
+    /// The snapshot event of the same change, `evt_…`, where a thin event names one.
+    pub snapshot_event: Option<String>,
+}
+
+/// The object that a thin event names
+/// (<https://docs.stripe.com/event-destinations#retrieve-the-object-associated-with-thin-events>).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RelatedObject {
+    /// Its id.
+    pub id: Option<String>,
+    /// Its type: `customer`, `billing.meter`, `v2.core.account`.
+    #[serde(rename = "type")]
+    pub object_type: Option<String>,
+}
+
+impl RelatedObject {
+    /// The customer, if the object is one.
+    #[must_use]
+    pub fn customer(&self) -> Option<StripeCustomerId> {
+        let id = self.id.as_deref()?;
+        let is_customer = self.object_type.as_deref() == Some("customer");
+        StripeCustomerId::parse(id).ok().filter(|_| is_customer)
+    }
 }
 
 #[derive(Deserialize)]
 struct Wire<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
     #[serde(borrow, rename = "type")]
     event_type: Cow<'a, str>,
-    /// Whole seconds; in events about Stripe itself (`v2.…`) RFC 3339.
+    /// Whole seconds; in thin events RFC 3339.
     #[serde(borrow)]
     created: &'a RawValue,
     #[serde(default)]
@@ -86,11 +115,16 @@ struct Wire<'a> {
     api_version: Option<Cow<'a, str>>,
     #[serde(borrow)]
     data: Option<Payload<'a>>,
+    // What a thin event has beside these is passed on as far as it can be read.
+    #[serde(borrow)]
+    related_object: Option<&'a RawValue>,
+    #[serde(borrow)]
+    snapshot_event: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Payload<'a> {
-    /// None in events about Stripe itself.
+    /// None in thin events.
     #[serde(borrow)]
     object: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -104,10 +138,11 @@ impl<'a> StripeEvent<'a> {
     /// [`DecodeError`] when the text is no event, or its id or time are not valid.
     pub fn parse(text: &'a str) -> Result<Self, DecodeError> {
         let wire: Wire<'a> = serde_json::from_str(text).map_err(DecodeError::Event)?;
+        let is_thin = is_thin(wire.object, &wire.event_type);
         let object = wire.data.as_ref().and_then(|data| data.object);
         let object = match object {
             Some(object) => object,
-            None if wire.event_type.starts_with(V2) => RawValue::NULL,
+            None if is_thin => RawValue::NULL,
             None => {
                 return Err(DecodeError::Event(serde_json::Error::missing_field(
                     "data.object",
@@ -122,8 +157,15 @@ impl<'a> StripeEvent<'a> {
             api_version: wire.api_version,
             object,
             previous: wire.data.and_then(|data| data.previous_attributes),
+            is_thin,
+            related_object: readable(wire.related_object.filter(|_| is_thin)),
+            snapshot_event: readable(wire.snapshot_event.filter(|_| is_thin)),
         })
     }
+}
+
+fn readable<T: DeserializeOwned>(raw: Option<&RawValue>) -> Option<T> {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
 }
 
 fn created(text: &str) -> Result<Timestamp, DecodeError> {

@@ -144,7 +144,7 @@ impl<'a> IngestMessage<'a> {
         };
         Ok(Self {
             tenant: id("tenant", wire.tenant, TenantId::parse)?,
-            account: id("account", wire.account, StripeId::parse)?,
+            account: id("account", wire.account, StripeId::parse_generated)?,
             received_at: Timestamp::from_unix(wire.received_at)?,
             content,
         })

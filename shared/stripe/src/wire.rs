@@ -10,6 +10,9 @@ use paygraph_domain::time::Timestamp;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::event::ObjectError;
 
 /// An id, or the whole object where it was expanded.
 #[derive(Debug, Clone)]
@@ -66,6 +69,19 @@ pub(crate) fn id(reference: Option<&Ref>) -> Result<Option<StripeId>, InvalidId>
 pub(crate) fn customer(reference: Option<&Ref>) -> Result<Option<StripeCustomerId>, InvalidId> {
     let id = reference.map(Ref::as_str).filter(|id| !id.is_empty());
     id.map(StripeCustomerId::parse).transpose()
+}
+
+/// The account (`acct_…`) that an object names as its customer, as with Accounts v2: `customer` is null
+/// then (<https://docs.stripe.com/changelog/clover/2025-12-15/accounts-v2-v1-api-support>).
+pub(crate) fn account_as_customer(
+    object: &RawValue,
+) -> Result<Option<StripeCustomerId>, ObjectError> {
+    #[derive(Deserialize)]
+    struct Head {
+        customer_account: Option<Ref>,
+    }
+    let head: Head = serde_json::from_str(object.get())?;
+    Ok(customer(head.customer_account.as_ref())?)
 }
 
 /// Our own id, as people write it into Stripe. One that cannot be an id names nobody.

@@ -4,6 +4,8 @@ mod arbitrary;
 #[cfg(feature = "client")]
 mod client;
 mod invocations;
+mod legacy;
 mod mrr;
 mod mrr_settings;
+mod shapes;
 mod wire;

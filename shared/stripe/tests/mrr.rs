@@ -126,10 +126,14 @@ fn intervals_quantities_and_one_rounding() {
 fn currencies_stay_apart_and_three_digits_are_minor_units_too() {
     let mut dinar = price(json!("1500"), "month", 1);
     dinar["currency"] = json!("kwd");
-    assert_eq!(
-        worth(&subscription(json!([item(dinar, 1)]))).0,
-        json!({ "kwd": 1_500 })
-    );
+    let mut whole = subscription(json!([item(dinar.clone(), 1)]));
+    whole["currency"] = json!("kwd");
+    assert_eq!(worth(&whole).0, json!({ "kwd": 1_500 }));
+    // Old versions give a subscription no currency: each price is in its own.
+    let dollar = price(json!("2900"), "month", 1);
+    let mut two = subscription(json!([item(dinar, 1), item(dollar, 1)]));
+    two.as_object_mut().unwrap().remove("currency");
+    assert_eq!(worth(&two).0, json!({ "kwd": 1_500, "usd": 2_900 }));
 }
 
 #[test]

@@ -48,6 +48,52 @@ fn the_verified_tenant_is_carried() {
     assert_eq!(world.counted("account_unknown"), 1);
 }
 
+/// A thin event as Stripe sends it: its account is in `context`.
+fn thin(kind: &str, context: Option<&str>) -> GatewayRequest {
+    let event = json!({
+        "id": "evt_thin", "object": "v2.core.event", "type": kind, "livemode": false,
+        "created": "2026-11-21T04:43:03.000Z", "context": context, "changes": null, "reason": null,
+        "snapshot_event": null,
+        "related_object": { "id": "sub_1", "type": "subscription", "url": "/v1/subscriptions/sub_1" },
+    });
+    GatewayRequest::new(event.to_string())
+}
+
+/// R13 and A2: a thin event is taken and queued, under the tenant rules of any other event.
+#[test]
+fn a2_r13_a_thin_event_is_queued_for_the_tenant_of_its_context() {
+    let world = World::new();
+    for kind in [
+        "v1.customer.subscription.updated",
+        "v2.core.account.updated",
+    ] {
+        for (context, tenant, account) in [
+            (None, json!("default"), json!(null)),
+            (Some("acct_acme"), json!("acme"), json!("acct_acme")),
+            (Some("org_1/acct_acme"), json!("acme"), json!("acct_acme")),
+            (Some("acct_unknown"), json!(null), json!("acct_unknown")),
+            (Some("org_1"), json!(null), json!("org_1")),
+        ] {
+            let message = world.taken(&thin(kind, context).signed(PLATFORM, NOW));
+            assert_eq!(
+                (&message["tenant"], &message["account"]),
+                (&tenant, &account),
+                "{kind} {context:?}"
+            );
+            assert_eq!(message["event"]["type"], kind);
+        }
+    }
+    let of_acme = |context| {
+        thin("v1.invoice.paid", context)
+            .to_tenant("acme")
+            .signed(ACME, NOW)
+    };
+    assert_eq!(world.taken(&of_acme(None))["tenant"], "acme");
+    assert_eq!(world.taken(&of_acme(Some("acct_acme")))["tenant"], "acme");
+    let (status, code, _) = world.refused(&of_acme(Some("acct_globex")));
+    assert_eq!((status, code.as_str()), (400, "account_mismatch"));
+}
+
 /// An account that was connected after the secret was read is known with its first event.
 #[test]
 fn i8_an_account_that_was_just_connected_is_known_at_once() {

@@ -75,7 +75,11 @@ fn a_yearly_price_with_coupons_and_tax() {
         coupon("TENTH", json!({ "percent_off": 10 })),
         coupon("WELCOME", json!({ "percent_off": 50, "duration": "once" })),
         coupon("LOYAL", json!({ "amount_off": 10_000, "currency": "usd" })),
-        coupon("EURO", json!({ "amount_off": 10_000, "currency": "eur" })),
+        coupon(
+            "EURO",
+            json!({ "amount_off": 10_000, "currency": "eur",
+                "currency_options": { "eur": { "amount_off": 10_000 } } })
+        ),
         coupon(
             "OTHER",
             json!({ "percent_off": 5, "applies_to": { "products": ["prod_2"] } })
@@ -241,4 +245,56 @@ fn the_same_for_programs() {
         "notes": ["usd: 25000/3 a month, rounded once, half up, is 8333; 12 × 25000/3 is 100000"],
     });
     assert_eq!(valued.explained.to_json(), expected);
+}
+
+/// The customer's discount counts when neither the subscription nor an item has one.
+#[test]
+fn t8_the_discount_of_an_expanded_customer_counts() {
+    let now = Timestamp::from_unix(NOW).unwrap();
+    let half = json!({ "id": "HALF", "percent_off": 50, "duration": "forever" });
+    let new = json!({ "id": "di_1", "source": { "type": "coupon", "coupon": half } });
+    let old = json!({ "id": "di_1", "coupon": half });
+    let tenth = json!({ "id": "TENTH", "percent_off": 10, "duration": "forever" });
+    let own = json!([{ "id": "di_2", "source": { "type": "coupon", "coupon": tenth } }]);
+    for discount in [new, old] {
+        let customer = json!({ "id": "cus_1", "object": "customer", "discount": discount });
+        let item = json!({ "id": "si_1", "quantity": 1,
+            "price": price("month", json!({ "unit_amount": 2_000 })) });
+        let mut bare = subscription(json!([item]));
+        bare["customer"] = customer.clone();
+        let mut with_own = bare.clone();
+        with_own["discounts"] = own.clone();
+        let mut item_with_own = bare.clone();
+        item_with_own["items"]["data"][0]["discounts"] = own.clone();
+        let mut by_id = bare.clone();
+        by_id["customer"] = json!("cus_1");
+        let mut deleted = bare.clone();
+        deleted["customer"] = json!({ "id": "cus_1", "object": "customer", "deleted": true });
+        for (subscription, expected) in [
+            (bare, 1_000),
+            (with_own, 1_800),
+            (item_with_own, 1_800),
+            (by_id, 2_000),
+            (deleted, 2_000),
+        ] {
+            let text = subscription.to_string();
+            let worth = value(&text, &MrrSettings::default(), now).unwrap().worth;
+            assert_eq!(json!(worth.mrr), json!({ "usd": expected }), "{text}");
+            assert!(!worth.incomplete);
+        }
+    }
+}
+
+#[test]
+fn r6_an_amount_in_another_currency_is_not_told() {
+    let item = json!({ "id": "si_1", "quantity": 1,
+        "price": price("month", json!({ "unit_amount": 2_000 })) });
+    let mut euro = subscription(json!([item]));
+    euro["currency"] = json!("eur");
+    let now = Timestamp::from_unix(NOW).unwrap();
+    let valued = value(&euro.to_string(), &MrrSettings::default(), now).unwrap();
+    assert!(valued.worth.incomplete && valued.worth.mrr.is_empty());
+    let text = valued.explained.to_text();
+    let told = "unit amount or tiers in eur not told: 0 until they are";
+    assert!(text.contains(told), "{text}");
 }

@@ -36,7 +36,7 @@ impl Words<'_> {
                 unit,
                 flat,
             } => self.tier(*mode, *number, *units, (*unit, *flat)),
-            What::NotTold => "unit amount or tiers not told: 0 until they are".to_owned(),
+            What::NotTold => self.not_told(),
             What::Metered => "metered: never recurring".to_owned(),
             What::OneOff => "paid once: never recurring".to_owned(),
             What::PerMonth { recurring, factor } => format!("{}: × {factor}", every(recurring)),
@@ -49,6 +49,16 @@ impl Words<'_> {
                 effect,
             } => self.discount(*level, id.as_ref(), coupon.as_deref(), effect),
             What::Tax(percent) => tax(percent),
+        }
+    }
+
+    fn not_told(&self) -> String {
+        match self.currency {
+            Some(currency) => {
+                let currency = currency.as_str();
+                format!("unit amount or tiers in {currency} not told: 0 until they are")
+            }
+            None => "unit amount or tiers not told: 0 until they are".to_owned(),
         }
     }
 
@@ -142,7 +152,7 @@ pub fn note(note: Note) -> String {
         }
         Note::ItemsCut => "Stripe cut the list: there are more items".to_owned(),
         Note::Incomplete => {
-            "incomplete: it depends on discounts, tiers or items that the input does not hold"
+            "incomplete: it depends on discounts, tiers, currencies or items that the input does not hold"
                 .to_owned()
         }
     }
@@ -185,6 +195,7 @@ fn nothing(reason: Reason) -> String {
         Reason::Temporary => "count_temporary_discounts is off".to_owned(),
         Reason::OtherProduct => "it is for other products".to_owned(),
         Reason::OtherCurrency => "it is in another currency".to_owned(),
+        Reason::AmountNotTold => "its amount in this currency is not told".to_owned(),
         Reason::Empty => "it says no percentage and no amount".to_owned(),
         Reason::OwnDiscounts => "the subscription has discounts of its own".to_owned(),
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use paygraph_domain::id::Cause;
+use paygraph_domain::id::{Cause, path_segment};
 use paygraph_stripe::client::{ClientError, Created, List};
 use paygraph_stripe::event::StripeEvent;
 use paygraph_stripe::ingest::read_from_stripe;
@@ -29,7 +29,10 @@ impl Replay {
         id: &Cause,
     ) -> anyhow::Result<ExitCode> {
         let client = stack.stripe(&self.which.tenant).await?;
-        let event = match client.get(&format!("/events/{id}"), &[]).await {
+        let event = match client
+            .get(&format!("/events/{}", path_segment(id.as_str())), &[])
+            .await
+        {
             Ok(event) => event.value,
             Err(ClientError::Missing(_)) => {
                 bail!(

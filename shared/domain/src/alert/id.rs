@@ -45,7 +45,7 @@ fn read(text: &str) -> Option<AlertId> {
     Some(AlertId {
         kind: Kind::parse(kind)?,
         since: Timestamp::from_unix(since.parse().ok()?).ok()?,
-        object: maybe(object, |text| StripeId::parse(text).ok())?,
+        object: maybe(object, |text| StripeId::parse_generated(text).ok())?,
         customer: maybe(customer, |text| CustomerId::parse(text).ok())?,
     })
 }

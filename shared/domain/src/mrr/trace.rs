@@ -105,7 +105,7 @@ pub enum What {
         /// Minor units once.
         flat: Option<Decimal>,
     },
-    /// The unit amount or the tiers are not told.
+    /// The unit amount or the tiers are not told in the item's currency.
     NotTold,
     /// Billed by use: never recurring.
     Metered,
@@ -170,7 +170,7 @@ pub enum Effect {
     Amount {
         /// This item's share: so many minor units a month.
         off: Exact,
-        /// What a month is of the interval that the amount comes off.
+        /// How many invoices with this item a month has: the amount comes off each.
         factor: Exact,
     },
     /// Nothing.
@@ -194,6 +194,8 @@ pub enum Reason {
     OtherProduct,
     /// Its amount is in another currency.
     OtherCurrency,
+    /// Its amount in the item's currency is not told.
+    AmountNotTold,
     /// Its coupon says neither a percentage nor an amount.
     Empty,
     /// It is the customer's, and the subscription or an item has discounts of its own.

@@ -1,11 +1,13 @@
 //! Products, prices and coupons: what a tenant sells, known once and used by every subscription.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::words;
 use crate::id::StripeId;
 use crate::money::{Currency, Decimal};
-use crate::order::Snapshot;
+use crate::order::{Seen, Snapshot};
 use crate::time::Timestamp;
 
 words! {
@@ -73,6 +75,14 @@ impl Scheme {
             Self::Tiered(_, tiers) => tiers.is_some(),
         }
     }
+
+    /// Takes over tiers, which events leave out. A list of tiers, once known, holds: no price ever
+    /// changes its own.
+    fn learn(&mut self, other: &Self) {
+        if let (Self::Tiered(mode, None), Self::Tiered(_, Some(tiers))) = (&*self, other) {
+            *self = Self::Tiered(*mode, Some(tiers.clone()));
+        }
+    }
 }
 
 /// Packages: the quantity divided before it is priced.
@@ -105,6 +115,55 @@ pub struct Price {
     pub scheme: Scheme,
     /// Packages, if any.
     pub transform: Option<Transform>,
+    /// What a quantity costs in other currencies. Stripe tells these options only if it is asked
+    /// (<https://docs.stripe.com/api/prices/object#price_object-currency_options>), and they can
+    /// change.
+    #[serde(default, skip_serializing_if = "Seen::is_unseen")]
+    pub currency_options: Seen<BTreeMap<Currency, Scheme>>,
+}
+
+impl Price {
+    /// What a quantity costs in a currency, as far as the price tells that. A subscription without a
+    /// currency (as in old API versions) is in the price's own.
+    #[must_use]
+    pub fn scheme_in(&self, currency: Option<&Currency>) -> Option<&Scheme> {
+        let scheme = match (currency, &self.currency) {
+            (Some(wanted), Some(own)) if wanted != own => {
+                self.currency_options.get().get(wanted)?
+            }
+            (Some(_), Some(_)) | (None, _) | (_, None) => &self.scheme,
+        };
+        scheme.is_told().then_some(scheme)
+    }
+
+    /// Takes it as said, at that second, that it has no currency but its own unless it names some:
+    /// whoever read it had asked for those.
+    pub fn asked_for_all(&mut self, at: Timestamp) {
+        if self.currency_options.is_unseen() {
+            self.currency_options = Seen::new(at, Some(BTreeMap::new()));
+        }
+    }
+
+    /// Takes over what Stripe tells only if it is asked: tiers and currency options.
+    pub(super) fn learn(&mut self, other: &Self) {
+        self.scheme.learn(&other.scheme);
+        let mut options = self.currency_options.clone();
+        options.inherit(&other.currency_options);
+        if options.is_unseen() {
+            return;
+        }
+        // The newest options count; tiers that only the older ones have belong to them as well.
+        for known in [&self.currency_options, &other.currency_options] {
+            options.change(|options| {
+                for (currency, scheme) in options.iter_mut() {
+                    if let Some(known) = known.get().get(currency) {
+                        scheme.learn(known);
+                    }
+                }
+            });
+        }
+        self.currency_options = options;
+    }
 }
 
 /// A product.
@@ -152,6 +211,24 @@ pub struct Coupon {
     pub unlimited: bool,
     /// Deleted at Stripe; discounts that use it go on.
     pub deleted: bool,
+    /// Minor units off each invoice in other currencies. Stripe tells these options only if it is
+    /// asked (<https://docs.stripe.com/api/coupons/object#coupon_object-currency_options>), and they
+    /// can change.
+    #[serde(default, skip_serializing_if = "Seen::is_unseen")]
+    pub currency_options: Seen<BTreeMap<Currency, i64>>,
+}
+
+/// What a coupon takes off an invoice in a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AmountOff {
+    /// The coupon takes off no amount.
+    None,
+    /// So many minor units.
+    Minor(i64),
+    /// Nothing: Stripe told all of its currencies, and this one is none of them.
+    OtherCurrency,
+    /// Nobody told its amount in this currency.
+    NotTold,
 }
 
 /// Which products a coupon is for.
@@ -176,18 +253,51 @@ impl Coupon {
         }
     }
 
-    /// Takes it as said that it is for all products unless it names some: whoever read it had asked
-    /// for those.
-    pub fn asked_for_limit(&mut self) {
-        self.unlimited = self.products.is_none();
+    /// What it takes off an invoice in a currency. An invoice without a known currency is in the
+    /// coupon's own.
+    #[must_use]
+    pub fn amount_in(&self, currency: Option<&Currency>) -> AmountOff {
+        let Some(own) = self.amount_off else {
+            return AmountOff::None;
+        };
+        match (currency, &self.currency) {
+            (Some(wanted), Some(of_own)) if wanted != of_own => {
+                match self.currency_options.get().get(wanted) {
+                    Some(amount) => AmountOff::Minor(*amount),
+                    None if self.currency_options.is_unseen() => AmountOff::NotTold,
+                    None => AmountOff::OtherCurrency,
+                }
+            }
+            (Some(_), Some(_)) | (None, _) | (_, None) => AmountOff::Minor(own),
+        }
     }
 
-    /// Takes over which products it is for. No coupon ever changes that.
-    pub(super) fn learn_limit(&mut self, other: &Self) {
-        if self.id == other.id && self.limit() == Limit::NotTold {
+    /// Whether it tells all that it comes to in a currency.
+    #[must_use]
+    pub fn tells(&self, currency: Option<&Currency>) -> bool {
+        self.limit() != Limit::NotTold && self.amount_in(currency) != AmountOff::NotTold
+    }
+
+    /// Takes it as said, at that second, that it is for all products and has no currency but its own
+    /// unless it names some: whoever read it had asked for those.
+    pub fn asked_for_all(&mut self, at: Timestamp) {
+        self.unlimited = self.products.is_none();
+        if self.currency_options.is_unseen() {
+            self.currency_options = Seen::new(at, Some(BTreeMap::new()));
+        }
+    }
+
+    /// Takes over what Stripe tells only if it is asked: the products, which no coupon ever changes,
+    /// and the amounts in other currencies.
+    pub(super) fn learn(&mut self, other: &Self) {
+        if self.id != other.id {
+            return;
+        }
+        if self.limit() == Limit::NotTold {
             self.products.clone_from(&other.products);
             self.unlimited = other.unlimited;
         }
+        self.currency_options.inherit(&other.currency_options);
     }
 }
 
@@ -238,12 +348,7 @@ impl Snapshot for Price {
         self.complete(other);
     }
     fn complete(&mut self, other: &Self) {
-        // Events leave the tiers out; a tier list, once known, holds: prices cannot be changed.
-        if let (Scheme::Tiered(mode, None), Scheme::Tiered(_, Some(tiers))) =
-            (&self.scheme, &other.scheme)
-        {
-            self.scheme = Scheme::Tiered(*mode, Some(tiers.clone()));
-        }
+        self.learn(other);
     }
 }
 
@@ -255,7 +360,7 @@ impl Snapshot for Coupon {
         self.complete(other);
     }
     fn complete(&mut self, other: &Self) {
-        self.learn_limit(other);
+        self.learn(other);
     }
 }
 
@@ -297,7 +402,7 @@ mod tests {
         let product = StripeId::parse("prod_1").unwrap();
         assert_eq!(limited.limit(), Limit::To(&[product]));
         let mut asked = of(None);
-        asked.asked_for_limit();
+        asked.asked_for_all(Timestamp::default());
         assert_eq!(asked.limit(), Limit::None);
         let again: Coupon = serde_json::from_value(serde_json::to_value(&asked).unwrap()).unwrap();
         assert_eq!(again, asked);
@@ -311,7 +416,7 @@ mod tests {
             serde_json::json!({}),
         ] {
             let mut told = coupon(&limited);
-            told.asked_for_limit();
+            told.asked_for_all(Timestamp::from_unix(100).unwrap());
             for at in [95, 99, 100, 105] {
                 let bare = version(at, false, coupon(&serde_json::json!({})));
                 let answer = version(100, true, told.clone());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::discount::Discount;
+use super::payment_method::PaymentMethod;
 use crate::id::{CustomerId, StripeCustomerId, StripeId};
 use crate::order::{Seen, Snapshot};
 use crate::time::Timestamp;
@@ -28,6 +29,10 @@ pub struct Customer {
     pub discount: Seen<Option<Discount>>,
     /// Deleted at Stripe.
     pub deleted: bool,
+    /// The sources of the time before payment methods that came with the customer: the default one
+    /// where it is expanded, and those of its list, which old API versions always send.
+    #[serde(default, skip_serializing_if = "Seen::is_unseen")]
+    pub sources: Seen<Vec<PaymentMethod>>,
 }
 
 impl Snapshot for Customer {
@@ -43,5 +48,9 @@ impl Snapshot for Customer {
         self.default_payment_method
             .inherit(&other.default_payment_method);
         self.discount.inherit(&other.discount);
+        self.complete(other);
+    }
+    fn complete(&mut self, other: &Self) {
+        self.sources.inherit(&other.sources);
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalog::{Coupon, CouponRef, Limit};
+use super::catalog::{Coupon, CouponRef};
 use crate::account::CatalogKey;
 use crate::id::StripeId;
+use crate::money::Currency;
 use crate::order::Snapshot;
 use crate::time::Timestamp;
 
@@ -34,11 +35,12 @@ pub enum DiscountRef {
 }
 
 impl Discount {
-    /// The key of the catalog's entry that tells what its coupon does not tell here.
+    /// The key of the catalog's entry that tells what its coupon does not tell here of invoices in a
+    /// currency.
     #[must_use]
-    pub fn catalog_key(&self) -> Option<CatalogKey> {
+    pub fn catalog_key(&self, currency: Option<&Currency>) -> Option<CatalogKey> {
         match &self.coupon {
-            CouponRef::Inline(coupon) if coupon.limit() != Limit::NotTold => None,
+            CouponRef::Inline(coupon) if coupon.tells(currency) => None,
             CouponRef::Inline(coupon) => Some(CatalogKey::Coupon(coupon.id.clone())),
             CouponRef::Id(id) => Some(CatalogKey::Coupon(id.clone())),
         }
@@ -69,14 +71,14 @@ impl DiscountRef {
     }
 }
 
-/// Takes over, from other discounts, which products the same coupons are for.
-pub(super) fn learn_limits<'a>(
+/// Takes over, from other discounts, what Stripe tells of the same coupons only if it is asked.
+pub(super) fn learn_coupons<'a>(
     discounts: &mut [DiscountRef],
     others: impl Iterator<Item = &'a DiscountRef> + Clone,
 ) {
     for coupon in discounts.iter_mut().filter_map(DiscountRef::coupon_mut) {
         for other in others.clone().filter_map(DiscountRef::coupon) {
-            coupon.learn_limit(other);
+            coupon.learn(other);
         }
     }
 }

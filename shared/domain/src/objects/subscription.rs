@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{Period, Price, TaxRate};
-use super::discount::{DiscountRef, learn_limits};
+use super::discount::{DiscountRef, learn_coupons};
 use super::words;
 use crate::id::StripeId;
 use crate::money::Currency;
@@ -168,9 +168,14 @@ impl Snapshot for Subscription {
     fn complete(&mut self, other: &Self) {
         let of_items = other.items.iter().flat_map(|item| &item.discounts);
         let others = other.discounts.iter().chain(of_items);
-        learn_limits(&mut self.discounts, others.clone());
+        learn_coupons(&mut self.discounts, others.clone());
         for item in &mut self.items {
-            learn_limits(&mut item.discounts, others.clone());
+            learn_coupons(&mut item.discounts, others.clone());
+            for known in &other.items {
+                if known.price.id == item.price.id {
+                    item.price.learn(&known.price);
+                }
+            }
         }
     }
 }

@@ -30,7 +30,14 @@ impl<T: PartialEq> PartialEq for Seen<T> {
     }
 }
 
+impl<T: Eq> Eq for Seen<T> {}
+
 impl<T: Clone + Default> Seen<T> {
+    /// Whether no snapshot had the field: it is then left out of what is stored.
+    pub fn is_unseen(&self) -> bool {
+        self.at.is_none()
+    }
+
     /// A field as a snapshot of second `at` has it; `None` when the snapshot does not have it.
     pub fn new(at: Timestamp, value: Option<T>) -> Self {
         match value {
@@ -42,9 +49,19 @@ impl<T: Clone + Default> Seen<T> {
         }
     }
 
+    /// Stripe's second in which the field was last seen.
+    pub fn seen_at(&self) -> Option<Timestamp> {
+        self.at
+    }
+
     /// The value last seen.
     pub fn get(&self) -> &T {
         &self.value
+    }
+
+    /// Changes the value, as seen when it was.
+    pub fn change(&mut self, change: impl FnOnce(&mut T)) {
+        change(&mut self.value);
     }
 
     /// Takes the other's value if it was seen later.

@@ -1,9 +1,13 @@
 //! The payment method on file.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::id::StripeId;
 use crate::objects::payment_method::PaymentMethod;
+use crate::time::Timestamp;
 
 /// The payment method on file, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,14 +33,9 @@ pub(super) fn on_file(account: &Account) -> OnFile {
     let default = customer
         .filter(|customer| !customer.deleted)
         .and_then(|customer| customer.default_payment_method.get().as_ref());
-    let method = |id| {
-        account
-            .payment_methods
-            .get(id)
-            .map(|stored| stored.value.get())
-    };
-    match default.map(method) {
-        Some(Some(default)) if default.attached => return describe(default),
+    let known = known(account);
+    match default.map(|id| known.get(id)) {
+        Some(Some((_, default))) if default.attached => return describe(default),
         // Stripe says that it is the default, and nothing says that it was detached.
         Some(None) => {
             return OnFile {
@@ -46,12 +45,36 @@ pub(super) fn on_file(account: &Account) -> OnFile {
         }
         Some(Some(_)) | None => {}
     }
-    account
-        .payment_methods
+    known
         .values()
-        .filter(|stored| stored.value.get().attached)
-        .max_by_key(|stored| (stored.value.watermark(), &stored.value.get().id))
-        .map_or_else(OnFile::default, |stored| describe(stored.value.get()))
+        .filter(|(_, method)| method.attached)
+        .max_by_key(|(at, method)| (*at, &method.id))
+        .map_or_else(OnFile::default, |(_, method)| describe(method))
+}
+
+/// Every payment method with the second it was last seen in: those that came by themselves, and the
+/// sources that came with the customer. Of two views of one source the newer counts; a source that
+/// was taken away once never comes back.
+fn known(account: &Account) -> BTreeMap<&StripeId, (Timestamp, &PaymentMethod)> {
+    let own = account.payment_methods.iter();
+    let mut known: BTreeMap<_, _> = own
+        .map(|(id, stored)| (id, (stored.value.watermark(), stored.value.get())))
+        .collect();
+    let customer = account.customer.as_ref().map(|stored| stored.value.get());
+    let customer = customer.filter(|customer| !customer.deleted);
+    let Some(sources) = customer.map(|customer| &customer.sources) else {
+        return known;
+    };
+    let at = sources.seen_at().unwrap_or_default();
+    for source in sources.get() {
+        match known.get(&source.id) {
+            Some((own, method)) if *own >= at || !method.attached => {}
+            Some(_) | None => {
+                known.insert(&source.id, (at, source));
+            }
+        }
+    }
+    known
 }
 
 fn describe(method: &PaymentMethod) -> OnFile {

@@ -1,6 +1,6 @@
 //! Stripe's API as the engine asks it.
 
-use paygraph_domain::id::{Cause, StripeId, TenantId};
+use paygraph_domain::id::{Cause, TenantId, path_segment};
 use paygraph_runtime::secrets::SecretSource;
 use paygraph_stripe::client::{Client, ClientError, Connections, Received};
 
@@ -8,27 +8,38 @@ use super::{Fetch, Fetched, LONGEST_FETCH, Wanted};
 use crate::ports::StoreError;
 
 impl Wanted {
-    /// Where it is, and which fields are to be objects: at most four levels, as Stripe allows.
+    /// Where it is, and which fields are to be objects: at most four levels, as Stripe allows
+    /// (<https://docs.stripe.com/expand#how-it-works>).
     fn place(&self) -> (String, &'static [&'static str]) {
-        match self {
-            Self::Customer(id) => (
-                format!("/customers/{id}"),
-                &["discount.source.coupon.applies_to"],
-            ),
-            Self::Subscription(id) => (
-                format!("/subscriptions/{id}"),
-                &[
-                    "discounts.source.coupon.applies_to",
-                    "items.data.discounts",
-                    "items.data.price.tiers",
-                ],
-            ),
-            Self::Invoice(id) => (format!("/invoices/{id}"), &[]),
-            Self::PaymentMethod(id) => (format!("/payment_methods/{id}"), &[]),
-            Self::Dispute(id) => (format!("/disputes/{id}"), &[]),
-            Self::Checkout(id) => (format!("/checkout/sessions/{id}"), &["line_items"]),
-            Self::Coupon(id) => (format!("/coupons/{}", part(id)), &["applies_to"]),
-        }
+        let (folder, id): (_, &str) = match self {
+            Self::Customer(id) => ("customers", id.as_str()),
+            Self::Subscription(id) => ("subscriptions", id.as_str()),
+            Self::Invoice(id) => ("invoices", id.as_str()),
+            Self::PaymentMethod(id) => ("payment_methods", id.as_str()),
+            Self::Dispute(id) => ("disputes", id.as_str()),
+            Self::Checkout(id) => ("checkout/sessions", id.as_str()),
+            Self::Price(id) => ("prices", id.as_str()),
+            Self::Coupon(id) => ("coupons", id.as_str()),
+        };
+        let expand: &[&str] = match self {
+            Self::Customer(_) => &[
+                "default_source",
+                "discount.source.coupon.applies_to",
+                "discount.source.coupon.currency_options",
+            ],
+            Self::Subscription(_) => &[
+                "discounts.source.coupon.applies_to",
+                "discounts.source.coupon.currency_options",
+                "items.data.discounts",
+                "items.data.price.tiers",
+                "items.data.price.currency_options",
+            ],
+            Self::Checkout(_) => &["line_items"],
+            Self::Price(_) => &["tiers", "currency_options"],
+            Self::Coupon(_) => &["applies_to", "currency_options"],
+            Self::Invoice(_) | Self::PaymentMethod(_) | Self::Dispute(_) => &[],
+        };
+        (format!("/{folder}/{}", path_segment(id)), expand)
     }
 }
 
@@ -61,21 +72,9 @@ async fn soon<T>(
     })
 }
 
-/// A part of a path: people choose the ids of their coupons.
-fn part(id: &StripeId) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
-    let bytes = id.as_str().bytes();
-    bytes
-        .map(|byte| match plain(&byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
 /// An event of the last 30 days; none when it is not there.
 pub(crate) async fn ask_event(client: &Client, id: &Cause) -> Result<Option<String>, ClientError> {
-    let path = format!("/events/{id}");
+    let path = format!("/events/{}", path_segment(id.as_str()));
     let answer = found(soon(client, client.get(&path, &[])).await)?;
     Ok(answer.map(|received| received.value.get().to_owned()))
 }

@@ -1,4 +1,5 @@
-//! Those whose worth hung on a catalog entry that had not come yet: computed again once it has.
+//! Customers whose worth depends on a catalog entry that has not come yet: the entry is asked for,
+//! and they are computed again once it has come.
 //!
 //! Each waits by a note under the entry's key, which is written and removed in the commits of its
 //! roll-up, so what was done before a crash is not done again.
@@ -34,10 +35,13 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             known.insert(&entry.value);
         }
         let lacks = known.lacks(key);
-        // A coupon tells most of what hangs on it before it tells which products it is for.
-        let tells =
-            !lacks || matches!(key, CatalogKey::Coupon(id) if known.coupons.contains_key(id));
-        if !tells {
+        // An entry tells most before it tells what Stripe says only if it is asked.
+        let tells_some = match key {
+            CatalogKey::Product(_) => false,
+            CatalogKey::Price(id) => known.prices.contains_key(id),
+            CatalogKey::Coupon(id) => known.coupons.contains_key(id),
+        };
+        if !tells_some {
             return Ok(Vec::new());
         }
         let awaiting = self.store.awaiting(tenant, key).await?;

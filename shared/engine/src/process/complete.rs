@@ -6,7 +6,9 @@ use paygraph_domain::account::Account;
 use paygraph_domain::fact::Fact;
 use paygraph_domain::rollup::Context;
 use paygraph_domain::totals::Totals;
-use paygraph_stripe::decode::fetched as fetched_fact;
+use paygraph_stripe::decode::{fetched as fetched_fact, listed};
+use paygraph_stripe::event::ObjectError;
+use serde_json::value::RawValue;
 
 use super::table::Table;
 use super::{Engine, Origin};
@@ -26,7 +28,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         origin: &Origin<'_>,
         fact: &Fact,
     ) -> Result<Option<Fact>, StoreError> {
-        let Some(customer) = &fact.customer else {
+        // An account that is a customer has no customer object to ask for.
+        let Some(customer) = fact.customer.as_ref().filter(|id| !id.is_account()) else {
             return Ok(None);
         };
         let wanted = Wanted::Customer(customer.clone());
@@ -92,7 +95,27 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
 /// A fetched object as a fact; none when it cannot be read.
 pub(super) fn readable(wanted: &Wanted, fetched: &Fetched, because: &Fact) -> Option<Fact> {
     let interval = (fetched.since, fetched.until);
-    match fetched_fact(wanted.event_prefix(), &fetched.object, because, interval) {
+    let read = fetched_fact(wanted.event_prefix(), &fetched.object, because, interval);
+    told(wanted, read)
+}
+
+/// A fetched entry of the catalog as a fact; none when it cannot be read.
+pub(super) fn readable_entry(
+    wanted: &Wanted,
+    fetched: &Fetched,
+    origin: &Origin<'_>,
+) -> Option<Fact> {
+    let interval = (fetched.since, fetched.until);
+    let object: Result<&RawValue, _> = serde_json::from_str(&fetched.object);
+    let read = object.map_err(ObjectError::from).and_then(|object| {
+        let prefix = wanted.event_prefix();
+        listed(prefix, object, &origin.cause, origin.source, interval)
+    });
+    told(wanted, read)
+}
+
+fn told(wanted: &Wanted, read: Result<Option<Fact>, ObjectError>) -> Option<Fact> {
+    match read {
         Ok(fact) => fact.map(|fact| wanted.told(fact)),
         Err(error) => {
             tracing::warn!(code = "unreadable_object", error = %error, "A fetched object could not be read");

@@ -196,7 +196,9 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             let failing = failing.filter(|id| returned.lacks(Kind::Invoices, id));
             looks.extend(failing.map(|id| Look::new(customer, Kind::Invoices, id)));
             let id = customer.as_str();
-            if returned.lacks(Kind::Customers, id) && !rollup.deleted {
+            if customer.is_account() {
+                // No list of customers has it, and there is no customer object to ask for.
+            } else if returned.lacks(Kind::Customers, id) && !rollup.deleted {
                 looks.push(Look::new(customer, Kind::Customers, id));
             } else if run.scope.wants(Kind::Customers) && (!rollup.seen || !left.is_empty()) {
                 // Of a deleted customer no list tells, and what it had has ended with it.

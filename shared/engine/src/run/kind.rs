@@ -114,6 +114,9 @@ pub(super) struct Row {
 }
 
 const METHOD: &str = "payment_method.updated";
+const SOURCE: &str = "customer.source.updated";
+/// What the ids of sources begin with: each is a payment method under the same id.
+const SOURCES: [&str; 3] = ["card_", "src_", "ba_"];
 const CHARGE: &str = "charge.updated";
 
 static ROWS: [Row; 12] = [
@@ -126,7 +129,7 @@ static ROWS: [Row; 12] = [
         "prod_",
     ),
     Row {
-        expand: &["data.tiers"],
+        expand: &["data.tiers", "data.currency_options"],
         ..row(
             Kind::Prices,
             "prices",
@@ -137,8 +140,9 @@ static ROWS: [Row; 12] = [
         )
     },
     Row {
-        // Which the reader of coupons relies on: one without products is then for all.
-        expand: &["data.applies_to"],
+        // Which the reader of coupons relies on: one without products is then for all, and one without
+        // options has no currency but its own.
+        expand: &["data.applies_to", "data.currency_options"],
         ..row(
             Kind::Coupons,
             "coupons",
@@ -149,8 +153,14 @@ static ROWS: [Row; 12] = [
         )
     },
     Row {
-        expand: &["data.invoice_settings.default_payment_method"],
-        inside: &[("/invoice_settings/default_payment_method", METHOD)],
+        expand: &[
+            "data.invoice_settings.default_payment_method",
+            "data.default_source",
+        ],
+        inside: &[
+            ("/invoice_settings/default_payment_method", METHOD),
+            ("/default_source", SOURCE),
+        ],
         ..row(
             Kind::Customers,
             "customers",
@@ -317,6 +327,9 @@ impl Kind {
     /// The kind of an object by its id: `sub_…`.
     #[must_use]
     pub fn of(id: &str) -> Option<Self> {
+        if SOURCES.iter().any(|prefix| id.starts_with(prefix)) {
+            return Some(Self::PaymentMethods);
+        }
         let fits = ROWS.iter().filter(|row| id.starts_with(row.prefix));
         fits.max_by_key(|row| row.prefix.len()).map(|row| row.kind)
     }
@@ -364,6 +377,7 @@ mod tests {
         }
         assert_eq!(Kind::all().count(), 12);
         assert_eq!(Kind::all_listed().count(), 11);
+        assert_eq!(Kind::of("card_1"), Some(Kind::PaymentMethods));
         assert_eq!(Kind::of("evt_1"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use paygraph_domain::account::CatalogKey;
 use paygraph_domain::apply::catalog_key;
 use paygraph_domain::fact::{Body, Fact, Source};
-use paygraph_domain::id::{Cause, StripeCustomerId};
+use paygraph_domain::id::{Cause, StripeCustomerId, path_segment};
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::client::{Client, ClientError, Created, List, Page, Received};
 use paygraph_stripe::decode::listed;
@@ -80,7 +80,8 @@ pub(super) async fn object(
     let expand: Vec<&str> = expand
         .filter_map(|field| field.strip_prefix("data."))
         .collect();
-    client.whole(&format!("{}/{id}", row.path), &expand).await
+    let path = format!("{}/{}", row.path, path_segment(id));
+    client.whole(&path, &expand).await
 }
 
 /// The ids of everything of a kind that belongs to one Stripe customer.
@@ -90,7 +91,8 @@ pub(super) async fn ids_of(
     customer: &StripeCustomerId,
 ) -> Result<Vec<String>, ClientError> {
     let list = List {
-        customer: Some(customer.as_str()),
+        customer: Some(customer.as_str()).filter(|_| !customer.is_account()),
+        customer_account: Some(customer.as_str()).filter(|_| customer.is_account()),
         status: (kind == Kind::Subscriptions).then_some("all"),
         ..List::default()
     };

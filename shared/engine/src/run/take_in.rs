@@ -267,11 +267,12 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             hasher.update(fact.body.id().as_bytes());
             hasher.update(&fact.content.to_le_bytes());
         }
-        let name = format!("{}:{about}:{:016x}", run.id, hasher.digest());
+        let part = format!("{about}:{:016x}", hasher.digest());
+        let run_cause = Cause::parse(run.id.as_str()).map_err(no_cause)?;
         let at = facts.iter().map(|fact| fact.at).max();
         Ok(Origin {
             tenant: &run.tenant,
-            cause: Cause::parse(name).map_err(no_cause)?,
+            cause: run_cause.part(&part),
             event_type: run.job.as_str().to_owned(),
             at: at.unwrap_or_else(|| self.engine.clock.now()),
             source: run.job.source(),

@@ -142,7 +142,8 @@ fn coupons() -> Vec<(&'static str, Value, Value, Value)> {
         (
             "in another currency",
             price(1),
-            json!({ "amount_off": 500, "currency": "eur" }),
+            json!({ "amount_off": 500, "currency": "eur",
+                "currency_options": { "eur": { "amount_off": 500 } } }),
             usd(5_800),
         ),
         (

@@ -9,7 +9,7 @@ use paygraph_domain::account::{
 };
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
-use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, StripeId, TenantId};
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
@@ -22,23 +22,6 @@ use super::{BATCH, DynamoStore, call_failed, if_met};
 use crate::commit::{LEDGER_SECONDS, refused, writes};
 use crate::item::{Item, doc, get_number, get_text, keyed, number, text, with_doc};
 use crate::key;
-
-/// The object that a sort key of the working set names.
-fn object_key(sort: &str) -> Option<ObjectKey> {
-    let name = sort.strip_prefix(key::STATE)?;
-    let Some((kind, id)) = name.split_once('#') else {
-        return (name == "CUSTOMER").then_some(ObjectKey::Customer);
-    };
-    let id = StripeId::parse(id).ok()?;
-    match kind {
-        "SUB" => Some(ObjectKey::Subscription(id)),
-        "PM" => Some(ObjectKey::PaymentMethod(id)),
-        "DP" => Some(ObjectKey::Dispute(id)),
-        "DI" => Some(ObjectKey::Discount(id)),
-        "SS" => Some(ObjectKey::Schedule(id)),
-        _ => None,
-    }
-}
 
 impl Store for DynamoStore {
     async fn settings(&self, tenant: &TenantId) -> Result<Arc<Settings>, StoreError> {
@@ -113,8 +96,9 @@ impl Store for DynamoStore {
             .query(key::stripe(tenant, customer), key::STATE)
             .await?;
         for item in items {
-            if let Some(object_key) = get_text(&item, "sk").and_then(object_key) {
-                account.insert(object_key, get_number(&item, "rev"), doc::<Object>(&item)?);
+            let object: Object = doc(&item)?;
+            if let Some(object_key) = object.working_set_key() {
+                account.insert(object_key, get_number(&item, "rev"), object);
             }
         }
         Ok(account)

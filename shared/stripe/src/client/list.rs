@@ -18,6 +18,9 @@ pub struct List<'a> {
     /// The Stripe customer they belong to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<&'a str>,
+    /// The account (`acct_…`) that is the customer they belong to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_account: Option<&'a str>,
     /// The subscription they belong to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscription: Option<&'a str>,

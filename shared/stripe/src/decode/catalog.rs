@@ -1,11 +1,16 @@
 //! `product.*`, `price.*`, `plan.*`, `coupon.*`, and prices and coupons within other objects.
 
+use std::collections::BTreeMap;
+
 use paygraph_domain::fact::Body;
 use paygraph_domain::id::StripeId;
+use paygraph_domain::money::{Currency, Decimal};
 use paygraph_domain::objects::catalog::{
     Coupon, Duration, Interval, Price, Product, Recurring, Scheme, TaxRate, Tier, TierMode,
     Transform,
 };
+use paygraph_domain::order::Seen;
+use paygraph_domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -36,6 +41,7 @@ pub(super) struct PriceWire {
     tiers: Option<Vec<TierWire>>,
     tiers_mode: Option<String>,
     transform_quantity: Option<TransformWire>,
+    currency_options: Option<BTreeMap<String, PriceOptionWire>>,
     // What only plans have.
     amount: Option<i64>,
     amount_decimal: Option<Number>,
@@ -61,6 +67,15 @@ struct TierWire {
     flat_amount_decimal: Option<Number>,
 }
 
+/// What a price costs in one other currency. (Its `tax_behavior` says nothing about the rates that a
+/// subscription names: each of those says by itself whether it is inclusive.)
+#[derive(Deserialize)]
+struct PriceOptionWire {
+    unit_amount: Option<i64>,
+    unit_amount_decimal: Option<Number>,
+    tiers: Option<Vec<TierWire>>,
+}
+
 #[derive(Deserialize)]
 struct TransformWire {
     divide_by: u32,
@@ -82,7 +97,8 @@ impl PriceWire {
         Ok(id.map(StripeId::parse).transpose()?)
     }
 
-    pub(super) fn decode(self) -> Result<Price, ObjectError> {
+    /// The price as a snapshot of the second `at`.
+    pub(super) fn decode(self, at: Timestamp) -> Result<Price, ObjectError> {
         let product_name = match &self.product {
             Some(Expandable::Object(product)) => product.name.clone(),
             Some(Expandable::Id(_)) | None => None,
@@ -92,6 +108,7 @@ impl PriceWire {
             product: self.product()?,
             product_name,
             scheme: self.scheme(),
+            currency_options: self.currency_options(at),
             recurring: self.recurring(),
             currency: currency(self.currency.as_ref()),
             nickname: self.nickname,
@@ -107,19 +124,37 @@ impl PriceWire {
     }
 
     fn scheme(&self) -> Scheme {
-        if self.billing_scheme.as_deref() == Some("tiered") {
-            let mode = match self.tiers_mode.as_deref() {
-                Some("volume") => TierMode::Volume,
-                Some(_) | None => TierMode::Graduated,
-            };
-            let tiers = self
-                .tiers
-                .as_ref()
-                .map(|tiers| tiers.iter().map(TierWire::decode).collect());
-            return Scheme::Tiered(mode, tiers);
-        }
         let unit = either_amount(self.unit_amount_decimal, self.unit_amount);
-        Scheme::PerUnit(unit.or_else(|| either_amount(self.amount_decimal, self.amount)))
+        let unit = unit.or_else(|| either_amount(self.amount_decimal, self.amount));
+        self.scheme_of(unit, self.tiers.as_deref())
+    }
+
+    /// A way to charge in the price's own billing scheme.
+    fn scheme_of(&self, unit: Option<Decimal>, tiers: Option<&[TierWire]>) -> Scheme {
+        if self.billing_scheme.as_deref() != Some("tiered") {
+            return Scheme::PerUnit(unit);
+        }
+        let mode = match self.tiers_mode.as_deref() {
+            Some("volume") => TierMode::Volume,
+            Some(_) | None => TierMode::Graduated,
+        };
+        Scheme::Tiered(
+            mode,
+            tiers.map(|tiers| tiers.iter().map(TierWire::decode).collect()),
+        )
+    }
+
+    /// What a quantity costs in other currencies, where Stripe told it.
+    fn currency_options(&self, at: Timestamp) -> Seen<BTreeMap<Currency, Scheme>> {
+        let options = self.currency_options.as_ref().map(|options| {
+            let options = options.iter().filter_map(|(code, option)| {
+                let unit = either_amount(option.unit_amount_decimal, option.unit_amount);
+                let scheme = self.scheme_of(unit, option.tiers.as_deref());
+                Some((Currency::parse(code).ok()?, scheme))
+            });
+            options.collect()
+        });
+        Seen::new(at, options)
     }
 
     fn recurring(&self) -> Option<Recurring> {
@@ -162,8 +197,14 @@ pub(super) struct CouponWire {
     amount_off: Option<i64>,
     currency: Option<String>,
     applies_to: Option<AppliesTo>,
+    currency_options: Option<BTreeMap<String, CouponOptionWire>>,
     #[serde(default)]
     deleted: bool,
+}
+
+#[derive(Deserialize)]
+struct CouponOptionWire {
+    amount_off: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -172,7 +213,14 @@ struct AppliesTo {
 }
 
 impl CouponWire {
-    pub(super) fn decode(self) -> Result<Coupon, ObjectError> {
+    /// The coupon as a snapshot of the second `at`.
+    pub(super) fn decode(self, at: Timestamp) -> Result<Coupon, ObjectError> {
+        let options = self.currency_options.map(|options| {
+            let options = options.iter().filter_map(|(code, option)| {
+                Some((Currency::parse(code).ok()?, option.amount_off?))
+            });
+            options.collect()
+        });
         let products = self.applies_to.and_then(|applies| applies.products);
         let products = products.map(|ids| ids.into_iter().map(StripeId::parse).collect());
         Ok(Coupon {
@@ -185,6 +233,7 @@ impl CouponWire {
             products: products.transpose()?,
             unlimited: false,
             deleted: self.deleted,
+            currency_options: Seen::new(at, options),
         })
     }
 }
@@ -224,11 +273,15 @@ pub(super) fn product_event(
     }))
 }
 
-pub(super) fn price_event(raw: &RawValue, _: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
+pub(super) fn price_event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
     let wire: PriceWire = serde_json::from_str(raw.get())?;
+    let mut price = wire.decode(hint.at)?;
+    if hint.asked {
+        price.asked_for_all(hint.at);
+    }
     Ok(Some(Decoded {
         customer: None,
-        body: Body::Price(wire.decode()?),
+        body: Body::Price(price),
     }))
 }
 
@@ -237,10 +290,10 @@ pub(super) fn coupon_event(
     hint: &Hint<'_>,
 ) -> Result<Option<Decoded>, ObjectError> {
     let wire: CouponWire = serde_json::from_str(raw.get())?;
-    let mut coupon = wire.decode()?;
+    let mut coupon = wire.decode(hint.at)?;
     coupon.deleted |= hint.event_type == "coupon.deleted";
     if hint.asked {
-        coupon.asked_for_limit();
+        coupon.asked_for_all(hint.at);
     }
     Ok(Some(Decoded {
         customer: None,

@@ -4,6 +4,7 @@ use paygraph_domain::fact::Body;
 use paygraph_domain::id::StripeId;
 use paygraph_domain::objects::catalog::CouponRef;
 use paygraph_domain::objects::discount::{Discount, DiscountRef};
+use paygraph_domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -31,12 +32,13 @@ struct SourceWire {
 }
 
 impl DiscountWire {
-    pub(super) fn decode(self) -> Result<Discount, ObjectError> {
+    /// The discount as a snapshot of the second `at`.
+    pub(super) fn decode(self, at: Timestamp) -> Result<Discount, ObjectError> {
         let coupon = self.coupon.or(self.source.and_then(|source| source.coupon));
         let id_of = self.id.map(StripeId::parse).transpose()?;
         let coupon = match coupon {
             Some(Expandable::Id(id)) => CouponRef::Id(StripeId::parse(id)?),
-            Some(Expandable::Object(coupon)) => CouponRef::Inline(Box::new(coupon.decode()?)),
+            Some(Expandable::Object(coupon)) => CouponRef::Inline(Box::new(coupon.decode(at)?)),
             // A discount that does not tell its coupon: only an API call could.
             None => CouponRef::Id(
                 id_of
@@ -58,10 +60,11 @@ impl DiscountWire {
 pub(super) fn references(
     list: Option<Vec<Option<Expandable<DiscountWire>>>>,
     single: Option<DiscountWire>,
+    at: Timestamp,
 ) -> Result<Vec<DiscountRef>, ObjectError> {
     let list: Vec<_> = list.unwrap_or_default().into_iter().flatten().collect();
     // Before 2025-03-31 both fields were there: the list held the ids, `discount` the newest whole.
-    let whole = single.map(DiscountWire::decode).transpose()?;
+    let whole = single.map(|single| single.decode(at)).transpose()?;
     if list.is_empty() {
         return Ok(whole
             .map(|discount| DiscountRef::Inline(Box::new(discount)))
@@ -71,7 +74,7 @@ pub(super) fn references(
     list.into_iter()
         .map(|reference| match reference {
             Expandable::Object(discount) => discount
-                .decode()
+                .decode(at)
                 .map(|discount| DiscountRef::Inline(Box::new(discount))),
             Expandable::Id(id) => {
                 let id = StripeId::parse(id)?;
@@ -90,7 +93,7 @@ pub(super) fn references(
 pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
     let wire: DiscountWire = serde_json::from_str(raw.get())?;
     let customer = customer(wire.customer.as_ref())?;
-    let mut discount = wire.decode()?;
+    let mut discount = wire.decode(hint.at)?;
     discount.deleted |= hint.event_type == "customer.discount.deleted";
     Ok(Some(Decoded {
         customer,

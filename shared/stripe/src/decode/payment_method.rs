@@ -1,14 +1,14 @@
 //! `payment_method.*`
 
 use paygraph_domain::fact::Body;
-use paygraph_domain::id::StripeId;
+use paygraph_domain::id::{StripeCustomerId, StripeId};
 use paygraph_domain::objects::payment_method::PaymentMethod;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Decoded, Hint};
 use crate::event::ObjectError;
-use crate::wire::{Ref, customer};
+use crate::wire::{Ref, account_as_customer, customer};
 
 #[derive(Deserialize)]
 struct PaymentMethodWire {
@@ -24,33 +24,42 @@ struct PaymentMethodWire {
     acss_debit: Option<AccountWire>,
 }
 
-#[derive(Deserialize)]
-struct CardWire {
-    brand: Option<String>,
-    last4: Option<String>,
-    exp_month: Option<u8>,
-    exp_year: Option<u16>,
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct CardWire {
+    pub brand: Option<String>,
+    pub last4: Option<String>,
+    pub exp_month: Option<u8>,
+    pub exp_year: Option<u16>,
 }
 
-#[derive(Deserialize)]
-struct AccountWire {
-    last4: Option<String>,
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct AccountWire {
+    pub last4: Option<String>,
 }
 
+/// The customer, or the account that is one, which a detached object had before.
 #[derive(Deserialize)]
 struct Before {
     customer: Option<Ref>,
+    customer_account: Option<Ref>,
+}
+
+/// The customer that an event says was replaced: a detached object names none any more.
+pub(super) fn former_customer(hint: &Hint<'_>) -> Result<Option<StripeCustomerId>, ObjectError> {
+    let Some(previous) = hint.previous else {
+        return Ok(None);
+    };
+    let before: Before = serde_json::from_str(previous.get())?;
+    let account = customer(before.customer_account.as_ref())?;
+    Ok(customer(before.customer.as_ref())?.or(account))
 }
 
 pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
     let wire: PaymentMethodWire = serde_json::from_str(raw.get())?;
-    let owner = customer(wire.customer.as_ref())?;
-    // A detached payment method has no customer any more: the one that it had is what was replaced.
-    let before = hint
-        .previous
-        .map(|raw| serde_json::from_str::<Before>(raw.get()))
-        .transpose()?;
-    let before = customer(before.as_ref().and_then(|before| before.customer.as_ref()))?;
+    let owner = match customer(wire.customer.as_ref())? {
+        Some(owner) => Some(owner),
+        None => account_as_customer(raw)?,
+    };
     let account = wire
         .sepa_debit
         .or(wire.us_bank_account)
@@ -71,7 +80,10 @@ pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, 
         attached: owner.is_some() && hint.event_type != "payment_method.detached",
     };
     Ok(Some(Decoded {
-        customer: owner.or(before),
+        customer: match owner {
+            Some(owner) => Some(owner),
+            None => former_customer(hint)?,
+        },
         body: Body::PaymentMethod(method),
     }))
 }

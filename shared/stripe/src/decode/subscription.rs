@@ -1,7 +1,7 @@
 //! `customer.subscription.*`
 
-use paygraph_domain::fact::Body;
-use paygraph_domain::id::StripeId;
+use paygraph_domain::fact::{Body, Fact, Source};
+use paygraph_domain::id::{Cause, StripeId};
 use paygraph_domain::objects::catalog::Period;
 use paygraph_domain::objects::subscription::{Item, Pause, Status, Subscription};
 use paygraph_domain::order::Seen;
@@ -87,17 +87,17 @@ struct TrialWire {
 }
 
 impl ItemWire {
-    fn decode(self) -> Result<Item, ObjectError> {
+    fn decode(self, at: Timestamp) -> Result<Item, ObjectError> {
         let price = self
             .price
             .or(self.plan)
             .ok_or(ObjectError::Missing("items.data.price"))?;
         Ok(Item {
             id: StripeId::parse(self.id)?,
-            price: price.decode()?,
+            price: price.decode(at)?,
             quantity: self.quantity,
             period: period(self.current_period_start, self.current_period_end),
-            discounts: references(self.discounts, None)?,
+            discounts: references(self.discounts, None, at)?,
             taxes: taxes(self.tax_rates.as_deref()),
             trial_until: self.current_trial.and_then(|trial| time(trial.end)),
         })
@@ -126,12 +126,37 @@ pub fn decode(raw: &RawValue, at: Timestamp) -> Result<Subscription, ObjectError
     build(serde_json::from_str(raw.get())?, at)
 }
 
+/// Reads the customer of a subscription as a fact of the second `at`, where it came expanded.
+///
+/// # Errors
+/// [`ObjectError`] when it is none.
+pub fn expanded_customer(raw: &RawValue, at: Timestamp) -> Result<Option<Fact>, ObjectError> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        customer: Option<&'a RawValue>,
+    }
+    let head: Head<'_> = serde_json::from_str(raw.get())?;
+    let expanded = head.customer.filter(|raw| raw.get().starts_with('{'));
+    let Some(customer) = expanded else {
+        return Ok(None);
+    };
+    let cause = Cause::parse("expanded")?;
+    super::listed(
+        "customer.updated",
+        customer,
+        &cause,
+        Source::Webhook,
+        (at, at),
+    )
+}
+
 fn build(wire: SubscriptionWire, at: Timestamp) -> Result<Subscription, ObjectError> {
     let items_cut = wire.items.as_ref().is_some_and(|items| items.has_more);
     let items = wire.items.map(|items| items.data).unwrap_or_default();
     let items = items
         .into_iter()
-        .map(ItemWire::decode)
+        .map(|item| item.decode(at))
         .collect::<Result<Vec<_>, _>>()?;
     let own = period(wire.current_period_start, wire.current_period_end);
     let running = own.or_else(|| {
@@ -168,7 +193,7 @@ fn build(wire: SubscriptionWire, at: Timestamp) -> Result<Subscription, ObjectEr
         period: Seen::new(at, running.map(Some)),
         items,
         items_cut,
-        discounts: references(wire.discounts, wire.discount)?,
+        discounts: references(wire.discounts, wire.discount, at)?,
         default_taxes: taxes(wire.default_tax_rates.as_deref()),
         default_payment_method: id(wire.default_payment_method.as_ref())?,
         charges_automatically: wire.collection_method.as_deref() != Some("send_invoice"),
@@ -180,16 +205,13 @@ fn build(wire: SubscriptionWire, at: Timestamp) -> Result<Subscription, ObjectEr
 
 pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
     let wire: SubscriptionWire = serde_json::from_str(raw.get())?;
-    let customer = customer(wire.customer.as_ref())?.ok_or(ObjectError::Missing("customer"))?;
+    let customer = customer(wire.customer.as_ref())?;
     let mut subscription = build(wire, hint.at)?;
     if hint.event_type == "customer.subscription.deleted" && !subscription.status.is_final() {
         subscription.status = Status::Canceled;
     }
     let body = Body::Subscription(Box::new(subscription));
-    Ok(Some(Decoded {
-        customer: Some(customer),
-        body,
-    }))
+    Ok(Some(Decoded { customer, body }))
 }
 
 /// The subscription before an update, when that changed what is bought.
