@@ -17,6 +17,7 @@ mod complete;
 mod cursors;
 mod history;
 mod kind;
+mod more;
 mod release;
 
 use std::collections::BTreeMap;

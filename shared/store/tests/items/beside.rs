@@ -22,7 +22,9 @@ use paygraph_engine::connection::{By, Connection, ConnectionStore as _, Status a
 use paygraph_engine::crm::{Kept, Shown, Shows as _};
 use paygraph_engine::email::Emails as _;
 use paygraph_engine::ports::{Commit, Runs as _, Store as _};
-use paygraph_engine::run::{Drift, Job, Kind as ObjectKind, Look, Outcome, Run, Scope, Stage};
+use paygraph_engine::run::{
+    Drift, Job, Kind as ObjectKind, Look, Outcome, Range, Run, Scope, Stage,
+};
 use paygraph_engine::target::{Effect, Effects as _};
 use paygraph_engine::watch::{Usual, Watch, Watches as _};
 use paygraph_store::DynamoStore;
@@ -278,6 +280,17 @@ async fn runs(store: &DynamoStore) {
     let token = store.lease(&tenant, at(0), at(60)).await.unwrap().unwrap();
     let begun = run("backfill-1", Job::Backfill, Scope::default());
     store.note(&begun, token, at(60)).await.unwrap();
+    let mut reading = run("backfill-2", Job::Backfill, Scope::default());
+    reading.stage = Stage::Objects;
+    reading.ranges = vec![Range {
+        kind: ObjectKind::Invoices,
+        from: at(-90 * DAY),
+        before: at(0),
+        status: Some("open".to_owned()),
+        after: Some("in_7".to_owned()),
+        read_to: Some(at(-9 * DAY)),
+    }];
+    store.note(&reading, token, at(60)).await.unwrap();
     let scope = Scope {
         kinds: vec![ObjectKind::Subscriptions, ObjectKind::Invoices],
         since: Some(at(-35 * DAY)),

@@ -52,6 +52,7 @@ pub async fn write(store: &DynamoStore) {
             .await
             .unwrap();
     }
+    super::more::write(&engine).await;
     product_events(&engine).await;
     park(&engine).await;
     // What was published has left the index of what waits; the others are still in it.
