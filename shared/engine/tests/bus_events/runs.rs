@@ -7,7 +7,7 @@ use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::StoreError;
 use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
-use paygraph_engine::run::{Job, Left, Run, Runner, Scope};
+use paygraph_engine::run::{Job, Kind, Left, Run, Runner, Scope};
 use paygraph_engine::watch::{Ingest, Watcher};
 use paygraph_stripe::client::Connections;
 use paygraph_testkit::fake_stripe::{Config, FakeStripe};
@@ -58,9 +58,12 @@ fn subscription(id: &str, price: &Value, status: &str) -> Value {
 /// All that the bus was told.
 pub async fn told() -> MemoryBus {
     let stage = Stage::new().await;
-    stage.run("run-1", Job::Backfill).await;
+    stage.run("run-0", Job::Backfill, Kind::Customers).await;
+    stage.run("run-1", Job::Backfill, Kind::Subscriptions).await;
     stage.differ().await;
-    stage.run("run-2", Job::Reconcile).await;
+    stage
+        .run("run-2", Job::Reconcile, Kind::Subscriptions)
+        .await;
     stage.watch_rounds().await;
     stage.bus
 }
@@ -94,8 +97,13 @@ impl Stage {
         }
     }
 
-    async fn run(&self, id: &str, job: Job) {
-        let mut run = Run::new(id.to_owned(), default(), job, Scope::default(), at(0));
+    async fn run(&self, id: &str, job: Job, kind: Kind) {
+        // One list: of several, which are read side by side, it is not known what comes together.
+        let scope = Scope {
+            kinds: vec![kind],
+            ..Scope::default()
+        };
+        let mut run = Run::new(id.to_owned(), default(), job, scope, at(0));
         let client = self.engine.fetch.client(&default()).await.unwrap();
         let runner = Runner {
             engine: &self.engine,
