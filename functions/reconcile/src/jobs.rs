@@ -28,10 +28,11 @@ const RESERVE: Duration = Duration::from_secs(45);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a run waits while another one of the tenant's is at work, in seconds.
 const HELD: i64 = 15;
-/// How long a run waits after trouble, in seconds; twice as long each time, up to SQS's longest.
+/// How long a run waits after trouble, in seconds; twice as long each time.
 const PAUSE: i64 = 15;
-/// How often in a row a run may not go on, until a person has to look: some three hours.
-const ATTEMPTS: u32 = 16;
+/// The longest such pause is this many times doubled: 4 minutes, so that there are several attempts
+/// before a run without progress stops.
+const DOUBLED: u32 = 4;
 
 /// A message of the queue.
 #[derive(Deserialize)]
@@ -165,30 +166,19 @@ where
         let now = self.engine.clock.now();
         match left {
             Ok(Left::Nothing) => {
-                tracing::info!(
-                    run = run.id, tenant = %run.tenant, checked = run.counts.checked(),
-                    complete = run.is_complete(), "A run is finished"
-                );
+                log_end(&run);
                 Ok(())
             }
             Ok(Left::More) => self.jobs.send(&next, 0).await,
             Ok(Left::Later(at)) => self.jobs.send(&next, at.unix() - now.unix()).await,
             Err(RunError::Held) => self.jobs.send(&next, HELD).await,
             Err(RunError::TakenOver) => Ok(()),
-            Err(error) if error.is_final() => {
+            Err(error) if error.is_final() || run.stopped => {
                 if let RunError::Stripe { source, .. } = &error {
                     self.heed(&run.tenant, source).await?;
                 }
                 tracing::error!(code = "run_stopped", run = run.id, tenant = %run.tenant, error = %Chain(&error), "A run stops until somebody mends it");
                 Ok(())
-            }
-            Err(error) if request.attempt >= ATTEMPTS => {
-                tracing::error!(code = "run_stopped", run = run.id, tenant = %run.tenant, error = %Chain(&error), "A run did not go on for hours, and stops");
-                match stop(store, &mut run, error.to_string(), now).await {
-                    Err(RunError::Store(error)) => Err(error),
-                    // Whoever has taken it over does more than to stop it.
-                    Ok(()) | Err(_) => Ok(()),
-                }
             }
             Err(error) => {
                 tracing::warn!(code = "run_waits", run = run.id, tenant = %run.tenant, error = %Chain(&error), "A run waits");
@@ -196,8 +186,7 @@ where
                     attempt: request.attempt + 1,
                     ..next
                 };
-                let pause = PAUSE << request.attempt.min(6);
-                self.jobs.send(&next, pause).await
+                self.jobs.send(&next, pause_after(request)).await
             }
         }
     }
@@ -219,6 +208,7 @@ where
             publisher: &self.publisher,
             client,
             second_look_after: request.second_look_after,
+            pause: pause_after(request),
         };
         runner.go_on(run, deadline).await
     }
@@ -282,6 +272,24 @@ where
             })
         }
     }
+}
+
+/// Logs how a run ended: an alarm counts those that set objects aside.
+fn log_end(run: &Run) {
+    let (failed, checked) = (run.counts.failures(), run.counts.checked());
+    if run.is_complete() {
+        tracing::info!(run = run.id, tenant = %run.tenant, checked, "A run is finished");
+    } else {
+        tracing::error!(
+            code = "run_incomplete", run = run.id, tenant = %run.tenant, checked, failed,
+            "A run is finished, and has set objects aside"
+        );
+    }
+}
+
+/// How long a run waits if this attempt fails, in seconds.
+fn pause_after(request: &Request) -> i64 {
+    PAUSE << request.attempt.min(DOUBLED)
 }
 
 /// When a message was sent, by SQS's clock.

@@ -5,8 +5,9 @@ use paygraph_domain::id::TenantId;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
 use paygraph_engine::connection::ConnectionStore;
+use paygraph_engine::fetch::Fetch as _;
 use paygraph_engine::ports::{Clock, Publisher, Runs, Store, StoreError};
-use paygraph_engine::run::{Request, Run};
+use paygraph_engine::run::{Request, Run, RunError, note_stall};
 use paygraph_engine::watch::{Ingest, WatchError, Watcher, Watches};
 use paygraph_runtime::secrets::SecretKeeper;
 use paygraph_runtime::telemetry::Chain;
@@ -16,6 +17,8 @@ use crate::jobs::{Jobs, Reconciler};
 
 /// How long a run says nothing until somebody else takes it up, in seconds: longer than a lease.
 const STILL: i64 = 240;
+/// How long after its last note a run counts as being at work, in seconds: as long as a lease.
+const AT_WORK: i64 = 90;
 /// How many of the newest runs are looked at.
 const NEWEST: usize = 10;
 
@@ -87,7 +90,7 @@ where
             return Ok(());
         };
         let connection = self.engine.store.connection(tenant).await?;
-        let watcher = Watcher {
+        let mut watcher = Watcher {
             engine: &self.engine,
             publisher: &self.publisher,
             ingest: &self.ingest,
@@ -95,15 +98,45 @@ where
             account: connection.as_ref().map(|held| held.account.clone()),
             endpoint: connection.and_then(|connection| connection.endpoint),
         };
-        let watched = watcher.watch(tenant, now, deadline).await?;
+        let mut watched = watcher.watch(tenant, now, deadline).await;
+        if let Err(WatchError::Stripe(error)) = &watched
+            && error.is_denial()
+            && let Some(client) = self.engine.fetch.renewed(tenant, &watcher.client).await?
+        {
+            // Somebody has corrected the key meanwhile.
+            watcher.client = client;
+            watched = watcher.watch(tenant, now, deadline).await;
+        }
+        let watched = watched?;
         tracing::info!(%tenant, events = watched.events, missed = watched.missed, released = watched.released, "Stripe's events were watched");
         Ok(())
     }
 
-    /// Goes on with runs that stand still: whoever did them died.
+    /// Goes on with runs that stand still: whoever did them died. One that nobody could bring on for
+    /// half an hour stops. While one of the tenant's runs is at work, the others wait for it.
     async fn wake(&self, tenant: &TenantId, now: Timestamp) -> Result<(), StoreError> {
-        let runs = self.engine.store.latest(tenant, NEWEST).await?;
-        for run in runs.iter().filter(|run| stands_still(run, now)) {
+        let store = &self.engine.store;
+        let runs = store.latest(tenant, NEWEST).await?;
+        let is_at_work = |run: &Run| !is_over(run) && now < run.noted_at.plus(AT_WORK);
+        if runs.iter().any(is_at_work) {
+            return Ok(());
+        }
+        for mut run in runs.into_iter().filter(|run| stands_still(run, now)) {
+            match note_stall(store, &mut run, now).await {
+                Ok(true) => {
+                    let error = run.problem.as_deref().unwrap_or_default();
+                    tracing::error!(code = "run_stopped", run = run.id, %tenant, error, "A run made no progress, and stops");
+                    continue;
+                }
+                Ok(false) => {}
+                // Somebody is at work after all.
+                Err(RunError::Held | RunError::TakenOver) => return Ok(()),
+                Err(RunError::Store(error)) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(code = "run_waits", run = run.id, %tenant, error = %Chain(&error), "A run waits");
+                    continue;
+                }
+            }
             tracing::warn!(code = "run_woken", run = run.id, %tenant, "A run stood still, and goes on");
             let request = Request {
                 tenant: Some(tenant.clone()),
@@ -117,6 +150,13 @@ where
 }
 
 fn stands_still(run: &Run, now: Timestamp) -> bool {
-    let heard = run.second_look_at.unwrap_or_default().max(run.noted_at);
-    !run.is_finished() && !run.stopped && heard.plus(STILL) < now
+    let until = run.wait.as_ref().and_then(|wait| wait.until);
+    let until = until.max(run.second_look_at).unwrap_or_default();
+    let heard = until.max(run.noted_at);
+    !is_over(run) && heard.plus(STILL) < now
+}
+
+/// Whether nobody goes on with a run by itself.
+fn is_over(run: &Run) -> bool {
+    run.is_finished() || run.stopped
 }

@@ -2,6 +2,7 @@
 //! far it is.
 
 mod backfill;
+mod progress;
 mod reconcile;
 mod sync;
 
@@ -9,20 +10,32 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use paygraph_bus::Queue;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::Runs as _;
-use paygraph_engine::run::{Drift, Job, Kind, Request, Run, Scope, run_name};
+use paygraph_engine::run::{Drift, Failure, Job, Kind, Request, Run, Scope, run_name};
 use paygraph_store::DynamoStore;
 
 pub use self::backfill::Backfill;
+use self::progress::Progress;
 pub use self::reconcile::Reconcile;
 pub use self::sync::Sync;
 use crate::stack::{Which, now};
 
 /// How often the run is looked at.
 const LOOK: Duration = Duration::from_millis(300);
+/// How many looks go by until the tenant's other runs are read again.
+const LOOKS_AT_OTHERS: usize = 15;
+/// How many of the tenant's newest runs are read.
+const OTHERS: usize = 10;
+
+/// A run that has ended: finished, or stopped with its reason.
+struct Ended {
+    run: Run,
+    drift: Vec<Drift>,
+    /// Every object that it set aside.
+    failures: Vec<Failure>,
+}
 
 /// A run that was asked for.
 struct Asked<'a> {
@@ -76,8 +89,8 @@ impl<'a> Asked<'a> {
         Ok(self.store.run(&self.which.tenant, &self.name).await?)
     }
 
-    /// Asks, and waits for the end. Gives what the run found beside it.
-    async fn complete(&self) -> anyhow::Result<(Run, Vec<Drift>)> {
+    /// Asks, and waits for the end.
+    async fn complete(&self) -> anyhow::Result<Ended> {
         let before = self.look().await?;
         let begun = before.as_ref().map(|run| run.noted_at);
         let request = Request {
@@ -85,43 +98,55 @@ impl<'a> Asked<'a> {
             ..self.request.clone()
         };
         self.queue.ask(&request, 0).await?;
-        let bar = Progress::new(before.as_ref());
-        let goes_on = format!(
+        let mut progress = Progress::new(before.as_ref());
+        progress.say(&format!(
             "The run {0} goes on without this command; `paygraph {1} --tenant {2} --run {0}` shows it.",
             self.name,
             self.request.job.as_str(),
             self.which.tenant
-        );
-        bar.bar.println(&goes_on);
-        loop {
+        ));
+        let mut others = Vec::new();
+        for look in 0_usize.. {
+            if look.is_multiple_of(LOOKS_AT_OTHERS) {
+                others = self.store.latest(&self.which.tenant, OTHERS).await?;
+            }
             let run = self.look().await?;
-            bar.show(run.as_ref());
+            progress.show(run.as_ref(), &others, now());
+            // What was stopped before is taken up again first.
+            let is_stopped = |run: &Run| run.stopped && Some(run.noted_at) != begun;
             match run {
-                Some(run) if run.is_finished() => {
-                    bar.bar.finish_and_clear();
-                    let drift = self.store.drift(&run).await?;
-                    return Ok((run, drift));
-                }
-                // What was stopped before is taken up again first.
-                Some(run) if run.stopped && Some(run.noted_at) != begun => {
-                    bar.bar.finish_and_clear();
-                    let why = run.problem.unwrap_or_default();
-                    bail!("the run {} stopped: {why}", run.id)
+                Some(run) if run.is_finished() || is_stopped(&run) => {
+                    progress.finish();
+                    return Ok(Ended {
+                        drift: self.store.drift(&run).await?,
+                        failures: self.store.failures(&run).await?,
+                        run,
+                    });
                 }
                 Some(_) | None => tokio::time::sleep(LOOK).await,
             }
         }
+        bail!("the run {} was looked at for too long", self.name)
     }
 }
 
-/// Says what a run could not take in, and how it ended.
-fn end(run: &Run) -> ExitCode {
-    for (object, why) in &run.counts.failed {
-        eprintln!("error: {object}: {why}");
-    }
-    if run.is_complete() {
-        ExitCode::SUCCESS
-    } else {
+impl Ended {
+    /// Says what the run set aside, and how it ended: 0 if every object was committed, else 1.
+    fn tell(&self) -> ExitCode {
+        let run = &self.run;
+        for Failure { object, reason } in &self.failures {
+            eprintln!("error: {object}: {reason}");
+        }
+        if run.is_complete() {
+            return ExitCode::SUCCESS;
+        }
+        if run.stopped {
+            let why = run.problem.as_deref().unwrap_or("nobody noted why");
+            eprintln!("error: the run {} stopped: {why}", run.id);
+        } else {
+            let failed = run.counts.failures();
+            eprintln!("error: the run {} set {failed} objects aside", run.id);
+        }
         ExitCode::FAILURE
     }
 }
@@ -133,39 +158,4 @@ fn kind(name: &str) -> Result<Kind, String> {
         let all: Vec<_> = Kind::all_listed().map(Kind::name).collect();
         format!("there are {}", all.join(", "))
     })
-}
-
-/// What people see of a run while it works.
-struct Progress {
-    bar: ProgressBar,
-    /// How many objects were read before.
-    before: u64,
-}
-
-impl Progress {
-    fn new(run: Option<&Run>) -> Self {
-        let bar = ProgressBar::new(1_000);
-        let style = ProgressStyle::with_template("{bar:30} {percent}% {prefix} {msg} {eta:.dim}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        let before = run.map_or(0, |run| run.counts.checked());
-        Self { bar, before }
-    }
-
-    fn show(&self, run: Option<&Run>) {
-        let Some(run) = run else {
-            self.bar.set_prefix("waiting for the function");
-            return;
-        };
-        let checked = run.counts.checked();
-        let seconds = self.bar.elapsed().as_secs().max(1);
-        let rate = checked.saturating_sub(self.before) / seconds;
-        self.bar.set_position(run.share_done());
-        self.bar.set_prefix(run.stage.words());
-        let counts = format!("{} objects, {}/s", HumanCount(checked), HumanCount(rate));
-        self.bar.set_message(match &run.problem {
-            Some(problem) => format!("{counts}; waiting: {problem}"),
-            None => counts,
-        });
-    }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::local::build::{Build, WORKSPACE};
 use crate::local::emulator::Emulator;
@@ -21,7 +21,45 @@ pub struct Test {
     /// Only the tests, without format, lints, docs and template
     #[arg(long)]
     only_tests: bool,
+    /// Only the tests over random histories, or those that kill runs, with larger counts
+    #[arg(long, value_name = "KIND", value_enum)]
+    soak: Option<Soak>,
+    /// The first seed [default: another one each day]
+    #[arg(long, requires = "soak")]
+    seed: Option<u64>,
+    /// How many histories, or rounds of a hundred kills
+    #[arg(long, requires = "soak", default_value_t = 1_000)]
+    count: u64,
 }
+
+/// What is tested with larger counts.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Soak {
+    /// Events, imports and comparisons over random histories, against the truth.
+    Histories,
+    /// An import and a comparison that are killed a hundred times.
+    Kills,
+}
+
+impl Soak {
+    /// Its tests, and the variable that says how many there are.
+    fn tests(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::Histories => (
+                &[
+                    "the_record_is_the_truth_in_any_order",
+                    "u11_an_import_comes_to_the_truth",
+                    "t10_a_comparison_restores_the_truth",
+                ],
+                "PAYGRAPH_HISTORIES",
+            ),
+            Self::Kills => (&["survives_a_hundred_kills"], "PAYGRAPH_KILLS"),
+        }
+    }
+}
+
+/// The features under which the engine's tests are built with everything else.
+const ENGINE_FEATURES: [&str; 4] = ["-p", "paygraph", "--features", "paygraph/as-tests"];
 
 /// A step: what it is called, and cargo's arguments.
 const CHECKS: [(&str, &[&str]); 3] = [
@@ -45,12 +83,34 @@ impl Test {
     /// Checks everything, and stops at the first thing that does not hold.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let places = Places::find()?;
+        if let Some(soak) = self.soak {
+            return self.soak(&places, soak).map(|()| ExitCode::SUCCESS);
+        }
         let was_running = Emulator::running(&places).is_some();
         let done = self.all(&places);
         if !was_running && let Some(emulator) = Emulator::running(&places) {
             emulator.stop(&places)?;
         }
         done.map(|()| ExitCode::SUCCESS)
+    }
+
+    /// Runs some tests with larger counts, without the local stack, and prints what they say.
+    fn soak(&self, places: &Places, soak: Soak) -> anyhow::Result<()> {
+        let (tests, variable) = soak.tests();
+        let engine = [
+            "-p",
+            "paygraph-engine",
+            "--test",
+            "engine",
+            "--",
+            "--nocapture",
+        ];
+        let arguments = [&["test"], ENGINE_FEATURES.as_slice(), &engine, tests].concat();
+        let mut variables = vec![(variable, self.count.to_string().into())];
+        if let Some(seed) = self.seed {
+            variables.push(("PAYGRAPH_SEED", seed.to_string().into()));
+        }
+        cargo(places, "soak", &arguments, &variables)
     }
 
     fn all(&self, places: &Places) -> anyhow::Result<()> {

@@ -162,6 +162,24 @@ impl ObjectKey {
         )
     }
 
+    /// The object that a fact is about or belongs to; none for an entry of the catalog, and for what
+    /// has no id.
+    #[must_use]
+    pub fn of(body: &Body) -> Option<Self> {
+        match body {
+            Body::Customer(_) => Some(Self::Customer),
+            Body::Subscription(of) => Some(Self::Subscription(of.id.clone())),
+            Body::PaymentMethod(of) => Some(Self::PaymentMethod(of.id.clone())),
+            Body::Dispute(of) => Some(Self::Dispute(of.id.clone())),
+            Body::Schedule(of) => Some(Self::Schedule(of.id.clone())),
+            Body::Discount(of) => of.id.clone().map(Self::Discount),
+            Body::Invoice(_) | Body::Charge(_) | Body::Refund(_) | Body::Checkout(_) => {
+                Self::beside(body)
+            }
+            Body::Product(_) | Body::Price(_) | Body::Coupon(_) => None,
+        }
+    }
+
     /// The object beside the working set that a fact needs loaded.
     #[must_use]
     pub fn beside(body: &Body) -> Option<Self> {
@@ -258,6 +276,29 @@ impl Account {
                 | Object::Discount(_)
                 | Object::Schedule(_),
             ) => {}
+        }
+    }
+
+    /// An object, to be looked at.
+    #[must_use]
+    pub fn object(&self, key: &ObjectKey) -> Option<Object> {
+        fn wrapped<T>(stored: Option<&Stored<T>>, wrap: fn(Arc<T>) -> Object) -> Option<Object> {
+            stored.map(|stored| wrap(Arc::clone(&stored.value)))
+        }
+        match key {
+            ObjectKey::Customer => wrapped(self.customer.as_ref(), Object::Customer),
+            ObjectKey::Subscription(id) => {
+                wrapped(self.subscriptions.get(id), Object::Subscription)
+            }
+            ObjectKey::PaymentMethod(id) => {
+                wrapped(self.payment_methods.get(id), Object::PaymentMethod)
+            }
+            ObjectKey::Dispute(id) => wrapped(self.disputes.get(id), Object::Dispute),
+            ObjectKey::Discount(id) => wrapped(self.discounts.get(id), Object::Discount),
+            ObjectKey::Schedule(id) => wrapped(self.schedules.get(id), Object::Schedule),
+            ObjectKey::Invoice(..) => wrapped(self.invoice.as_ref(), Object::Invoice),
+            ObjectKey::Charge(_) => wrapped(self.charge.as_ref(), Object::Charge),
+            ObjectKey::Checkout(_) => wrapped(self.checkout.as_ref(), Object::Checkout),
         }
     }
 

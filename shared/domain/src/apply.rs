@@ -3,6 +3,7 @@
 mod catalog;
 mod charge;
 mod checkout;
+mod compare;
 mod customer;
 mod discount;
 mod dispute;
@@ -12,9 +13,9 @@ mod schedule;
 mod subscription;
 
 pub use catalog::{apply_catalog, catalog_key};
+pub use compare::{ObjectChange, Reading, compare};
 
 use crate::account::{Account, ObjectKey};
-use crate::audit::Change;
 use crate::event::Event;
 use crate::fact::{Body, Fact, Link};
 use crate::order::Disposition;
@@ -30,8 +31,6 @@ pub struct Applied {
     pub changed: Vec<ObjectKey>,
     /// What happened, for the bus.
     pub events: Vec<Event>,
-    /// What changed, for the audit trail.
-    pub changes: Vec<Change>,
     /// Names under which the customer can be found from now on.
     pub links: Vec<Link>,
 }
@@ -42,7 +41,6 @@ impl Applied {
             disposition,
             changed: Vec::new(),
             events: Vec::new(),
-            changes: Vec::new(),
             links: Vec::new(),
         }
     }
@@ -81,7 +79,6 @@ impl Applied {
         self.changed = new.collect();
         self.changed.extend(known);
         self.events.extend(other.events);
-        self.changes.extend(other.changes);
         self.links.extend(other.links);
     }
 

@@ -17,13 +17,36 @@ pub struct Change {
     pub after: Value,
 }
 
+/// One changed field of one object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldChange {
+    /// The field's own name: `status`, `mrr`, …
+    pub name: &'static str,
+    /// The value before; null when there was none.
+    pub before: Value,
+    /// The value after; null when there is none.
+    pub after: Value,
+}
+
+impl FieldChange {
+    /// The same change, named by its place in the API's answers.
+    #[must_use]
+    pub fn at(&self, prefix: &str) -> Change {
+        Change {
+            field: format!("{prefix}{}", self.name),
+            before: self.before.clone(),
+            after: self.after.clone(),
+        }
+    }
+}
+
 /// The differences between two readings of something, found field by field: a value is written out
 /// only where it differs.
 pub struct Diff<'a, S> {
     prefix: &'a str,
     before: Option<S>,
     after: S,
-    changes: Vec<Change>,
+    fields: Vec<FieldChange>,
 }
 
 impl<'a, S: Copy> Diff<'a, S> {
@@ -34,23 +57,23 @@ impl<'a, S: Copy> Diff<'a, S> {
             prefix,
             before,
             after,
-            changes: Vec::new(),
+            fields: Vec::new(),
         }
     }
 
     /// Compares a field.
-    pub fn field<T: PartialEq + Serialize>(&mut self, name: &str, of: impl Fn(S) -> T) {
+    pub fn field<T: PartialEq + Serialize>(&mut self, name: &'static str, of: impl Fn(S) -> T) {
         self.compare(name, of, |value| json!(value));
     }
 
     /// Compares an instant.
-    pub fn time(&mut self, name: &str, of: impl Fn(S) -> Option<Timestamp>) {
+    pub fn time(&mut self, name: &'static str, of: impl Fn(S) -> Option<Timestamp>) {
         self.compare(name, of, |time| instant(*time));
     }
 
     fn compare<T: PartialEq>(
         &mut self,
-        name: &str,
+        name: &'static str,
         of: impl Fn(S) -> T,
         show: impl Fn(&T) -> Value,
     ) {
@@ -60,8 +83,8 @@ impl<'a, S: Copy> Diff<'a, S> {
         }
         let (before, after) = (before.as_ref().map_or(Value::Null, &show), show(&after));
         if before != after && !(is_nothing(&before) && is_nothing(&after)) {
-            self.changes.push(Change {
-                field: format!("{}{name}", self.prefix),
+            self.fields.push(FieldChange {
+                name,
                 before,
                 after,
             });
@@ -71,7 +94,14 @@ impl<'a, S: Copy> Diff<'a, S> {
     /// What differs, in the order of the comparisons.
     #[must_use]
     pub fn changes(self) -> Vec<Change> {
-        self.changes
+        let prefix = self.prefix;
+        self.fields.iter().map(|field| field.at(prefix)).collect()
+    }
+
+    /// The same by the fields' own names.
+    #[must_use]
+    pub fn fields(self) -> Vec<FieldChange> {
+        self.fields
     }
 }
 

@@ -3,7 +3,7 @@
 #[cfg(feature = "stripe-api")]
 mod stripe;
 #[cfg(feature = "stripe-api")]
-pub(crate) use self::stripe::{ask, ask_event, passing};
+pub(crate) use self::stripe::{ask, ask_event, no_key, passing};
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use paygraph_domain::id::{Cause, StripeCustomerId, StripeId, TenantId};
 use paygraph_domain::objects::discount::DiscountRef;
 use paygraph_domain::rollup::Context;
 use paygraph_domain::time::Timestamp;
+#[cfg(feature = "stripe-api")]
+use paygraph_stripe::client::Client;
 
 use crate::ports::StoreError;
 
@@ -107,6 +109,17 @@ pub trait Fetch: Sync {
         tenant: &TenantId,
         id: &Cause,
     ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+
+    /// The tenant's client with another key than one that Stripe refuses, if the key was corrected
+    /// meanwhile.
+    #[cfg(feature = "stripe-api")]
+    fn renewed(
+        &self,
+        _tenant: &TenantId,
+        _refused: &Client,
+    ) -> impl Future<Output = Result<Option<Client>, StoreError>> + Send {
+        std::future::ready(Ok(None))
+    }
 }
 
 /// Nobody can be asked: what events cannot tell stays marked as `needs_refetch`.

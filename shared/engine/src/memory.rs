@@ -44,6 +44,8 @@ pub struct MemoryStore {
     torn: bool,
     /// Whether audit entries, and outboxes after they were published, are kept for a look.
     keep_history: bool,
+    /// Commits that it refuses for good, whenever they come.
+    refuses: Option<fn(&Commit) -> bool>,
 }
 
 /// A Stripe customer with its working set and what is beside it.
@@ -62,6 +64,16 @@ impl MemoryStore {
             inner: Arc::default(),
             torn: false,
             keep_history: false,
+            refuses: None,
+        }
+    }
+
+    /// The same, refusing some commits for good, as DynamoDB refuses an item that is too large.
+    #[must_use]
+    pub fn refusing(self, refuses: fn(&Commit) -> bool) -> Self {
+        Self {
+            refuses: Some(refuses),
+            ..self
         }
     }
 
@@ -316,6 +328,13 @@ impl Store for MemoryStore {
 
     async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
         self.let_others_in().await;
+        if self.refuses.is_some_and(|refuses| refuses(commit)) {
+            return Err(CommitError::Store(StoreError {
+                context: "a commit is refused for good".to_owned(),
+                retry: false,
+                source: None,
+            }));
+        }
         let mut inner = self.lock();
         inner.check(commit)?;
         inner.write(commit);

@@ -7,7 +7,13 @@
 #[cfg(feature = "stripe-api")]
 mod by_id;
 pub mod drift;
+#[cfg(feature = "stripe-api")]
+mod errors;
 pub mod kind;
+pub mod look;
+#[cfg(feature = "stripe-api")]
+mod methods;
+pub mod range;
 #[cfg(feature = "stripe-api")]
 mod read;
 mod report;
@@ -16,13 +22,19 @@ mod request;
 mod runner;
 #[cfg(feature = "stripe-api")]
 mod second_look;
+#[cfg(feature = "stripe-api")]
+mod stall;
 pub mod state;
 #[cfg(feature = "stripe-api")]
 mod take_in;
 
 pub use drift::{Class, Drift, Outcome, Severity};
 pub use kind::{Kind, Stage};
+pub use look::Look;
+pub use range::Range;
 pub use request::{InvalidRequest, Request, run_name};
 #[cfg(feature = "stripe-api")]
-pub use runner::{Left, RunError, Runner, stop};
-pub use state::{Counts, Job, Look, Range, Run, Scope};
+pub use runner::{Left, RunError, Runner};
+#[cfg(feature = "stripe-api")]
+pub use stall::{note_stall, stop};
+pub use state::{Counts, Failure, Job, LONGEST_STALL, Run, Scope, Wait};

@@ -3,8 +3,8 @@
 //! events gives, and what the simulation says it came to; but for what the record itself marks as
 //! undecided, which must be rare.
 //!
-//! `PAYGRAPH_HISTORIES` sets how many histories there are. A failure names its seed; seeds that once
-//! failed are kept below.
+//! `PAYGRAPH_HISTORIES` and `PAYGRAPH_SEED` set how many histories there are, and the first of their
+//! seeds. A failure names its seed; seeds that once failed are kept below.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -12,19 +12,17 @@
 )]
 
 mod contact;
-mod truth;
+pub mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::common::{TestEngine, differences, engine, feed, shuffled, state, torn_engine};
+use crate::common::{TestEngine, differences, engine, feed, seeds, shuffled, state, torn_engine};
 use paygraph_engine::memory::MemoryBus;
 use paygraph_testkit::world::{History, Shape, World};
 use serde_json::Value;
 
-/// How many histories there are when nobody says otherwise.
-const HISTORIES: u64 = 10_000;
 /// Seeds that once failed, beyond those that are always run. (A seed means another history when the
 /// world changes: what it found is best kept as a test of its own.)
 const KEPT: [u64; 0] = [];
@@ -60,7 +58,7 @@ struct Count {
 fn the_record_is_the_truth_in_any_order() {
     let (next, count) = (AtomicU64::new(0), Mutex::new(Count::default()));
     let failures = Mutex::new(Vec::new());
-    let seeds: Vec<u64> = KEPT.into_iter().chain(0..histories()).collect();
+    let seeds: Vec<u64> = KEPT.into_iter().chain(seeds("events")).collect();
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -91,15 +89,6 @@ fn the_record_is_the_truth_in_any_order() {
 
 fn place(next: &AtomicU64) -> Option<usize> {
     usize::try_from(next.fetch_add(1, Ordering::Relaxed)).ok()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test has no other way to be told"
-)]
-fn histories() -> u64 {
-    let told = std::env::var("PAYGRAPH_HISTORIES").ok();
-    told.and_then(|told| told.parse().ok()).unwrap_or(HISTORIES)
 }
 
 /// How many customers and steps the history of a seed has.

@@ -6,7 +6,13 @@
     reason = "a failed test says where"
 )]
 
+mod deleted;
+mod kills;
 mod leaks;
+mod methods;
+mod model;
+mod refusals;
+mod renewed;
 mod retried;
 pub mod stack;
 

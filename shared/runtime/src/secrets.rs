@@ -24,6 +24,8 @@ pub const TTL_SECONDS: i64 = 300;
 pub const UNKNOWN_TTL_SECONDS: i64 = 60;
 /// How long a name is not refreshed again, and not asked for again after a failure, in seconds.
 pub const REFRESH_SECONDS: i64 = 60;
+/// How long a secret is not read again after it was, although somebody refuses it, in seconds.
+pub const REREAD_SECONDS: i64 = 5;
 /// How long a secret may still be used while the store does not answer, in seconds since it was
 /// fetched.
 pub const STALE_SECONDS: i64 = 3600;
@@ -68,6 +70,8 @@ struct Entry {
     fetched_at: i64,
     /// When it may be fetched again although somebody doubts it.
     refresh_at: i64,
+    /// When it may be read again although somebody refused it.
+    reread_at: i64,
     /// Until when it is used without a question.
     fresh_until: i64,
 }
@@ -155,6 +159,33 @@ impl<S: SecretSource> SecretCache<S> {
         };
         Ok(secret)
     }
+
+    /// The secret of this name, read again because it was refused: whoever corrected it need not wait
+    /// until the memory of it runs out. It is read again at most every [`REREAD_SECONDS`]. None when
+    /// there is no such name, or nobody has asked for it before.
+    ///
+    /// # Errors
+    /// [`SecretsError`] when the source fails.
+    pub async fn reread(
+        &self,
+        name: &str,
+        now: i64,
+    ) -> Result<Option<Arc<SecretString>>, SecretsError> {
+        let mut entries = self.entries.lock().await;
+        let Some(known) = entries.get_mut(name) else {
+            return Ok(None);
+        };
+        if known.reread_at <= now {
+            known.reread_at = now.saturating_add(REREAD_SECONDS);
+            let secret = self.source.fetch(name).await?.map(Arc::new);
+            *known = Entry {
+                refresh_at: known.refresh_at,
+                reread_at: known.reread_at,
+                ..Entry::new(secret, now)
+            };
+        }
+        Ok(known.secret.clone())
+    }
 }
 
 impl Entry {
@@ -175,6 +206,7 @@ impl Entry {
             secret,
             fetched_at: now,
             refresh_at,
+            reread_at: now,
             fresh_until: now.saturating_add(ttl),
         }
     }

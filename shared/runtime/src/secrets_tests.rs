@@ -159,3 +159,24 @@ async fn two_callers_at_once_fetch_once() {
     assert_eq!(text(a), text(b));
     assert_eq!(store.asked(), 1);
 }
+
+/// U12: a secret that was refused is read again at once, and then at most every few seconds.
+#[tokio::test]
+async fn u12_a_refused_secret_is_read_again_every_few_seconds() {
+    let store = Store::default();
+    store.set("a", "old");
+    let cache = SecretCache::new(&store);
+    assert_eq!(
+        text(cache.reread("a", 0).await),
+        None,
+        "nobody asked for it"
+    );
+    assert_eq!(text(cache.get("a", 0).await).as_deref(), Some("old"));
+    assert_eq!(text(cache.reread("a", 1).await).as_deref(), Some("old"));
+    store.set("a", "new");
+    assert_eq!(text(cache.reread("a", 2).await).as_deref(), Some("old"));
+    assert_eq!(store.asked(), 2);
+    assert_eq!(text(cache.reread("a", 6).await).as_deref(), Some("new"));
+    assert_eq!(text(cache.get("a", 6).await).as_deref(), Some("new"));
+    assert_eq!(store.asked(), 3);
+}

@@ -5,7 +5,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{CommitError, Runs, StoreError};
-use paygraph_engine::run::{Drift, Look, Run};
+use paygraph_engine::run::{Drift, Failure, Look, Run};
 
 use crate::commit::refused;
 use crate::item::{Item, doc, get_number, keyed, number, with_doc};
@@ -15,8 +15,12 @@ use crate::store::{DynamoStore, call_failed, failed, if_met};
 const LEASE: &str = "LEASE";
 const LOOK: &str = "LOOK#";
 const DRIFT: &str = "DRIFT#";
+const FAILED: &str = "FAILED#";
+const RETURNED: &str = "RETURNED#";
 /// How long runs and what they found are kept.
 const KEPT: i64 = 400 * 86_400;
+/// How long the ids that lists returned are kept: longer than any run lasts.
+const RETURNED_KEPT: i64 = 30 * 86_400;
 /// How many items are written side by side.
 const AT_ONCE: usize = 16;
 
@@ -132,17 +136,64 @@ impl Runs for DynamoStore {
 
     async fn note_looks(&self, run: &Run, looks: &[Look]) -> Result<(), StoreError> {
         let pk = key::run(&run.tenant, &run.id);
-        let item = |look: &Look| {
+        let mut items = Vec::new();
+        for look in looks {
             let item = with_doc(keyed(pk.clone(), look_key(look)), look)?;
-            Ok(of_run(run, item))
-        };
-        let items = looks.iter().map(item).collect::<Result<_, StoreError>>()?;
-        self.put_all(items).await
+            items.push((of_run(run, item), look.unlisted));
+        }
+        let each = items.into_iter().map(|(item, unlisted)| async move {
+            if !unlisted {
+                return self.put(item).await;
+            }
+            // What differs stays so.
+            let put = self.client().put_item().table_name(self.table());
+            let put = put.set_item(Some(item));
+            let put = put.condition_expression("attribute_not_exists(pk)");
+            if_met(put.send().await, "noting what is to be asked for").map(|_| ())
+        });
+        all(each).await
     }
 
-    async fn looks(&self, run: &Run) -> Result<Vec<Look>, StoreError> {
-        let items = self.query(key::run(&run.tenant, &run.id), LOOK).await?;
+    async fn looks(
+        &self,
+        run: &Run,
+        after: Option<&Look>,
+        limit: usize,
+    ) -> Result<Vec<Look>, StoreError> {
+        let pk = key::run(&run.tenant, &run.id);
+        let start = after.map(|look| keyed(pk.clone(), look_key(look)));
+        let items = self.query_some(pk, LOOK, start, limit).await?;
         items.iter().map(doc).collect()
+    }
+
+    async fn note_failures(&self, run: &Run, failures: &[Failure]) -> Result<(), StoreError> {
+        let pk = key::run(&run.tenant, &run.id);
+        let item = |failure: &Failure| {
+            let sort = format!("{FAILED}{}", failure.object);
+            Ok(of_run(run, with_doc(keyed(pk.clone(), sort), failure)?))
+        };
+        let items = failures.iter().map(item);
+        self.put_all(items.collect::<Result<_, StoreError>>()?)
+            .await
+    }
+
+    async fn failures(&self, run: &Run) -> Result<Vec<Failure>, StoreError> {
+        let items = self.query(key::run(&run.tenant, &run.id), FAILED).await?;
+        items.iter().map(doc).collect()
+    }
+
+    async fn note_returned(&self, run: &Run, name: &str, ids: &[u64]) -> Result<(), StoreError> {
+        let pk = key::run(&run.tenant, &run.id);
+        let mut item = with_doc(keyed(pk, format!("{RETURNED}{name}")), &ids)?;
+        let expires = run.started_at.unix() + RETURNED_KEPT;
+        item.insert("expires_at".to_owned(), number(expires));
+        self.put(item).await
+    }
+
+    async fn returned(&self, run: &Run) -> Result<Vec<u64>, StoreError> {
+        let items = self.query(key::run(&run.tenant, &run.id), RETURNED).await?;
+        let parts: Vec<Vec<u64>> = items.iter().map(doc).collect::<Result<_, _>>()?;
+        Ok(parts.into_iter().flatten().collect())
     }
 
     async fn note_drift(&self, run: &Run, drift: &[Drift]) -> Result<(), StoreError> {

@@ -128,6 +128,18 @@ impl DynamoStore {
 
     /// All items of a partition whose sort keys begin so, read consistently, over all pages.
     pub(crate) async fn query(&self, pk: String, begins: &str) -> Result<Vec<Item>, StoreError> {
+        self.query_some(pk, begins, None, usize::MAX).await
+    }
+
+    /// The first items of a partition whose sort keys begin so, after one of them, read
+    /// consistently.
+    pub(crate) async fn query_some(
+        &self,
+        pk: String,
+        begins: &str,
+        mut start: Option<Item>,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError> {
         let condition = if begins.is_empty() {
             "pk = :pk"
         } else {
@@ -144,17 +156,18 @@ impl DynamoStore {
             query = query.expression_attribute_values(":begins", text(begins));
         }
         let mut items = Vec::new();
-        let mut start = None;
         loop {
+            let left = i32::try_from(limit.saturating_sub(items.len())).ok();
             let page = query
                 .clone()
+                .set_limit(left)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
                 .map_err(|error| call_failed("reading a partition", error))?;
             items.extend(page.items.unwrap_or_default());
             match page.last_evaluated_key {
-                Some(key) if !key.is_empty() => start = Some(key),
+                Some(key) if !key.is_empty() && items.len() < limit => start = Some(key),
                 Some(_) | None => return Ok(items),
             }
         }

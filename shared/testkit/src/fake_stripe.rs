@@ -54,8 +54,12 @@ use crate::world::History;
 pub struct FakeStripe {
     url: String,
     state: Arc<State>,
-    server: JoinHandle<()>,
+    /// None where requests are answered in the same process only.
+    server: Option<JoinHandle<()>>,
 }
+
+/// An answer in the same process: status, headers by their names in lower case, and body.
+pub type Answered = (u16, Vec<(String, String)>, Vec<u8>);
 
 impl FakeStripe {
     /// Starts a server on 127.0.0.1, on the runtime that this is called from.
@@ -68,8 +72,31 @@ impl FakeStripe {
         let state = State::new(config)
             .map(Arc::new)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "there is no account"))?;
-        let server = tokio::spawn(server::serve(listener, Arc::clone(&state)));
+        let server = Some(tokio::spawn(server::serve(listener, Arc::clone(&state))));
         Ok(Self { url, state, server })
+    }
+
+    /// A Stripe without a server, which [`FakeStripe::answer`] asks. None if the configuration has
+    /// no account.
+    #[must_use]
+    pub fn in_process(config: Config) -> Option<Self> {
+        Some(Self {
+            url: String::new(),
+            state: State::new(config).map(Arc::new)?,
+            server: None,
+        })
+    }
+
+    /// Answers a request in the same process, as the server does, but for failures of a connection.
+    #[must_use]
+    pub fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Answered {
+        server::answer_in_process(&self.state, method, path, headers, body)
     }
 
     /// `http://127.0.0.1:<port>`, without a slash at the end.
@@ -149,14 +176,18 @@ impl FakeStripe {
 
     /// Stops the server and breaks its connections off.
     pub async fn stop(mut self) {
-        self.server.abort();
-        let _ = (&mut self.server).await;
+        if let Some(server) = &mut self.server {
+            server.abort();
+            let _ = server.await;
+        }
     }
 }
 
 impl Drop for FakeStripe {
     fn drop(&mut self) {
-        self.server.abort();
+        if let Some(server) = &self.server {
+            server.abort();
+        }
     }
 }
 

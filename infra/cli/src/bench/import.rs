@@ -75,6 +75,7 @@ fn import(customers: u64) -> anyhow::Result<Import> {
         publisher: &Unheard,
         client,
         second_look_after: 0,
+        pause: 0,
     };
     let tenant = TenantId::parse("default")?;
     let (id, scope) = ("run-bench".to_owned(), Scope::default());

@@ -10,7 +10,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::connection::ConnectionStore as _;
 use paygraph_engine::run::{Job, Kind, Scope};
 
-use super::{Asked, end, kind};
+use super::{Asked, kind};
 use crate::stack::{Which, run};
 
 /// Import everything that Stripe has: customers, subscriptions, invoices, and what belongs to them.
@@ -42,7 +42,7 @@ pub struct Backfill {
 impl Backfill {
     /// Imports.
     pub fn run(mut self) -> anyhow::Result<ExitCode> {
-        let (import, _) = run(async {
+        let ended = run(async {
             if let Some(account) = &self.account {
                 let owner = self.which.open()?.store.owner(account).await?;
                 let owner = owner.with_context(|| format!("no tenant has connected {account}"))?;
@@ -57,6 +57,7 @@ impl Backfill {
             let asked = Asked::new(&self.which, Job::Backfill, scope, name, None).await?;
             asked.complete().await
         })?;
+        let import = &ended.run;
         if self.json {
             println!("{}", import.report(&[]));
         } else {
@@ -65,6 +66,6 @@ impl Backfill {
             }
             println!("{} commits.", HumanCount(import.counts.committed));
         }
-        Ok(end(&import))
+        Ok(ended.tell())
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::run::{Job, Scope};
 
-use super::{Asked, end};
+use super::Asked;
 use crate::stack::{Which, run};
 
 /// Compare everything with Stripe, and put right what differs.
@@ -38,7 +38,7 @@ pub struct Reconcile {
 impl Reconcile {
     /// Compares.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let (comparison, drift) = run(async {
+        let ended = run(async {
             let scope = Scope {
                 recent: self.recent,
                 dry_run: self.dry_run,
@@ -48,8 +48,8 @@ impl Reconcile {
             let asked = Asked::new(&self.which, Job::Reconcile, scope, name, self.now).await?;
             asked.complete().await
         })?;
-        let report = comparison.report(&drift);
+        let report = ended.run.report(&ended.drift);
         println!("{}", serde_json::to_string_pretty(&report)?);
-        Ok(end(&comparison))
+        Ok(ended.tell())
     }
 }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use paygraph_engine::run::{Job, Kind, Scope};
 
-use super::{Asked, end};
+use super::Asked;
 use crate::stack::{Which, run};
 
 /// Take over how one object is at Stripe now: cus_…, sub_…, in_…, ch_…, re_…, dp_…, pm_…
@@ -31,7 +31,7 @@ impl Sync {
             let known: Vec<_> = Kind::all().map(Kind::prefix).collect();
             bail!("{} is none of {}…", self.id, known.join("…, "));
         }
-        let (sync, drift) = run(async {
+        let ended = run(async {
             let scope = Scope {
                 object: Some(self.id.clone()),
                 ..Scope::default()
@@ -39,8 +39,9 @@ impl Sync {
             let asked = Asked::new(&self.which, Job::Reconcile, scope, None, None).await?;
             asked.complete().await
         })?;
+        let (sync, drift) = (&ended.run, &ended.drift);
         if self.json {
-            println!("{}", sync.report(&drift));
+            println!("{}", sync.report(drift));
         } else if drift.is_empty() && sync.is_complete() {
             println!("{} was as Stripe has it.", self.id);
         }
@@ -54,6 +55,6 @@ impl Sync {
                 drift.stripe
             );
         }
-        Ok(end(&sync))
+        Ok(ended.tell())
     }
 }

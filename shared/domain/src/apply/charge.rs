@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, Stored};
-use crate::audit::Diff;
+use crate::audit::{Diff, FieldChange};
 use crate::fact::{Fact, Link};
 use crate::id::StripeId;
 use crate::money::Money;
@@ -112,9 +112,13 @@ fn finish(
         applied.emit("refund_issued", data);
     }
     note_if_whole(totals, &stored.value, charge);
-    let prefix = format!("charges.{charge}.");
-    let told = before.charge.is_some() || !before.refunds.is_empty();
-    let mut diff = Diff::new(&prefix, told.then_some(before), &*stored.value);
+    account.charge = Some(stored);
+    applied
+}
+
+/// The audited fields that differ.
+pub(super) fn changes(before: Option<&ChargeState>, after: &ChargeState) -> Vec<FieldChange> {
+    let mut diff = Diff::new("", before, after);
     diff.field("status", |state| {
         let charge = state.charge.as_ref().map(Tracked::get);
         charge.map(|charge| &charge.status)
@@ -122,9 +126,7 @@ fn finish(
     diff.field("amount_refunded", |state| {
         state.refunded().map_or(0, |(_, sum)| sum)
     });
-    applied.changes = diff.changes();
-    account.charge = Some(stored);
-    applied
+    diff.fields()
 }
 
 fn note_if_whole(totals: &mut Totals, state: &ChargeState, id: &StripeId) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe};
-use crate::audit::Diff;
+use crate::audit::{Diff, FieldChange};
 use crate::fact::{Fact, Link};
 use crate::money::Money;
 use crate::objects::checkout::{Checkout, Status};
@@ -44,13 +44,16 @@ pub(super) fn apply(
             .links
             .extend(after.payment_intent.clone().map(Link::PaymentIntent));
     }
-    let prefix = format!("checkouts.{}.", new.id);
-    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    applied
+}
+
+/// The audited fields that differ.
+pub(super) fn changes(before: Option<&Checkout>, after: &Checkout) -> Vec<FieldChange> {
+    let mut diff = Diff::new("", before, after);
     diff.field("status", |checkout| &checkout.status);
     diff.field("paid", |checkout| checkout.paid);
     diff.field("amount_total", |checkout| checkout.amount_total);
-    applied.changes = diff.changes();
-    applied
+    diff.fields()
 }
 
 /// What a session adds to what was paid: nothing where an invoice tells it.

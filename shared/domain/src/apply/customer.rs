@@ -5,10 +5,13 @@ use serde_json::json;
 use super::Applied;
 use super::discount::applied_data;
 use crate::account::{Account, ObjectKey, observe};
-use crate::audit::{Change, Diff};
+use crate::audit::{Diff, FieldChange};
 use crate::fact::Fact;
 use crate::objects::customer::Customer;
 use crate::objects::discount::Discount;
+
+/// What the names of the customer's audited fields begin with.
+pub(super) const PREFIX: &str = "customer.";
 
 pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Customer) -> Applied {
     let (before, disposition) = observe(&mut account.customer, fact.version(new.clone()));
@@ -17,7 +20,8 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Customer) -> Appli
         return applied;
     };
     let changes = changes(before.as_ref(), after);
-    let names: Vec<String> = changes.iter().map(|change| change.field.clone()).collect();
+    let names = changes.iter().map(|change| change.at(PREFIX).field);
+    let names: Vec<String> = names.collect();
     let was_deleted = before.as_ref().is_some_and(|before| before.deleted);
     if after.deleted {
         if !was_deleted {
@@ -31,7 +35,6 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Customer) -> Appli
     if let Some(discount) = new_discount(account, before.as_ref(), after) {
         applied.emit("coupon_applied", applied_data(discount));
     }
-    applied.changes = changes;
     applied
 }
 
@@ -50,10 +53,10 @@ fn new_discount<'a>(
     (!same && !told).then_some(discount)
 }
 
-/// What is told of a customer. Name and address are audited on the contact, where they can be
-/// erased; here it is enough that they changed.
-fn changes(before: Option<&Customer>, after: &Customer) -> Vec<Change> {
-    let mut diff = Diff::new("customer.", before, after);
+/// The audited fields that differ. Name and address are audited on the contact, where they can be
+/// erased.
+pub(super) fn changes(before: Option<&Customer>, after: &Customer) -> Vec<FieldChange> {
+    let mut diff = Diff::new("", before, after);
     diff.field("id", |customer| &customer.id);
     diff.field("customer_id", |customer| customer.contact.get());
     diff.field("default_payment_method", |customer| {
@@ -64,5 +67,5 @@ fn changes(before: Option<&Customer>, after: &Customer) -> Vec<Change> {
         discount.map(|discount| &discount.id)
     });
     diff.field("deleted", |customer| customer.deleted);
-    diff.changes()
+    diff.fields()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe_in};
-use crate::audit::Diff;
+use crate::audit::{Diff, FieldChange};
 use crate::fact::Fact;
 use crate::id::StripeId;
 use crate::objects::catalog::CouponRef;
@@ -23,12 +23,15 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Discount) -> Appli
     if before.is_none() && !after.deleted && !already_told {
         applied.emit("coupon_applied", applied_data(after));
     }
-    let prefix = format!("discounts.{id}.");
-    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    applied
+}
+
+/// The audited fields that differ.
+pub(super) fn changes(before: Option<&Discount>, after: &Discount) -> Vec<FieldChange> {
+    let mut diff = Diff::new("", before, after);
     diff.field("coupon", coupon_id);
     diff.field("active", |discount| !discount.deleted);
-    applied.changes = diff.changes();
-    applied
+    diff.fields()
 }
 
 /// Whether a subscription, an item or the customer brought the discount whole, and so told of it.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe_in};
-use crate::audit::Diff;
+use crate::audit::{Diff, FieldChange};
 use crate::fact::Fact;
 use crate::objects::dispute::Dispute;
 use crate::rollup::amount;
@@ -30,11 +30,14 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &Dispute) -> Applie
             applied.emit("dispute_closed", data(after));
         }
     }
-    let prefix = format!("disputes.{}.", new.id);
-    let mut diff = Diff::new(&prefix, before.as_ref(), after);
-    diff.field("status", |dispute| &dispute.status);
-    applied.changes = diff.changes();
     applied
+}
+
+/// The audited fields that differ.
+pub(super) fn changes(before: Option<&Dispute>, after: &Dispute) -> Vec<FieldChange> {
+    let mut diff = Diff::new("", before, after);
+    diff.field("status", |dispute| &dispute.status);
+    diff.fields()
 }
 
 fn data(dispute: &Dispute) -> Value {

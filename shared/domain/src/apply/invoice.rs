@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, Stored};
-use crate::audit::Diff;
+use crate::audit::{Diff, FieldChange};
 use crate::contact::instant;
 use crate::fact::{Fact, Link};
 use crate::money::Money;
@@ -70,8 +70,13 @@ pub(super) fn apply(
     };
     let names = fact.body.names().into_iter();
     applied.links.extend(names.filter(|link| !is_known(link)));
-    let prefix = format!("invoices.{}.", new.id);
-    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    account.invoice = Some(stored);
+    applied
+}
+
+/// The audited fields that differ.
+pub(super) fn changes(before: Option<&Invoice>, after: &Invoice) -> Vec<FieldChange> {
+    let mut diff = Diff::new("", before, after);
     diff.field("status", |invoice| &invoice.status);
     diff.field("amount_due", |invoice| invoice.amount_due);
     diff.field("amount_paid", |invoice| invoice.amount_paid);
@@ -80,9 +85,7 @@ pub(super) fn apply(
         invoice.next_payment_attempt
     });
     diff.time("paid_at", |invoice| *invoice.paid_at.get());
-    applied.changes = diff.changes();
-    account.invoice = Some(stored);
-    applied
+    diff.fields()
 }
 
 /// The attempt that an event tells of by its type.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Applied;
 use crate::account::{Account, ObjectKey, observe_in};
-use crate::audit::Diff;
+use crate::audit::{Diff, FieldChange};
 use crate::fact::Fact;
 use crate::objects::payment_method::PaymentMethod;
 
@@ -41,14 +41,17 @@ pub(super) fn apply(account: &mut Account, fact: &Fact, new: &PaymentMethod) -> 
             }),
         );
     }
-    let prefix = format!("payment_methods.{}.", new.id);
-    let mut diff = Diff::new(&prefix, before.as_ref(), after);
+    applied
+}
+
+/// The audited fields that differ.
+pub(super) fn changes(before: Option<&PaymentMethod>, after: &PaymentMethod) -> Vec<FieldChange> {
+    let mut diff = Diff::new("", before, after);
     diff.field("type", |method| &method.kind);
     diff.field("brand", |method| &method.brand);
     diff.field("last4", |method| &method.last4);
     diff.field("exp_month", |method| method.exp_month);
     diff.field("exp_year", |method| method.exp_year);
     diff.field("attached", |method| method.attached);
-    applied.changes = diff.changes();
-    applied
+    diff.fields()
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Applied, discount};
 use crate::account::{Account, Catalog, ObjectKey, Stored, SubscriptionState};
-use crate::audit::{Change, Diff};
+use crate::audit::{Diff, FieldChange};
 use crate::contact::instant;
 use crate::fact::Fact;
 use crate::id::StripeId;
@@ -86,9 +86,29 @@ pub(super) fn apply(
     });
     transitions(&mut applied, view_before, view, fact);
     coupons(&mut applied, account, before.as_ref(), &after);
-    let prefix = format!("subscriptions.{}.", new.id);
-    applied.changes = View::changes(&prefix, view_before, view);
     applied
+}
+
+/// The audited fields that differ between two states of a subscription, each in its own account.
+pub(super) fn changes(
+    before: Option<(&Account, &Subscription)>,
+    (account, after): (&Account, &Subscription),
+    context: Context<'_>,
+) -> Vec<FieldChange> {
+    let worth = context.value(account, after);
+    let worth_before = before.map(|(account, before)| context.value(account, before));
+    let before = before.zip(worth_before.as_ref());
+    let before = before.map(|((_, subscription), worth)| View {
+        subscription,
+        worth,
+        context,
+    });
+    let after = View {
+        subscription: after,
+        worth: &worth,
+        context,
+    };
+    View::changes(before, after)
 }
 
 /// Notes the trial end that a `trial_will_end` announces. Tells whether it is new.
@@ -230,8 +250,8 @@ impl<'a> View<'a> {
         })
     }
 
-    fn changes(prefix: &str, before: Option<Self>, after: Self) -> Vec<Change> {
-        let mut diff = Diff::new(prefix, before, after);
+    fn changes(before: Option<Self>, after: Self) -> Vec<FieldChange> {
+        let mut diff = Diff::new("", before, after);
         diff.field("status", |view| &view.subscription.status);
         diff.field("plan", Self::plan);
         diff.field("quantity", Self::quantity);
@@ -243,7 +263,7 @@ impl<'a> View<'a> {
         diff.time("trial_end", |view| *view.subscription.trial_end.get());
         diff.field("paused", |view| view.subscription.is_paused());
         diff.time("ended_at", |view| view.subscription.ended_at);
-        diff.changes()
+        diff.fields()
     }
 }
 

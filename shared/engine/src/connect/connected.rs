@@ -6,7 +6,7 @@ use paygraph_stripe::client::{Client, ClientError, Connections};
 
 use super::platform;
 use crate::connection::{Accounts, ConnectionStore, Deauthorized, Status, set_status};
-use crate::fetch::{Fetch, Fetched, Wanted, ask, ask_event, passing};
+use crate::fetch::{Fetch, Fetched, Wanted, ask, ask_event, no_key, passing};
 use crate::ports::StoreError;
 
 /// The tenants' connections, of which those that are paused or ended give no client. What Stripe
@@ -43,11 +43,7 @@ where
             // A key that was put by hand has no connection.
             Some(Status::Connected) | None => {
                 let client = self.connections.client(tenant).await;
-                client.map_err(|error| StoreError {
-                    context: "finding the tenant's key".to_owned(),
-                    retry: true,
-                    source: Some(error.into()),
-                })
+                client.map_err(no_key)
             }
         }
     }
@@ -76,6 +72,11 @@ where
     }
 }
 
+/// Whether Stripe refuses the key: it may have been corrected since it was read.
+fn is_denied<A>(answer: &Result<A, ClientError>) -> bool {
+    answer.as_ref().is_err_and(ClientError::is_denial)
+}
+
 impl<T, K> Fetch for Connected<T, K>
 where
     T: ConnectionStore + Send,
@@ -86,20 +87,38 @@ where
         tenant: &TenantId,
         wanted: &Wanted,
     ) -> Result<Option<Fetched>, StoreError> {
-        match self.client(tenant).await? {
-            Some(client) => self.heed(tenant, ask(&client, wanted).await).await,
-            None => Ok(None),
+        let Some(client) = self.client(tenant).await? else {
+            return Ok(None);
+        };
+        let mut answer = ask(&client, wanted).await;
+        if is_denied(&answer)
+            && let Some(client) = self.renewed(tenant, &client).await?
+        {
+            answer = ask(&client, wanted).await;
         }
+        self.heed(tenant, answer).await
+    }
+
+    async fn renewed(
+        &self,
+        tenant: &TenantId,
+        refused: &Client,
+    ) -> Result<Option<Client>, StoreError> {
+        let renewed = self.connections.renewed(tenant, refused).await;
+        renewed.map_err(no_key)
     }
 
     async fn event(&self, tenant: &TenantId, id: &Cause) -> Result<Option<String>, StoreError> {
-        match self.client(tenant).await? {
-            Some(client) => {
-                let answer = passing(ask_event(&client, id).await)?;
-                self.heed(tenant, answer).await
-            }
-            None => Ok(None),
+        let Some(client) = self.client(tenant).await? else {
+            return Ok(None);
+        };
+        let mut answer = ask_event(&client, id).await;
+        if is_denied(&answer)
+            && let Some(client) = self.renewed(tenant, &client).await?
+        {
+            answer = ask_event(&client, id).await;
         }
+        self.heed(tenant, passing(answer)?).await
     }
 }
 

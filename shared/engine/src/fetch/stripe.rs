@@ -2,7 +2,7 @@
 
 use paygraph_domain::id::{Cause, TenantId, path_segment};
 use paygraph_runtime::secrets::SecretSource;
-use paygraph_stripe::client::{Client, ClientError, Connections, Received};
+use paygraph_stripe::client::{Client, ClientError, ConnectionError, Connections, Received};
 
 use super::{Fetch, Fetched, LONGEST_FETCH, Wanted};
 use crate::ports::StoreError;
@@ -97,20 +97,30 @@ impl<S: SecretSource + Send + Sync> Fetch for Connections<S> {
             None => None,
         })
     }
+
+    async fn renewed(
+        &self,
+        tenant: &TenantId,
+        refused: &Client,
+    ) -> Result<Option<Client>, StoreError> {
+        Self::renewed(self, tenant, refused).await.map_err(no_key)
+    }
+}
+
+/// A failure to find a tenant's key.
+pub(crate) fn no_key(error: ConnectionError) -> StoreError {
+    StoreError {
+        context: "finding the tenant's key".to_owned(),
+        retry: true,
+        source: Some(error.into()),
+    }
 }
 
 async fn client<S: SecretSource + Send + Sync>(
     connections: &Connections<S>,
     tenant: &TenantId,
 ) -> Result<Option<Client>, StoreError> {
-    connections
-        .client(tenant)
-        .await
-        .map_err(|error| StoreError {
-            context: "finding the tenant's key".to_owned(),
-            retry: true,
-            source: Some(error.into()),
-        })
+    connections.client(tenant).await.map_err(no_key)
 }
 
 /// Stripe's answer for what cannot be done without: one that is to be waited for is an error.

@@ -23,7 +23,7 @@ use crate::connection::Connection;
 use crate::ports::{
     AuditEntry, Commit, CommitError, ContactWrite, Due, LedgerEntry, Parked, RowChange,
 };
-use crate::run::{Drift, Look, Run};
+use crate::run::{Drift, Failure, Look, Run};
 use crate::target::Effect;
 use crate::watch::Watch;
 use paygraph_domain::time::Timestamp;
@@ -63,7 +63,11 @@ pub(super) struct Inner {
     /// Each channel's first second that no message has reserved.
     pub(super) channel_seconds: BTreeMap<(TenantId, Channel), Timestamp>,
     pub(super) runs: BTreeMap<(TenantId, String), Run>,
-    pub(super) looks: BTreeSet<(TenantId, String, Look)>,
+    /// By the object's place among the looks of a run.
+    pub(super) looks: BTreeMap<(TenantId, String, (StripeCustomerId, String)), Look>,
+    pub(super) failures: BTreeMap<(TenantId, String, String), Failure>,
+    /// The hashes of what lists returned, by run and name.
+    pub(super) returned: BTreeMap<(TenantId, String, String), Vec<u64>>,
     pub(super) drift: BTreeMap<(TenantId, String, String), Drift>,
     pub(super) watches: HashMap<TenantId, Watch>,
     /// By their instants and events.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paygraph_domain::account::{Account, Catalog, ObjectKey};
-use paygraph_domain::apply::Applied;
+use paygraph_domain::apply::{Applied, ObjectChange};
 use paygraph_domain::audit::Change;
 use paygraph_domain::contact::{Contact, Outcome, contact_of};
 use paygraph_domain::fact::{Body, Fact};
@@ -141,20 +141,18 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             catalog: &catalog,
             now,
         };
+        let before = account.clone();
         let table = self
             .apply_all(origin, facts, &mut account, &mut totals, beside, context)
             .await?;
-        let changing = table.changing();
-        let Table {
-            applied, beside, ..
-        } = table;
-        let applied = applied.unwrap_or_else(Applied::nothing);
+        let changes = table.changes(&before, &account, context);
         let mut plan = Plan {
             commit: Commit::new(origin.tenant.clone()),
-            changes: applied.changes.clone(),
-            changing,
-            events: applied.events.iter().map(|event| event.name).collect(),
+            changing: table.changing(&changes),
+            changes,
+            events: table.events(),
         };
+        let applied = table.applied.unwrap_or_else(Applied::nothing);
         let commit = &mut plan.commit;
         if applied.disposition != Disposition::Applied {
             if origin.is_message {
@@ -182,7 +180,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             .and_then(|held| held.accounts.get(customer));
         let awaited = held.map(|held| held.awaits.clone()).unwrap_or_default();
         commit.note_awaited(customer, &awaited, &rollup.awaits);
-        commit.objects = writes(customer, account, beside, applied.changed);
+        commit.objects = writes(customer, account, table.beside, applied.changed);
         commit.links = applied
             .links
             .iter()
@@ -202,7 +200,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         };
         let outbox = origin.seal(Some(&id), Some(customer), events);
         commit.ledger = Some(self.entry(origin, applied.disposition, outbox));
-        let changes = applied.changes.into_iter().chain(moved.changes).collect();
+        let changes = plan.changes.iter().flat_map(ObjectChange::audited);
+        let changes = changes.chain(moved.changes).collect();
         commit.audit = audit(customer, origin, changes);
         Ok(plan)
     }
@@ -257,20 +256,13 @@ pub(crate) struct Loaded {
     allow(dead_code, reason = "only runs look at a plan before it is committed")
 )]
 impl Loaded {
-    /// The ids of the objects that are there.
-    pub fn ids(&self) -> BTreeSet<String> {
-        let account = &self.account;
-        let customer = account.stripe_customer().map(ToString::to_string);
-        let ids = account.subscriptions.keys();
-        let ids = ids.chain(account.payment_methods.keys());
-        let ids = ids.chain(account.disputes.keys());
-        let ids = ids.chain(account.discounts.keys());
-        let ids = ids.chain(account.schedules.keys());
-        let beside = self.beside.keys().filter_map(ObjectKey::id);
-        ids.chain(beside)
-            .map(ToString::to_string)
-            .chain(customer)
-            .collect()
+    /// How often the object of a fact has been written; none for an entry of the catalog.
+    pub fn rev(&self, body: &Body) -> Option<u64> {
+        let key = ObjectKey::of(body)?;
+        Some(match self.beside.get(&key) {
+            Some((rev, _)) => *rev,
+            None => self.account.rev(&key),
+        })
     }
 }
 
@@ -282,8 +274,8 @@ impl Loaded {
 pub(crate) struct Plan {
     /// What to write.
     pub commit: Commit,
-    /// What changes in the objects.
-    pub changes: Vec<Change>,
+    /// The objects whose audited fields change.
+    pub changes: Vec<ObjectChange>,
     /// The ids of the facts that change it.
     pub changing: BTreeSet<String>,
     /// What that would tell.

@@ -1,20 +1,21 @@
 //! Notes what has to be asked for by its id: the object that a run is about, or what no list
 //! returned.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::collections::HashSet;
 
 use futures::StreamExt as _;
-use futures::future::try_join_all;
 use futures::stream;
-use paygraph_domain::id::{CustomerId, StripeCustomerId, StripeId};
+use paygraph_domain::account::Account;
+use paygraph_domain::id::{CustomerId, StripeId};
 use paygraph_domain::rollup::BillingStatus;
+use paygraph_domain::time::Timestamp;
 use paygraph_stripe::client::ClientError;
 
 use super::kind::Kind;
+use super::look::Look;
 use super::read::{self, Facts};
 use super::runner::{AT_ONCE, Left, RunError, Runner};
-use super::state::{Job, Look, Range, Run};
+use super::state::{Failure, Job, Run};
 use super::take_in::origin_of;
 use crate::backoff::Deadline;
 use crate::fetch::Fetch;
@@ -32,19 +33,20 @@ const OF_CUSTOMERS: [Kind; 5] = [
 
 /// How many contacts are gone through between two notes.
 const TOGETHER: usize = 400;
-/// So often the lease is kept while lists are read: it lasts three times as long.
-const KEEP_LEASE: Duration = Duration::from_secs(30);
-/// Of more customers the list is not read twice: a deleted one, whose event never came, is then found
-/// by its subscription.
-const MOST_CUSTOMERS: u64 = 100_000;
+/// The most payment methods of a customer that are asked for by their ids.
+const MAX_METHODS: usize = 10;
 
-/// What lists returned, by kind; no kind that was not listed.
-struct Returned(HashMap<Kind, HashSet<String>>);
+/// The ids that a comparison's lists returned, by their hashes.
+struct Returned {
+    ids: HashSet<u64>,
+    /// The kinds of which every live or open object was listed; none in an import.
+    kinds: Vec<Kind>,
+}
 
 impl Returned {
     /// Whether the list of its kind was read, and did not have it.
     fn lacks(&self, kind: Kind, id: &str) -> bool {
-        self.0.get(&kind).is_some_and(|ids| !ids.contains(id))
+        self.kinds.contains(&kind) && !self.ids.contains(&read::hash(id))
     }
 }
 
@@ -72,22 +74,21 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         };
         let (cause, source) = origin_of(run)?;
         let Some(kind) = Kind::of(id) else {
-            run.counts
-                .fail(id, "no kind of object has such ids".to_owned());
-            return Ok(Vec::new());
+            let reason = "no kind of object has such ids";
+            return self.nothing_named(run, id, reason).await;
         };
         let found = match read::object(&self.client, kind, id).await {
             Ok(found) => found,
             Err(ClientError::Missing(_)) => {
-                run.counts.fail(id, "Stripe does not have it".to_owned());
-                return Ok(Vec::new());
+                return self.nothing_named(run, id, "Stripe does not have it").await;
             }
             Err(error) => return Err(refused(error)),
         };
         run.counts.read(kind, 1);
         let mut facts = Facts::default();
         if let Ok(object) = serde_json::from_str(&found.value) {
-            facts.add(kind, object, (found.since, found.until), &cause, source);
+            let interval = (found.since, found.until);
+            facts.add(kind, object, interval, None, (&cause, source));
         }
         let entries = self.take_in_catalog(run, &mut facts).await?;
         publish(&self.engine.store, self.publisher, &entries).await?;
@@ -107,6 +108,17 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         Ok(looks)
     }
 
+    async fn nothing_named(
+        &self,
+        run: &mut Run,
+        object: &str,
+        reason: &str,
+    ) -> Result<Vec<Look>, RunError> {
+        let (object, reason) = (object.to_owned(), reason.to_owned());
+        self.set_aside(run, &[Failure { object, reason }]).await?;
+        Ok(Vec::new())
+    }
+
     /// What is live or open here and which no list returned: some contacts at a time.
     async fn unreturned(
         &self,
@@ -114,7 +126,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         token: u64,
         deadline: Deadline,
     ) -> Result<Left, RunError> {
-        let returned = self.returned(run, token).await?;
+        let returned = Returned {
+            ids: self.engine.store.returned(run).await?.into_iter().collect(),
+            kinds: listed_whole(run),
+        };
         let mut everyone = self.engine.store.everyone(&run.tenant).await?;
         everyone.retain(|id| run.passed.as_ref() < Some(id));
         for some in everyone.chunks(TOGETHER) {
@@ -126,7 +141,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             }
             drop(found);
             self.engine.store.note_looks(run, &looks).await?;
-            run.passed = some.last().cloned();
+            (run.passed, run.stalled_since) = (some.last().cloned(), None);
             self.note(run, token).await?;
             if !deadline.has_time() {
                 return Ok(Left::More);
@@ -134,40 +149,6 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         }
         run.passed = None;
         Ok(Left::Nothing)
-    }
-
-    /// Lists again what Stripe takes for live or open, and keeps the lease meanwhile.
-    async fn returned(&self, run: &mut Run, token: u64) -> Result<Returned, RunError> {
-        let mut lists = Vec::new();
-        if run.job == Job::Reconcile {
-            lists.push((Kind::Subscriptions, None));
-            lists.push((Kind::Invoices, Some("open")));
-            let customers = run.counts.objects.get(&Kind::Customers);
-            let all = !run.scope.recent && run.scope.since.is_none();
-            if all && customers.is_some_and(|read| *read <= MOST_CUSTOMERS) {
-                lists.push((Kind::Customers, None));
-            }
-        }
-        lists.retain(|(kind, _)| run.scope.wants(*kind));
-        let before = self.engine.clock.now().plus(1);
-        let read = lists.into_iter().map(|(kind, status)| async move {
-            let parts = Range::parts(kind, status, before);
-            let parts = parts.iter().map(|part| read::ids_in(&self.client, part));
-            let ids = try_join_all(parts)
-                .await
-                .map_err(|source| RunError::Stripe {
-                    what: format!("listing {}", kind.name()),
-                    source,
-                })?;
-            Ok::<_, RunError>((kind, ids.into_iter().flatten().collect()))
-        });
-        let mut read = std::pin::pin!(try_join_all(read));
-        loop {
-            tokio::select! {
-                read = &mut read => return Ok(Returned(read?.into_iter().collect())),
-                () = tokio::time::sleep(KEEP_LEASE) => self.note(run, token).await?,
-            }
-        }
     }
 
     async fn unreturned_of(
@@ -179,52 +160,92 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let mut looks = Vec::new();
         let contact = self.engine.store.contact(&run.tenant, contact).await?;
         for (customer, rollup) in contact.iter().flat_map(|contact| &contact.accounts) {
-            let live = if rollup.status == BillingStatus::None {
-                Vec::new()
-            } else {
-                self.live(run, customer).await?
-            };
-            let live = live.iter();
-            let left: Vec<_> = live
-                .filter(|id| returned.lacks(Kind::Subscriptions, id))
-                .collect();
-            looks.extend(
-                left.iter()
-                    .map(|id| Look::new(customer, Kind::Subscriptions, id)),
-            );
+            let look = |kind, id: &str| Look::new(customer, kind, id);
+            let unlisted = |kind, id: &str| Look::unlisted(customer, kind, id);
+            let mut left = Vec::new();
+            if rollup.status != BillingStatus::None || rollup.payment_method.on_file {
+                let account = self.engine.store.account(&run.tenant, customer).await?;
+                left = live(&account);
+                left.retain(|(id, _)| returned.lacks(Kind::Subscriptions, id));
+                if run.job == Job::Reconcile && run.scope.wants(Kind::PaymentMethods) {
+                    let methods = deciding_methods(&account);
+                    looks.extend(methods.map(|id| unlisted(Kind::PaymentMethods, id.as_str())));
+                }
+            }
+            for (id, created) in &left {
+                // What was made during the run need not be in a list that was read before.
+                looks.push(match *created >= run.started_at {
+                    true => unlisted(Kind::Subscriptions, id),
+                    false => look(Kind::Subscriptions, id),
+                });
+            }
             let failing = rollup.totals.failing.keys().map(StripeId::as_str);
             let failing = failing.filter(|id| returned.lacks(Kind::Invoices, id));
-            looks.extend(failing.map(|id| Look::new(customer, Kind::Invoices, id)));
+            looks.extend(failing.map(|id| unlisted(Kind::Invoices, id)));
             let id = customer.as_str();
             if customer.is_account() {
                 // No list of customers has it, and there is no customer object to ask for.
             } else if returned.lacks(Kind::Customers, id) && !rollup.deleted {
-                looks.push(Look::new(customer, Kind::Customers, id));
+                let is_new = rollup
+                    .created
+                    .is_none_or(|created| created >= run.started_at);
+                looks.push(match is_new {
+                    true => unlisted(Kind::Customers, id),
+                    false => look(Kind::Customers, id),
+                });
             } else if run.scope.wants(Kind::Customers) && (!rollup.seen || !left.is_empty()) {
                 // Of a deleted customer no list tells, and what it had has ended with it.
-                looks.push(Look::unlisted(customer, Kind::Customers, id));
+                looks.push(unlisted(Kind::Customers, id));
             }
             if run.job == Job::Reconcile && run.scope.recent && run.scope.wants(Kind::Disputes) {
                 let open = rollup.risk.disputes.keys().map(StripeId::as_str);
-                looks.extend(open.map(|id| Look::unlisted(customer, Kind::Disputes, id)));
+                looks.extend(open.map(|id| unlisted(Kind::Disputes, id)));
             }
         }
         Ok(looks)
     }
+}
 
-    /// A customer's subscriptions that are live here.
-    async fn live(
-        &self,
-        run: &Run,
-        customer: &StripeCustomerId,
-    ) -> Result<Vec<String>, StoreError> {
-        let account = self.engine.store.account(&run.tenant, customer).await?;
-        let held = account.subscriptions.values();
-        let live = held.filter_map(|held| {
-            let subscription = held.value.subscription.get();
-            let is_live = subscription.status.is_live();
-            is_live.then(|| subscription.id.to_string())
-        });
-        Ok(live.collect())
+/// The kinds of which a comparison lists everything that is live or open.
+fn listed_whole(run: &Run) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    if run.job == Job::Reconcile && run.scope.since.is_none() {
+        kinds.extend([Kind::Subscriptions, Kind::Invoices]);
+        if !run.scope.recent {
+            kinds.push(Kind::Customers);
+        }
     }
+    kinds.retain(|kind| run.scope.wants(*kind));
+    kinds
+}
+
+/// A customer's subscriptions that are live here, with the instants at which they were made.
+fn live(account: &Account) -> Vec<(String, Timestamp)> {
+    let held = account.subscriptions.values();
+    let live = held.filter_map(|held| {
+        let subscription = held.value.subscription.get();
+        let named = (subscription.id.to_string(), subscription.created);
+        subscription.status.is_live().then_some(named)
+    });
+    live.collect()
+}
+
+/// The payment methods that decide whether one is on file, and that no list returns: the customer
+/// has no default one that is attached.
+fn deciding_methods(account: &Account) -> impl Iterator<Item = &StripeId> {
+    let customer = account.customer.as_ref().map(|held| held.value.get());
+    let default = customer.and_then(|customer| customer.default_payment_method.get().as_ref());
+    let attached = account.payment_methods.iter();
+    let attached = attached.filter(|(_, held)| held.value.get().attached);
+    // An old card or source is no payment method, and comes with its customer.
+    let attached = attached.map(|(id, _)| id);
+    let attached: Vec<_> = attached.filter(|id| is_method(id.as_str())).collect();
+    let is_decided = default.is_some_and(|default| attached.contains(&default));
+    let asked = attached.into_iter().filter(move |_| !is_decided);
+    asked.take(MAX_METHODS)
+}
+
+/// Whether an id is that of a payment method, and not of an old card or source.
+pub(super) fn is_method(id: &str) -> bool {
+    id.starts_with(Kind::PaymentMethods.prefix())
 }

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paygraph_domain::account::{Account, ObjectKey};
-use paygraph_domain::audit::Change;
+use paygraph_domain::apply::ObjectChange;
+use paygraph_domain::audit::FieldChange;
 pub use paygraph_domain::drift::Class;
 use paygraph_domain::fact::{Body, Fact};
 use paygraph_domain::id::StripeCustomerId;
@@ -37,8 +38,12 @@ pub enum Severity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
+    /// It is about to be healed: nothing is committed yet.
+    Pending,
     /// Our state is Stripe's now.
     Healed,
+    /// The store refused to heal it: the run names the object in `failed`.
+    Failed,
     /// A person has to look.
     Review,
     /// Nothing, since nothing was to be changed.
@@ -77,76 +82,58 @@ fn severity(class: Class) -> Severity {
     }
 }
 
-fn of_field(field: &str) -> Class {
-    match field {
+/// The class of a field that differs.
+fn class_of(field: &FieldChange) -> Class {
+    match field.name {
         "status" | "deleted" => Class::StatusMismatch,
         "plan" => Class::PlanMismatch,
-        "quantity" | "mrr" => Class::AmountMismatch,
-        amount if amount.starts_with("amount") => Class::AmountMismatch,
+        "quantity" | "mrr" | "amount_due" | "amount_paid" | "amount_refunded" | "amount_total" => {
+            Class::AmountMismatch
+        }
         _ => Class::Stale,
     }
 }
 
-/// Sorts what applying Stripe's state would change by object, and says of each what it is; `known`
-/// are the objects that are here already.
+/// Classifies the differences between our objects and Stripe's, the gravest first. `exhausted` are
+/// the invoices that Stripe does not try again, with their unpaid amounts in minor units.
 #[must_use]
 pub fn classify(
     customer: &StripeCustomerId,
-    changes: &[Change],
-    known: &BTreeSet<String>,
+    changes: &[ObjectChange],
     exhausted: &BTreeMap<String, BTreeMap<String, i64>>,
 ) -> Vec<Drift> {
-    let mut objects: BTreeMap<String, Vec<(&str, &Change)>> = BTreeMap::new();
-    for change in changes {
-        let (object, field) = split(customer, &change.field);
-        objects.entry(object).or_default().push((field, change));
-    }
-    let told = |(object, changes): (String, Vec<(&str, &Change)>)| {
-        let gravest = changes.iter().min_by_key(|(field, _)| of_field(field))?;
-        let (field, change) = *gravest;
-        let mut class = of_field(field);
-        if exhausted.contains_key(&object) {
-            class = Class::SilentDunning;
-        } else if !known.contains(&object) {
-            class = Class::MissingLocal;
-        }
+    let drift_of = |change: &ObjectChange| {
+        let gravest = change.fields.iter().min_by_key(|field| class_of(field))?;
+        let object = change.id(customer);
+        let unpaid = exhausted.get(object);
+        let class = match (unpaid, change.was_known) {
+            (Some(_), _) => Class::SilentDunning,
+            (None, false) => Class::MissingLocal,
+            (None, true) => class_of(gravest),
+        };
         Some(Drift {
-            money_per_month: exhausted
-                .get(&object)
-                .filter(|_| class == Class::SilentDunning)
-                .cloned()
-                .unwrap_or_else(|| at_stake(&changes)),
-            field: (class != Class::MissingLocal).then(|| field.to_owned()),
-            local: change.before.clone(),
-            stripe: change.after.clone(),
-            ..Drift::new(class, customer, &object)
+            money_per_month: unpaid.cloned().unwrap_or_else(|| at_stake(&change.fields)),
+            field: (class != Class::MissingLocal).then(|| gravest.name.to_owned()),
+            local: gravest.before.clone(),
+            stripe: gravest.after.clone(),
+            ..Drift::new(class, customer, object)
         })
     };
-    let mut drift: Vec<_> = objects.into_iter().filter_map(told).collect();
+    let mut drift: Vec<_> = changes.iter().filter_map(drift_of).collect();
     drift.sort_by(|a, b| (a.class, &a.object).cmp(&(b.class, &b.object)));
     drift
 }
 
-/// `subscriptions.sub_1.status` is `status` of `sub_1`; `customer.email` is the customer's.
-fn split<'a>(customer: &StripeCustomerId, field: &'a str) -> (String, &'a str) {
-    let mut parts = field.splitn(3, '.');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(_), Some(object), Some(field)) => (object.to_owned(), field),
-        (Some(_), Some(field), None) => (customer.to_string(), field),
-        _ => (customer.to_string(), field),
-    }
-}
-
 /// What the change of MRR comes to, whichever way it goes; else what an invoice asks for.
-fn at_stake(changes: &[(&str, &Change)]) -> BTreeMap<String, i64> {
-    let find = |name: &str| changes.iter().find(|(field, _)| *field == name);
+fn at_stake(fields: &[FieldChange]) -> BTreeMap<String, i64> {
+    let find = |name: &str| fields.iter().find(|field| field.name == name);
     let mut money = BTreeMap::new();
     let sums = |value: &Value| {
         let sums = value.as_object().into_iter().flatten();
         let sums = sums.filter_map(|(currency, sum)| Some((currency.clone(), sum.as_i64()?)));
         sums.collect::<BTreeMap<_, _>>()
     };
-    if let Some((_, change)) = find("mrr").or_else(|| find("amount_due")) {
+    if let Some(change) = find("mrr").or_else(|| find("amount_due")) {
         let (before, after) = (sums(&change.before), sums(&change.after));
         for currency in before.keys().chain(after.keys()) {
             let sum = |of: &BTreeMap<String, i64>| of.get(currency).copied().unwrap_or(0);
@@ -239,12 +226,12 @@ impl Drift {
         }
     }
 
-    /// Says what is to become of it, where somebody wants to look at some classes first.
+    /// Decides whether it is healed, or left for a person to review.
     pub(super) fn decide(&mut self, dry_run: bool, review: &BTreeSet<Class>) {
         self.outcome = if dry_run {
             Outcome::DryRun
         } else if self.class.can_be_healed() && !review.contains(&self.class) {
-            Outcome::Healed
+            Outcome::Pending
         } else {
             Outcome::Review
         };
@@ -265,9 +252,10 @@ impl Drift {
             "money_per_month": self.money_per_month,
         });
         let detected = ("drift_detected".to_owned(), data.clone(), None);
-        if self.outcome != Outcome::Healed {
+        if self.outcome != Outcome::Pending {
             return vec![detected];
         }
+        // Told in the commit that heals it.
         vec![detected, ("drift_healed".to_owned(), data, None)]
     }
 }

@@ -50,6 +50,9 @@ pub enum Stage {
     Followers,
     /// Live here, and not returned by Stripe's lists.
     Unreturned,
+    /// The payment methods of customers with a live subscription: Stripe lists them by customer.
+    #[serde(rename = "payment_methods")]
+    Methods,
     /// What differed is looked at again.
     SecondLook,
     /// Nothing is left.
@@ -65,6 +68,7 @@ impl Stage {
             Self::Objects => "objects",
             Self::Followers => "followers",
             Self::Unreturned => "unreturned",
+            Self::Methods => "payment_methods",
             Self::SecondLook => "second_look",
             Self::Finished => "finished",
         }
@@ -78,6 +82,7 @@ impl Stage {
             Self::Objects => "objects",
             Self::Followers => "refunds and disputes",
             Self::Unreturned => "what Stripe did not return",
+            Self::Methods => "payment methods",
             Self::SecondLook => "second look",
             Self::Finished => "finished",
         }
@@ -90,7 +95,8 @@ impl Stage {
             Self::Catalog => Self::Objects,
             Self::Objects => Self::Followers,
             Self::Followers => Self::Unreturned,
-            Self::Unreturned => Self::SecondLook,
+            Self::Unreturned => Self::Methods,
+            Self::Methods => Self::SecondLook,
             Self::SecondLook | Self::Finished => Self::Finished,
         }
     }
@@ -156,6 +162,7 @@ static ROWS: [Row; 12] = [
         expand: &[
             "data.invoice_settings.default_payment_method",
             "data.default_source",
+            "data.discount.source.coupon",
         ],
         inside: &[
             ("/invoice_settings/default_payment_method", METHOD),
@@ -173,6 +180,8 @@ static ROWS: [Row; 12] = [
     Row {
         expand: &[
             "data.discounts.source.coupon",
+            // Stripe expands four levels, so the coupons of these come from the catalog.
+            "data.items.data.discounts",
             "data.default_payment_method",
         ],
         inside: &[("/default_payment_method", METHOD)],

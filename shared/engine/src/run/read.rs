@@ -11,12 +11,15 @@ use paygraph_stripe::client::{Client, ClientError, Created, List, Page, Received
 use paygraph_stripe::decode::listed;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::kind::Kind;
-use super::state::Range;
+use super::range::Range;
 
 /// How many objects a page has.
 const PAGE: u8 = 100;
+/// The most pages of one customer's payment methods.
+const MOST_METHOD_PAGES: usize = 5;
 
 /// What some objects tell: about the catalog, and about each Stripe customer.
 #[derive(Debug, Default)]
@@ -53,6 +56,17 @@ pub(super) fn span(page: &Page) -> i64 {
 fn named(object: &RawValue) -> Option<(String, Timestamp)> {
     let named: Named = serde_json::from_str(object.get()).ok()?;
     Some((named.id, Timestamp::from_unix(named.created).ok()?))
+}
+
+/// The ids of a page's objects.
+pub(super) fn ids(page: &Page) -> impl Iterator<Item = String> + '_ {
+    let objects = page.data.iter();
+    objects.filter_map(|object| named(object).map(|(id, _)| id))
+}
+
+/// The hash of an id by which a run remembers that a list returned it.
+pub(super) fn hash(id: &str) -> u64 {
+    xxh3_64(id.as_bytes())
 }
 
 /// Reads the next page of a range.
@@ -96,54 +110,76 @@ pub(super) async fn ids_of(
         status: (kind == Kind::Subscriptions).then_some("all"),
         ..List::default()
     };
-    ids(client, kind, &list).await
-}
-
-/// The ids of everything in a range.
-pub(super) async fn ids_in(client: &Client, range: &Range) -> Result<Vec<String>, ClientError> {
-    let list = List {
-        created: Some(Created::between(range.from, range.before)),
-        status: range.status.as_deref(),
-        ..List::default()
-    };
-    ids(client, range.kind, &list).await
-}
-
-async fn ids(client: &Client, kind: Kind, list: &List<'_>) -> Result<Vec<String>, ClientError> {
-    let (mut ids, mut after) = (Vec::new(), None::<String>);
+    let (mut found, mut after) = (Vec::new(), None::<String>);
     loop {
         let list = List {
             limit: PAGE,
             starting_after: after.as_deref(),
-            ..*list
+            ..list
         };
         let page = client.page(kind.row().path, &list).await?.value;
-        let named = page.data.iter();
-        let named = named.filter_map(|object| serde_json::from_str::<Named>(object.get()).ok());
-        ids.extend(named.map(|named| named.id));
+        found.extend(ids(&page));
         after = last(&page).map(|(id, _)| id);
         if !page.has_more || after.is_none() {
-            return Ok(ids);
+            return Ok(found);
         }
     }
+}
+
+/// The payment methods that are attached to a customer, by pages. A customer that was deleted, or is
+/// not there, has none.
+///
+/// <https://docs.stripe.com/api/payment_methods/customer_list>
+pub(super) async fn methods_of(
+    client: &Client,
+    customer: &StripeCustomerId,
+) -> Result<Vec<Received<Page>>, ClientError> {
+    let path = format!("/customers/{customer}/payment_methods");
+    let (mut pages, mut after) = (Vec::new(), None::<String>);
+    while pages.len() < MOST_METHOD_PAGES {
+        let list = List {
+            limit: PAGE,
+            starting_after: after.as_deref(),
+            ..List::default()
+        };
+        let page = match client.page(&path, &list).await {
+            Ok(page) => page,
+            Err(ClientError::Missing(_)) => break,
+            // Stripe answers 404 or 400, by where a request names the customer.
+            Err(ClientError::Refused {
+                status: 400,
+                message,
+            }) if message.starts_with("No such customer") => break,
+            Err(error) => return Err(error),
+        };
+        after = last(&page.value).map(|(id, _)| id);
+        let has_more = page.value.has_more && after.is_some();
+        pages.push(page);
+        if !has_more {
+            break;
+        }
+    }
+    Ok(pages)
 }
 
 impl Facts {
     /// Adds what a page tells.
     pub fn add_page(&mut self, kind: Kind, page: &Received<Page>, cause: &Cause, source: Source) {
         for object in &page.value.data {
-            self.add(kind, object, (page.since, page.until), cause, source);
+            let interval = (page.since, page.until);
+            self.add(kind, object, interval, None, (cause, source));
         }
     }
 
-    /// Adds what an object tells, and what is inside it.
+    /// Adds what an object tells, and what is inside it. `owner` is the customer of an object that
+    /// names none: of a payment method that was detached, say.
     pub fn add(
         &mut self,
         kind: Kind,
         object: &RawValue,
         interval: (Timestamp, Timestamp),
-        cause: &Cause,
-        source: Source,
+        owner: Option<&StripeCustomerId>,
+        (cause, source): (&Cause, Source),
     ) {
         let row = kind.row();
         let mut facts = Vec::new();
@@ -161,7 +197,8 @@ impl Facts {
             }
         }
         read(row.event, object);
-        let owner = facts.iter().find_map(|fact| fact.customer.clone());
+        let named = facts.iter().find_map(|fact| fact.customer.clone());
+        let owner = named.or_else(|| owner.cloned());
         for fact in facts {
             match (
                 catalog_key(&fact.body),

@@ -32,6 +32,11 @@ impl Run {
             "differed": self.counts.differed,
             "in_flight": self.counts.in_flight,
             "failed": self.counts.failed,
+            "failed_total": self.counts.failures(),
+            "wait": self.wait.as_ref().map(|wait| json!({
+                "reason": wait.reason,
+                "until": wait.until.map(|until| until.to_string()),
+            })),
         })
     }
 

@@ -3,10 +3,13 @@
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::client::{Client, ClientError, Page, Received};
 use tokio::task::JoinSet;
+use xxhash_rust::xxh3::Xxh3;
 
-use super::kind::Stage;
+use super::kind::{Kind, Stage};
+use super::range::Range;
 use super::read::{self, Facts};
-use super::state::{PARALLEL, Range, Run};
+use super::stall::no_progress;
+use super::state::{Failure, Job, LONGEST_STALL, PARALLEL, Run, Wait};
 use super::take_in::origin_of;
 use crate::backoff::Deadline;
 use crate::fetch::Fetch;
@@ -14,7 +17,7 @@ use crate::ports::{Clock, CommitError, Publisher, Runs, Store, StoreError};
 use crate::process::Engine;
 
 /// How long a lease lasts without a note.
-const LEASE: i64 = 90;
+pub(super) const LEASE: i64 = 90;
 /// The most pages that are taken in between two notes: well within a lease, and within what a
 /// function keeps back for its end.
 const WINDOW: usize = 48;
@@ -31,6 +34,8 @@ pub struct Runner<'a, S, C, F, P> {
     pub client: Client,
     /// How long after the first look the second one is, in seconds.
     pub second_look_after: i64,
+    /// How long whoever goes on with the run waits after trouble, in seconds.
+    pub pause: i64,
 }
 
 /// What is left of a run.
@@ -65,6 +70,9 @@ pub enum RunError {
     /// Nobody can be asked.
     #[error("{0}")]
     NotConnected(String),
+    /// Others kept changing a customer's contact.
+    #[error("the contact was busy until the deadline")]
+    Busy,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,30 +96,15 @@ impl RunError {
         match self {
             Self::Stripe { source, .. } => !source.is_passing(),
             Self::NotConnected(_) => true,
-            Self::Held | Self::TakenOver => false,
+            Self::Held | Self::TakenOver | Self::Busy => false,
             Self::Store(error) => !error.retry,
         }
     }
-}
 
-/// Notes that nobody goes on with a run by itself, and why. Nothing happens while somebody works at
-/// the tenant's runs.
-///
-/// # Errors
-/// [`RunError`].
-pub async fn stop<S: Runs>(
-    store: &S,
-    run: &mut Run,
-    why: String,
-    now: Timestamp,
-) -> Result<(), RunError> {
-    let until = now.plus(LEASE);
-    let token = store.lease(&run.tenant, now, until).await?;
-    let token = token.ok_or(RunError::Held)?;
-    (run.problem, run.stopped, run.noted_at) = (Some(why), true, now);
-    let noted = store.note(run, token, until).await;
-    store.release(&run.tenant, token).await?;
-    Ok(noted?)
+    /// Whether the store refuses what was to be written, whenever it is written.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Store(error) if !error.retry)
+    }
 }
 
 type Answered = (Range, Result<Received<Page>, ClientError>);
@@ -126,17 +119,53 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let until = now.plus(LEASE);
         let token = self.engine.store.lease(&run.tenant, now, until).await?;
         let token = token.ok_or(RunError::Held)?;
-        (run.problem, run.stopped) = (None, false);
-        let left = self.stages(run, token, deadline).await;
+        (run.problem, run.stopped, run.wait) = (None, false, None);
+        let mut left = self.stages(run, token, deadline).await;
+        if let Err(RunError::Stripe { source, .. }) = &left
+            && source.is_denial()
+            && let Ok(Some(client)) = self.engine.fetch.renewed(&run.tenant, &self.client).await
+        {
+            // Somebody has corrected the key meanwhile.
+            left = self.with(client).stages(run, token, deadline).await;
+        }
         if let Err(error) = &left
             && !matches!(error, RunError::TakenOver)
         {
-            run.problem = Some(error.to_string());
-            run.stopped = error.is_final();
-            self.note(run, token).await?;
+            self.note_trouble(run, token, error).await?;
         }
         self.engine.store.release(&run.tenant, token).await?;
         left
+    }
+
+    /// The same with another client.
+    fn with(&self, client: Client) -> Self {
+        Self {
+            client,
+            engine: self.engine,
+            publisher: self.publisher,
+            second_look_after: self.second_look_after,
+            pause: self.pause,
+        }
+    }
+
+    /// Notes why a run does not go on, and when it is tried again. It is not, if only a person can
+    /// mend it, or if nothing has helped for long.
+    async fn note_trouble(
+        &self,
+        run: &mut Run,
+        token: u64,
+        error: &RunError,
+    ) -> Result<(), RunError> {
+        let now = self.engine.clock.now();
+        let why = error.to_string();
+        let is_stuck = run.stall(now) >= LONGEST_STALL;
+        run.stopped = error.is_final() || is_stuck;
+        run.wait = (!run.stopped).then(|| Wait {
+            reason: format!("it is tried again after an error: {why}"),
+            until: Some(now.plus(self.pause)),
+        });
+        run.problem = Some(if is_stuck { no_progress(&why) } else { why });
+        self.note(run, token).await
     }
 
     async fn stages(
@@ -151,6 +180,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                     self.read(run, token, deadline).await?
                 }
                 Stage::Unreturned => self.by_id(run, token, deadline).await?,
+                Stage::Methods => self.compare_methods(run, token, deadline).await?,
                 Stage::SecondLook => self.second_look(run, token, deadline).await?,
                 Stage::Finished => return Ok(Left::Nothing),
             };
@@ -159,6 +189,11 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             }
             let mut next = run.clone();
             next.enter(run.stage.next());
+            next.stalled_since = None;
+            if next.is_finished() {
+                let failures = self.engine.store.failures(&next).await?.len();
+                next.counts.failed_total = u64::try_from(failures).unwrap_or(u64::MAX);
+            }
             // Told first: whoever dies in between tells it again, under the same id.
             self.announce(&next).await?;
             *run = next;
@@ -205,6 +240,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 facts.add_page(range.kind, page, &cause, source);
             }
             self.take_in(run, facts).await?;
+            self.note_returned(run, &window).await?;
+            if window.iter().any(|(_, answer)| answer.is_ok()) {
+                run.stalled_since = None;
+            }
             let mut next = Vec::new();
             for (range, answer) in window {
                 match answer {
@@ -212,6 +251,13 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                         run.counts.pages += 1;
                         run.counts.read(range.kind, page.value.data.len());
                         next.extend(advance(run, &range, &page.value));
+                    }
+                    // Stripe refuses the cursor: the object at which the list goes on was deleted.
+                    // <https://docs.stripe.com/api/errors>: `resource_missing` of `starting_after`.
+                    Err(ClientError::Missing(_) | ClientError::Refused { status: 400, .. })
+                        if range.after.is_some() =>
+                    {
+                        next.extend(restart(run, &range));
                     }
                     Err(source) => {
                         let what = format!("reading {}", range.kind.name());
@@ -235,6 +281,55 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         }
     }
 
+    /// Notes the ids that a comparison's lists returned, of the kinds that are live or open here
+    /// although no list may return them. They are noted before the pages are, so that whoever takes
+    /// the run up lacks none.
+    async fn note_returned(&self, run: &Run, window: &[Answered]) -> Result<(), RunError> {
+        let kinds = [Kind::Customers, Kind::Subscriptions, Kind::Invoices];
+        if run.job != Job::Reconcile || run.stage != Stage::Objects {
+            return Ok(());
+        }
+        let mut ids = Vec::new();
+        let mut name = Xxh3::new();
+        for (range, answer) in window {
+            let Ok(page) = answer else { continue };
+            if kinds.contains(&range.kind) {
+                ids.extend(read::ids(&page.value).map(|id| read::hash(&id)));
+                name.update(format!("{range:?}").as_bytes());
+            }
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let name = format!("{:016x}", name.digest());
+        Ok(self.engine.store.note_returned(run, &name, &ids).await?)
+    }
+
+    /// Sets objects aside that can never be read or committed: the run names them, and goes on with
+    /// all others.
+    pub(super) async fn set_aside(
+        &self,
+        run: &mut Run,
+        failures: &[Failure],
+    ) -> Result<(), StoreError> {
+        if failures.is_empty() {
+            return Ok(());
+        }
+        self.engine.store.note_failures(run, failures).await?;
+        for failure in failures {
+            tracing::error!(
+                code = "not_taken_in",
+                run = run.id,
+                tenant = %run.tenant,
+                object = failure.object,
+                reason = failure.reason,
+                "A run sets an object aside"
+            );
+            run.counts.fail(failure);
+        }
+        Ok(())
+    }
+
     fn spawn(&self, reads: &mut JoinSet<Answered>, range: Range) {
         let client = self.client.clone();
         reads.spawn(async move {
@@ -242,6 +337,13 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             (range, page)
         });
     }
+}
+
+/// Begins a range again at its checkpoint, without the cursor.
+fn restart(run: &mut Run, range: &Range) -> Option<Range> {
+    let known = run.ranges.iter_mut().find(|known| *known == range)?;
+    *known = range.without_cursor();
+    Some(known.clone())
 }
 
 /// Moves a range on by a page, and cuts it where there is room for others. Gives what is to be read

@@ -6,25 +6,22 @@
 
 use std::collections::BTreeMap;
 
-use paygraph_domain::fact::{Fact, Source};
-use paygraph_domain::id::{CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::fact::Source;
+use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Stage};
+use super::range::{BEGINNING, Range};
 
 /// How many ranges of one kind are read side by side.
 pub(super) const PARALLEL: usize = 16;
-/// The shortest range that is worth cutting in two, in seconds.
-const SHORTEST: i64 = 3_600;
-/// About how many pages it has: each range ends with a page that is not full.
-const FEWEST_PAGES: i64 = 8;
 /// How far back the objects reach that are read every day, in seconds.
 const RECENT: i64 = 35 * 86_400;
-/// The newest part of a list that is read in parts, in seconds; each other one is twice as long.
-const NEWEST_PART: i64 = 7 * 86_400;
-/// Nothing at Stripe is older, in Unix seconds: the beginning of 2010.
-const BEGINNING: i64 = 1_262_304_000;
+/// How long a run may make no progress before it stops, in seconds.
+pub const LONGEST_STALL: i64 = 30 * 60;
+/// How many refused objects a run names with their reasons in its own record. The store keeps all.
+const NAMED_FAILURES: usize = 100;
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,24 +69,6 @@ pub struct Scope {
     pub object: Option<String>,
 }
 
-/// A part of one of Stripe's lists: objects made in a part of time, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Range {
-    /// Of what.
-    pub kind: Kind,
-    /// The first second.
-    pub from: Timestamp,
-    /// The first second that is no more in it.
-    pub before: Timestamp,
-    /// Only in this status; what Stripe takes for live, when there is none.
-    pub status: Option<String>,
-    /// The last object that was taken in.
-    pub after: Option<String>,
-    /// When that one was made.
-    #[serde(default)]
-    pub read_to: Option<Timestamp>,
-}
-
 /// What a run has done so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -100,8 +79,10 @@ pub struct Counts {
     pub objects: BTreeMap<Kind, u64>,
     /// Commits that changed something.
     pub committed: u64,
-    /// Objects that could not be read or taken in, by their ids; the first hundred.
+    /// Objects that could not be read or committed, with the reason, by their ids; the first hundred.
     pub failed: BTreeMap<String, String>,
+    /// How many such objects there are in all.
+    pub failed_total: u64,
     /// Differences that were gone at the second look.
     pub in_flight: u64,
     /// Objects that differed at the first look.
@@ -119,11 +100,39 @@ impl Counts {
         *self.objects.entry(kind).or_default() += u64::try_from(objects).unwrap_or(0);
     }
 
-    pub(super) fn fail(&mut self, object: &str, why: String) {
-        if self.failed.len() < 100 {
-            self.failed.insert(object.to_owned(), why);
+    /// How many objects could not be read or committed. (A run of an older release only named them.)
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        let named = u64::try_from(self.failed.len()).unwrap_or(u64::MAX);
+        self.failed_total.max(named)
+    }
+
+    pub(super) fn fail(&mut self, failure: &Failure) {
+        let is_named = self.failed.contains_key(&failure.object);
+        self.failed_total += u64::from(!is_named);
+        if !is_named && self.failed.len() < NAMED_FAILURES {
+            let Failure { object, reason } = failure.clone();
+            self.failed.insert(object, reason);
         }
     }
+}
+
+/// An object that a run sets aside: it can never be read or committed as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Failure {
+    /// The object's id at Stripe.
+    pub object: String,
+    /// Why not, for people.
+    pub reason: String,
+}
+
+/// Why a run is not at work, although it is not finished.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// The reason, for people.
+    pub reason: String,
+    /// When it goes on, by our clock; none when it is not known.
+    pub until: Option<Timestamp>,
 }
 
 /// A run over everything that Stripe has.
@@ -157,20 +166,12 @@ pub struct Run {
     /// Whether nobody goes on with it by itself: first a person has to do something.
     #[serde(default)]
     pub stopped: bool,
-}
-
-/// An object that is asked for by its id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Look {
-    /// Whose it is.
-    pub customer: StripeCustomerId,
-    /// What it is.
-    pub kind: Kind,
-    /// Its id.
-    pub object: String,
-    /// Whether nothing says that it differs: no list tells of it.
-    #[serde(default)]
-    pub unlisted: bool,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// Since when it has made no progress, though somebody tried; none while it makes progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled_since: Option<Timestamp>,
 }
 
 impl Run {
@@ -191,6 +192,8 @@ impl Run {
             counts: Counts::default(),
             problem: None,
             stopped: false,
+            wait: None,
+            stalled_since: None,
         };
         run.enter(match run.scope.object {
             Some(_) => Stage::Unreturned,
@@ -205,10 +208,17 @@ impl Run {
         self.stage == Stage::Finished
     }
 
-    /// Whether every object was taken in.
+    /// Whether every object was committed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.is_finished() && self.counts.failed.is_empty()
+        self.is_finished() && self.counts.failures() == 0
+    }
+
+    /// Notes that somebody tried to go on, and could not. Gives how long that has been so, in
+    /// seconds.
+    pub(super) fn stall(&mut self, now: Timestamp) -> i64 {
+        let since = *self.stalled_since.get_or_insert(now);
+        now.unix() - since.unix()
     }
 
     /// About how much of it is done, in thousandths: by the time that is read of each kind.
@@ -226,6 +236,7 @@ impl Run {
             Stage::Objects => (20, 900),
             Stage::Followers => (920, 50),
             Stage::Unreturned => return 970,
+            Stage::Methods => return 975,
             Stage::SecondLook => return 980,
             Stage::Finished => return 1_000,
         };
@@ -280,91 +291,10 @@ impl Run {
     }
 }
 
-impl Look {
-    /// At what a fact is about.
-    pub(super) fn at(customer: &StripeCustomerId, fact: &Fact) -> Self {
-        match Kind::about(&fact.body) {
-            Some(kind) => Self::new(customer, kind, fact.body.id()),
-            // It comes with its customer.
-            None => Self::new(customer, Kind::Customers, customer.as_str()),
-        }
-    }
-
-    pub(super) fn new(customer: &StripeCustomerId, kind: Kind, object: &str) -> Self {
-        Self {
-            customer: customer.clone(),
-            kind,
-            object: object.to_owned(),
-            unlisted: false,
-        }
-    }
-
-    /// At what no list tells of.
-    pub(super) fn unlisted(customer: &StripeCustomerId, kind: Kind, object: &str) -> Self {
-        Self {
-            unlisted: true,
-            ..Self::new(customer, kind, object)
-        }
-    }
-}
-
 impl Scope {
     /// Whether a kind is read.
     #[must_use]
     pub fn wants(&self, kind: Kind) -> bool {
         self.kinds.is_empty() || self.kinds.contains(&kind)
-    }
-}
-
-impl Range {
-    /// A whole list, in parts that are read side by side: the older ones are the longer ones, as most
-    /// objects are new.
-    pub(super) fn parts(kind: Kind, status: Option<&str>, before: Timestamp) -> Vec<Self> {
-        let mut parts = Vec::new();
-        let (mut end, mut length) = (before, NEWEST_PART);
-        while end.unix() > BEGINNING {
-            let from = end.plus(-length);
-            let is_oldest = from.unix() <= BEGINNING;
-            parts.push(Self {
-                kind,
-                from: if is_oldest {
-                    Timestamp::default()
-                } else {
-                    from
-                },
-                before: end,
-                status: status.map(str::to_owned),
-                after: None,
-                read_to: None,
-            });
-            (end, length) = (from, length * 2);
-        }
-        parts
-    }
-
-    /// How much time is left of it, in seconds.
-    pub(super) fn left(&self) -> i64 {
-        let to = self.read_to.unwrap_or(self.before);
-        to.unix() - self.from.unix().max(BEGINNING)
-    }
-
-    /// Cuts off the older half of what is left, where a page spans so many seconds; none when it
-    /// is short, or far shorter than the longest of the others, which is then cut instead.
-    pub(super) fn cut(&mut self, page: i64, longest: i64) -> Option<Self> {
-        let left = self.left();
-        let shortest = SHORTEST.max(page.saturating_mul(FEWEST_PAGES));
-        if left < shortest.max(longest / 2) {
-            return None;
-        }
-        let to = self.read_to.unwrap_or(self.before);
-        let middle = to.plus(-(left / 2));
-        let older = Self {
-            before: middle,
-            after: None,
-            read_to: None,
-            ..self.clone()
-        };
-        self.from = middle;
-        Some(older)
     }
 }

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
+use paygraph_domain::account::{CatalogKey, ObjectKey};
+use paygraph_domain::apply::ObjectChange;
 use paygraph_domain::fact::{Fact, Source};
 use paygraph_domain::id::{Cause, StripeCustomerId};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::drift::{Drift, classify, exhausted, unpaid_upgrades};
+use super::errors::{full, no_cause, store_error};
+use super::look::Look;
 use super::read::{Facts, weight};
 use super::runner::{AT_ONCE, RunError, Runner};
-use super::state::{Job, Look, Run};
+use super::state::{Failure, Job, Run};
 use crate::backoff::{Deadline, pause};
 use crate::fetch::Fetch;
 use crate::ports::{Clock, LedgerEntry, Publisher, Runs, Store, StoreError};
@@ -21,6 +25,8 @@ use crate::publish::publish;
 
 /// How long a customer that others keep changing is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often an entry of the catalog is tried while the contacts that wait for it are computed.
+const CATALOG_ATTEMPTS: usize = 20;
 /// The most writes that the facts of one commit may need, in a transaction of a hundred.
 const ROOM: usize = 90;
 
@@ -30,7 +36,7 @@ struct TakenIn {
     entries: Vec<LedgerEntry>,
     looks: Vec<Look>,
     committed: u64,
-    failed: Vec<(String, String)>,
+    failed: Vec<Failure>,
     /// Why it has to be tried again.
     again: Option<ProcessError>,
 }
@@ -40,14 +46,27 @@ pub(super) struct Difference {
     pub drift: Vec<Drift>,
     /// The ids of the facts that say otherwise.
     pub differing: BTreeSet<String>,
+    /// How often the object of each fact had been written, by the fact's id.
+    pub revs: BTreeMap<String, u64>,
+}
+
+impl TakenIn {
+    /// Notes facts whose commit the store refuses.
+    fn set_aside(&mut self, facts: &[Fact], error: &ProcessError) {
+        let reason = full(error);
+        self.failed.extend(facts.iter().map(|fact| Failure {
+            object: fact.body.id().to_owned(),
+            reason: reason.clone(),
+        }));
+    }
 }
 
 impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     /// Takes in what some pages tell, customer by customer.
     pub(super) async fn take_in(&self, run: &mut Run, mut facts: Facts) -> Result<(), RunError> {
-        for (object, why) in std::mem::take(&mut facts.unreadable) {
-            run.counts.fail(&object, why);
-        }
+        let unreadable = std::mem::take(&mut facts.unreadable).into_iter();
+        let unreadable = unreadable.map(|(object, reason)| Failure { object, reason });
+        self.set_aside(run, &unreadable.collect::<Vec<_>>()).await?;
         let mut entries = self.take_in_catalog(run, &mut facts).await?;
         self.lead(run, &mut facts).await?;
         facts.sort();
@@ -57,16 +76,15 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             .iter()
             .map(|(customer, facts)| self.take_in_customer(known, customer, facts));
         let taken: Vec<TakenIn> = stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
-        let (mut looks, mut again) = (Vec::new(), None);
+        let (mut looks, mut failed, mut again) = (Vec::new(), Vec::new(), None);
         for taken in taken {
             entries.extend(taken.entries);
             looks.extend(taken.looks);
             again = again.or(taken.again);
             run.counts.committed += taken.committed;
-            for (object, why) in taken.failed {
-                run.counts.fail(&object, why);
-            }
+            failed.extend(taken.failed);
         }
+        self.set_aside(run, &failed).await?;
         if !looks.is_empty() {
             self.engine.store.note_looks(run, &looks).await?;
         }
@@ -79,19 +97,39 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         run: &mut Run,
         facts: &mut Facts,
     ) -> Result<Vec<LedgerEntry>, RunError> {
-        let mut entries = Vec::new();
+        let (mut entries, mut failed) = (Vec::new(), Vec::new());
         if run.scope.dry_run {
             return Ok(entries);
         }
         for (key, fact) in std::mem::take(&mut facts.catalog) {
-            let origin = self.origin(run, fact.body.id(), std::slice::from_ref(&fact))?;
-            match self.engine.process_catalog(&origin, &fact, &key).await {
+            match self.take_in_entry(run, &fact, &key).await {
                 Ok(processed) => entries.extend(processed.into_entries()),
                 Err(ProcessError::Store(error)) if error.retry => return Err(error.into()),
-                Err(error) => run.counts.fail(fact.body.id(), error.to_string()),
+                Err(error) => failed.push(Failure {
+                    object: fact.body.id().to_owned(),
+                    reason: full(&error),
+                }),
             }
         }
+        self.set_aside(run, &failed).await?;
         Ok(entries)
+    }
+
+    /// Takes an entry of the catalog in. Each attempt computes some of the contacts that wait for it.
+    async fn take_in_entry(
+        &self,
+        run: &Run,
+        fact: &Fact,
+        key: &CatalogKey,
+    ) -> Result<Processed, ProcessError> {
+        let mut attempt = 0;
+        loop {
+            let origin = self.origin(run, fact.body.id(), std::slice::from_ref(fact))?;
+            match self.engine.process_catalog(&origin, fact, key).await {
+                Err(ProcessError::Busy) if attempt < CATALOG_ATTEMPTS => attempt += 1,
+                done => return done,
+            }
+        }
     }
 
     /// Gives what names no customer to the one that its charge leads to.
@@ -135,17 +173,21 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                     self.compare(run, customer, facts, &mut taken).await
                 }
             };
-            if let Err(error) = done {
-                if error.is_retryable() {
+            match done {
+                Ok(()) => {}
+                // Its objects are asked for again at the end, when others may have left it alone.
+                Err(ProcessError::Busy) => {
+                    let looks = facts.iter().map(|fact| Look {
+                        unlisted: true,
+                        ..Look::at(customer, fact, None)
+                    });
+                    taken.looks.extend(looks);
+                }
+                Err(error) if error.is_retryable() => {
                     taken.again = Some(error);
                     return taken;
                 }
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(code = "not_taken_in", error, customer = %customer, "A customer's objects could not be taken in");
-                let failed = facts.iter().map(|fact| fact.body.id().to_owned());
-                taken
-                    .failed
-                    .extend(failed.map(|id| (id, error.to_string())));
+                Err(error) => taken.set_aside(facts, &error),
             }
         }
         taken
@@ -175,10 +217,23 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         facts: &[Fact],
         taken: &mut TakenIn,
     ) -> Result<(), ProcessError> {
-        let origin = self.origin(run, customer.as_str(), facts)?;
-        let processed = self.commit_as(&origin, customer, facts).await?;
-        taken.committed += u64::from(processed.done != Done::Unchanged);
-        taken.entries.extend(processed.into_entries());
+        // A batch that the store refuses is halved, down to the facts that it refuses by themselves.
+        let mut batches = vec![facts];
+        while let Some(facts) = batches.pop() {
+            let origin = self.origin(run, customer.as_str(), facts)?;
+            match self.commit_as(&origin, customer, facts).await {
+                Ok(processed) => {
+                    taken.committed += u64::from(processed.done != Done::Unchanged);
+                    taken.entries.extend(processed.into_entries());
+                }
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) if facts.len() <= 1 => taken.set_aside(facts, &error),
+                Err(_) => {
+                    let (first, second) = facts.split_at(facts.len() / 2);
+                    batches.extend([second, first]);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -201,7 +256,11 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         taken: &mut TakenIn,
     ) -> Result<(), ProcessError> {
         let origin = self.origin(run, customer.as_str(), facts)?;
-        let Difference { drift, differing } = self.difference(&origin, customer, facts).await?;
+        let Difference {
+            drift,
+            differing,
+            revs,
+        } = self.difference(&origin, customer, facts).await?;
         let noted = |fact: &&Fact| drift.iter().any(|drift| drift.object == fact.body.id());
         let (differs, same): (Vec<_>, Vec<_>) = facts
             .iter()
@@ -209,7 +268,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let again = differs
             .into_iter()
             .chain(same.iter().copied().filter(noted));
-        let looks = again.map(|fact| Look::at(customer, fact));
+        let looks = again.map(|fact| {
+            let rev = revs.get(fact.body.id()).copied();
+            Look::at(customer, fact, rev)
+        });
         taken.looks.extend(looks.collect::<BTreeSet<_>>());
         let same: Vec<Fact> = same.into_iter().cloned().collect();
         if run.scope.dry_run || same.is_empty() {
@@ -230,7 +292,11 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         loop {
             if let Some(loaded) = self.engine.load(origin.tenant, customer, facts).await? {
                 let unpaid = unpaid_upgrades(customer, &loaded.account, facts);
-                let known = loaded.ids();
+                let revs = facts.iter().map(|fact| {
+                    let rev = loaded.rev(&fact.body).unwrap_or(0);
+                    (fact.body.id().to_owned(), rev)
+                });
+                let revs = revs.collect();
                 let plan = self
                     .engine
                     .plan(origin, customer, facts, &settings, loaded)
@@ -241,11 +307,21 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 } else {
                     BTreeMap::new()
                 };
-                let mut drift = classify(customer, &plan.changes, &known, &exhausted);
+                // An import knows only the default payment methods: another one is no difference,
+                // and is committed without a word.
+                let is_new_method = |change: &ObjectChange| {
+                    matches!(change.key, ObjectKey::PaymentMethod(_)) && !change.was_known
+                };
+                let (new, changes): (Vec<_>, Vec<_>) =
+                    plan.changes.into_iter().partition(is_new_method);
+                let mut differing = plan.changing;
+                differing.retain(|id| !new.iter().any(|change| change.id(customer) == id));
+                let mut drift = classify(customer, &changes, &exhausted);
                 drift.extend(unpaid);
                 return Ok(Difference {
                     drift,
-                    differing: plan.changing,
+                    differing,
+                    revs,
                 });
             }
             if !origin.deadline.has_time() {
@@ -286,24 +362,4 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
 pub(super) fn origin_of(run: &Run) -> Result<(Cause, Source), StoreError> {
     let cause = Cause::parse(run.id.clone()).map_err(no_cause)?;
     Ok((cause, run.job.source()))
-}
-
-pub(super) fn store_error(error: ProcessError) -> RunError {
-    let retry = error.is_retryable();
-    if let ProcessError::Store(error) = error {
-        return error.into();
-    }
-    RunError::Store(StoreError {
-        context: "a customer could not be compared".to_owned(),
-        retry,
-        source: Some(Box::new(error)),
-    })
-}
-
-pub(super) fn no_cause(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError {
-        context: "a run's name is no part of a cause".to_owned(),
-        retry: false,
-        source: Some(Box::new(error)),
-    }
 }

@@ -1,5 +1,7 @@
 //! What an import, a comparison and the endpoint watch tell, over a fake Stripe whose clock stands.
 
+use std::sync::Arc;
+
 use paygraph_domain::fact::Source;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
@@ -14,7 +16,8 @@ use paygraph_testkit::fake_stripe::{Config, FakeStripe};
 use serde_json::{Value, json};
 
 use crate::common::soon;
-use crate::stripe_api::{OneTenant, connections, default};
+use crate::runs::stack::in_process;
+use crate::stripe_api::{OneTenant, default};
 
 const NOW: i64 = 1_792_700_000;
 
@@ -28,7 +31,7 @@ impl Ingest for Unread {
 }
 
 struct Stage {
-    stripe: FakeStripe,
+    stripe: Arc<FakeStripe>,
     engine: Engine<MemoryStore, StoppedClock, Connections<OneTenant>>,
     bus: MemoryBus,
 }
@@ -70,9 +73,9 @@ pub async fn told() -> MemoryBus {
 
 impl Stage {
     async fn new() -> Self {
-        let stripe = FakeStripe::start(Config::default().unlimited())
-            .await
-            .unwrap();
+        // Without a server: how many commits there are hangs on which pages come together.
+        let stripe = FakeStripe::in_process(Config::default().unlimited()).unwrap();
+        let stripe = Arc::new(stripe);
         stripe.set_now(NOW);
         let (small, large) = (price("price_small", 2_900), price("price_large", 9_900));
         for (id, price) in [
@@ -88,7 +91,7 @@ impl Stage {
             store: MemoryStore::new(Settings::example().unwrap()).keeping_history(),
             clock: StoppedClock(at(0)),
             livemode: false,
-            fetch: connections(&stripe),
+            fetch: in_process(&stripe),
         };
         Self {
             stripe,
@@ -110,6 +113,7 @@ impl Stage {
             publisher: &self.bus,
             client: client.unwrap(),
             second_look_after: 0,
+            pause: 15,
         };
         let left = runner.go_on(&mut run, soon()).await.unwrap();
         assert_eq!(left, Left::Nothing);

@@ -179,3 +179,30 @@ pub fn differences(place: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
         _ => found.push(format!("{place}: {a} or {b}")),
     }
 }
+
+/// How many histories there are when nobody says otherwise.
+const HISTORIES: u64 = 300;
+/// The distance between the first seeds of two days.
+const OF_A_DAY: u64 = 100_000;
+
+/// The seeds of a test over whole histories: `PAYGRAPH_HISTORIES` from `PAYGRAPH_SEED` on. Without
+/// these there are 300, and the first one changes every day. They are printed, so that a failure can
+/// be repeated.
+pub fn seeds(name: &str) -> std::ops::Range<u64> {
+    seeds_of(name, "PAYGRAPH_HISTORIES", HISTORIES)
+}
+
+/// The same with another variable for how many there are, and another number without it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no other way to be told"
+)]
+pub fn seeds_of(name: &str, variable: &str, default: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let today = since.unwrap().as_secs() / 86_400 * OF_A_DAY;
+    let first = number("PAYGRAPH_SEED").unwrap_or(today);
+    let count = number(variable).unwrap_or(default);
+    println!("{name}: PAYGRAPH_SEED={first} {variable}={count}");
+    first..first + count
+}

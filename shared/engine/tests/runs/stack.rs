@@ -1,6 +1,7 @@
 //! A stack over a fake Stripe.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use paygraph_engine::process::Engine;
 use paygraph_engine::publish::publish;
 use paygraph_engine::run::{Drift, Job, Left, Run, RunError, Runner, Scope};
 use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_stripe::client::Connections;
+use paygraph_stripe::client::{Connections, InProcess, Limits, Reply};
 use paygraph_testkit::fake_stripe::{Config, FakeStripe};
 use paygraph_testkit::world::{History, World};
 use serde_json::{Value, json};
@@ -37,14 +38,38 @@ pub fn now() -> i64 {
     SystemClock.now()
 }
 
+/// A fake Stripe that answers in the same process.
+#[derive(Debug)]
+struct Local(Arc<FakeStripe>);
+
+impl InProcess for Local {
+    fn answer(&self, method: &str, path: &str, headers: &[(String, String)], body: &[u8]) -> Reply {
+        let (status, headers, body) = self.0.answer(method, path, headers, body);
+        Reply {
+            status,
+            headers,
+            body,
+        }
+    }
+}
+
 impl Stack {
     pub fn new(stripe: &FakeStripe) -> Self {
+        Self::over(connections(stripe))
+    }
+
+    /// A stack over a fake Stripe without a server.
+    pub fn in_process(stripe: &Arc<FakeStripe>) -> Self {
+        Self::over(in_process(stripe))
+    }
+
+    fn over(fetch: Connections<OneTenant>) -> Self {
         Self {
             engine: Engine {
                 store: MemoryStore::new(Settings::example().unwrap()).keeping_history(),
                 clock: now,
                 livemode: false,
-                fetch: connections(stripe),
+                fetch,
             },
             bus: MemoryBus::default(),
             runs: AtomicI64::new(0),
@@ -75,6 +100,20 @@ impl Stack {
         self.go_on_with(run, 0).await
     }
 
+    /// Goes on with a client that waits only so many seconds for Stripe.
+    pub async fn go_on_patiently(&self, run: &mut Run, seconds: u64) -> Result<Left, RunError> {
+        let client = self.engine.fetch.client(&default()).await.unwrap().unwrap();
+        let runner = Runner {
+            engine: &self.engine,
+            publisher: &self.bus,
+            client: client.patient_for(Duration::from_secs(seconds)),
+            second_look_after: 0,
+            pause: 15,
+        };
+        let deadline = Deadline::after(Duration::from_secs(600));
+        runner.go_on(run, deadline).await
+    }
+
     pub async fn go_on_with(
         &self,
         run: &mut Run,
@@ -86,6 +125,7 @@ impl Stack {
             publisher: &self.bus,
             client,
             second_look_after,
+            pause: 15,
         };
         let deadline = Deadline::after(Duration::from_secs(600));
         runner.go_on(run, deadline).await
@@ -160,6 +200,22 @@ pub fn same(truth: &Stack, other: &Stack) {
 
 pub fn history(seed: u64, customers: u32) -> History {
     World::new("run", seed, START).live(customers, 14).finish()
+}
+
+/// Connections to a fake Stripe without a server.
+pub fn in_process(stripe: &Arc<FakeStripe>) -> Connections<OneTenant> {
+    let limits = Limits {
+        share: 1_000_000,
+        ..Limits::default()
+    };
+    Connections::in_process(OneTenant, Arc::new(Local(Arc::clone(stripe))), limits)
+}
+
+/// A Stripe without a server that holds a history.
+pub fn local(history: &History) -> Arc<FakeStripe> {
+    let stripe = FakeStripe::in_process(Config::default().unlimited()).unwrap();
+    stripe.own().hold(history);
+    Arc::new(stripe)
 }
 
 /// A Stripe that has nothing yet.

@@ -23,7 +23,7 @@ use paygraph_engine::crm::{Kept, Shown, Shows as _};
 use paygraph_engine::email::Emails as _;
 use paygraph_engine::ports::{Commit, Runs as _, Store as _};
 use paygraph_engine::run::{
-    Drift, Job, Kind as ObjectKind, Look, Outcome, Range, Run, Scope, Stage,
+    Drift, Failure, Job, Kind as ObjectKind, Look, Outcome, Range, Run, Scope, Stage,
 };
 use paygraph_engine::target::{Effect, Effects as _};
 use paygraph_engine::watch::{Usual, Watch, Watches as _};
@@ -314,12 +314,14 @@ async fn runs(store: &DynamoStore) {
     counts.objects.insert(ObjectKind::Subscriptions, 40);
     let failure = "it names no customer".to_owned();
     counts.failed.insert("in_9".to_owned(), failure);
+    counts.failed_total = 1;
     store.note(&compared, token, at(60)).await.unwrap();
     let look = |kind, object: &str, unlisted| Look {
         customer: customer.clone(),
         kind,
         object: object.to_owned(),
         unlisted,
+        rev: (!unlisted).then_some(3),
     };
     let looks = [
         look(ObjectKind::Subscriptions, "sub_example", false),
@@ -343,6 +345,16 @@ async fn runs(store: &DynamoStore) {
         drift(Class::MissingInStripe, Some("status"), Outcome::Review),
     ];
     store.note_drift(&compared, &drift).await.unwrap();
+    let failure = Failure {
+        object: "in_9".to_owned(),
+        reason: "it names no customer".to_owned(),
+    };
+    store.note_failures(&compared, &[failure]).await.unwrap();
+    let ids = [1, u64::MAX];
+    store
+        .note_returned(&compared, "00000000000000a1", &ids)
+        .await
+        .unwrap();
 }
 
 async fn small(store: &DynamoStore) {

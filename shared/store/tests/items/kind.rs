@@ -34,6 +34,8 @@ pub fn of(item: &WireItem) -> &'static str {
         ("RUN", "RUN") => "contact_run",
         ("RUN", "LOOK") => "run_look",
         ("RUN", "DRIFT") => "run_drift",
+        ("RUN", "FAILED") => "run_failure",
+        ("RUN", "RETURNED") => "run_returned",
         ("ONCE", "SPENT") => "spent_nonce",
         ("X", "EFFECT") => "effect",
         ("N", "ADDRESS") => "email_address",

@@ -25,7 +25,7 @@ use paygraph_engine::analytics::Census;
 use paygraph_engine::connection::Connection;
 use paygraph_engine::crm::Shown;
 use paygraph_engine::ports::{AuditEntry, LedgerEntry, Parked, Store as _};
-use paygraph_engine::run::{Drift, Look, Run};
+use paygraph_engine::run::{Drift, Failure, Look, Run};
 use paygraph_engine::watch::Watch;
 use paygraph_testkit::table::{FakeTable, from_golden};
 use serde::Serialize;
@@ -109,6 +109,8 @@ fn rewritten(kind: &str, document: &str) -> Option<Value> {
         "run" => again::<Run>(document),
         "run_look" => again::<Look>(document),
         "run_drift" => again::<Drift>(document),
+        "run_failure" => again::<Failure>(document),
+        "run_returned" => again::<Vec<u64>>(document),
         "enrolment" => again::<Enrolment>(document),
         "outbound_emails" => again::<Outbound>(document),
         "crm_state" => again::<Shown>(document),

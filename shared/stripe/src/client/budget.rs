@@ -101,6 +101,14 @@ impl Budget {
         }
     }
 
+    /// A budget of a part of all requests: of a fifth, say, for `parts` = 5.
+    pub(super) fn part(&self, parts: u32) -> Self {
+        Self::new(Limits {
+            overall: (self.limits.overall / parts.max(1)).max(1),
+            ..self.limits
+        })
+    }
+
     /// Waits until this kind of object may be asked for.
     pub(super) async fn turn(&self, endpoint: &str) -> Turn<'_> {
         let of_kind = self.line(endpoint);

@@ -10,7 +10,7 @@ use paygraph_runtime::secrets::{SecretCache, SecretSource, SecretsError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{Access, Budget, Client, InvalidUrl, Limits};
+use super::{Access, Budget, Client, InProcess, InvalidUrl, Limits};
 
 /// How long an answer is waited for while a message waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +26,7 @@ pub struct Connections<S> {
     limits: Limits,
     patience: Duration,
     clients: Mutex<BTreeMap<TenantId, Client>>,
+    in_process: Option<Arc<dyn InProcess>>,
 }
 
 /// What a tenant's secret says.
@@ -60,6 +61,15 @@ impl<S: SecretSource> Connections<S> {
             limits,
             patience: PATIENCE,
             clients: Mutex::default(),
+            in_process: None,
+        }
+    }
+
+    /// Connections to a Stripe in the same process.
+    pub fn in_process(source: S, stripe: Arc<dyn InProcess>, limits: Limits) -> Self {
+        Self {
+            in_process: Some(stripe),
+            ..Self::new(source, "", limits)
         }
     }
 
@@ -84,9 +94,30 @@ impl<S: SecretSource> Connections<S> {
             return Ok(Some(known.clone()));
         }
         let budget = Arc::new(Budget::new(self.limits.of_key(&access.key)));
-        let client = Client::new(url, access, budget)?.patient_for(self.patience);
+        let client = match &self.in_process {
+            Some(stripe) => Client::in_process(Arc::clone(stripe), access, budget),
+            None => Client::new(url, access, budget)?,
+        };
+        let client = client.patient_for(self.patience);
         clients.insert(tenant.clone(), client.clone());
         Ok(Some(client))
+    }
+
+    /// The tenant's client with another key than one that Stripe refuses: somebody has corrected the
+    /// secret since it was read. None where the secret is the same.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub async fn renewed(
+        &self,
+        tenant: &TenantId,
+        refused: &Client,
+    ) -> Result<Option<Client>, ConnectionError> {
+        for name in [format!("stripe/{tenant}"), PLATFORM.to_owned()] {
+            self.secrets.reread(&name, SystemClock.now()).await?;
+        }
+        let client = self.client(tenant).await?;
+        Ok(client.filter(|client| !client.is_for(&refused.access)))
     }
 
     /// With what Stripe is asked for the tenant; none when the tenant is not connected.

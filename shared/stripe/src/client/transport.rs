@@ -1,11 +1,12 @@
 //! HTTP: kept connections, a time-out for each attempt, and the headers that matter.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Uri};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, StatusCode, Uri};
 use paygraph_domain::time::Timestamp;
 use paygraph_runtime::http::{Connections, connections, retry_after};
 use paygraph_runtime::telemetry::Chain;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use super::API_VERSION;
 use super::error::InvalidUrl;
+use super::in_process::InProcess;
 use super::retry::http_date;
 
 /// The most bytes of an answer. A hundred of the largest invoices have less.
@@ -23,8 +25,15 @@ const MAX_BYTES: usize = 64 << 20;
 /// Connections to one place.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
-    pool: Connections,
+    way: Way,
     url: String,
+}
+
+/// How requests reach Stripe.
+#[derive(Debug, Clone)]
+enum Way {
+    Http(Box<Connections>),
+    InProcess(Arc<dyn InProcess>),
 }
 
 /// What a request says of who asks.
@@ -63,9 +72,17 @@ impl Transport {
         }
         let pool = connections().map_err(|_| invalid())?;
         Ok(Self {
-            pool,
+            way: Way::Http(Box::new(pool)),
             url: url.to_owned(),
         })
+    }
+
+    /// A way to a Stripe in the same process.
+    pub(super) fn in_process(stripe: Arc<dyn InProcess>) -> Self {
+        Self {
+            way: Way::InProcess(stripe),
+            url: "/v1".to_owned(),
+        }
     }
 
     /// Sends a request once. The error says what went wrong on the way.
@@ -78,17 +95,10 @@ impl Transport {
         let begun = Instant::now();
         let request = self.request(request, headers)?;
         let answer = async {
-            let answer = self
-                .pool
-                .request(request)
-                .await
-                .map_err(|error| Chain(&error).to_string())?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, MAX_BYTES).collect().await;
-            let body = body
-                .map_err(|error| Chain(error.as_ref()).to_string())?
-                .to_bytes();
-            Ok::<_, String>((head.status, head.headers, body))
+            match &self.way {
+                Way::Http(pool) => received(pool, request).await,
+                Way::InProcess(stripe) => asked(stripe.as_ref(), request).await,
+            }
         };
         let answer = tokio::time::timeout(time, answer).await;
         let (status, headers, body) =
@@ -133,6 +143,42 @@ impl Transport {
             .map_err(|()| "a header cannot be sent".to_owned())?;
         Ok(built)
     }
+}
+
+type Parts = (StatusCode, HeaderMap, Bytes);
+
+/// The answer of a server.
+async fn received(pool: &Connections, request: Request<Full<Bytes>>) -> Result<Parts, String> {
+    let answer = pool.request(request).await;
+    let answer = answer.map_err(|error| Chain(&error).to_string())?;
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, MAX_BYTES).collect().await;
+    let body = body.map_err(|error| Chain(error.as_ref()).to_string())?;
+    Ok((head.status, head.headers, body.to_bytes()))
+}
+
+/// The answer of a Stripe in the same process.
+async fn asked(stripe: &dyn InProcess, request: Request<Full<Bytes>>) -> Result<Parts, String> {
+    // As over a connection, others go on meanwhile.
+    tokio::task::yield_now().await;
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|error| error.to_string())?;
+    let headers = head.headers.iter().map(|(name, value)| {
+        let value = value.to_str().unwrap_or_default();
+        (name.to_string(), value.to_owned())
+    });
+    let headers: Vec<_> = headers.collect();
+    let path = head.uri.to_string();
+    let reply = stripe.answer(head.method.as_str(), &path, &headers, &body.to_bytes());
+    let unreadable = |error: hyper::http::Error| error.to_string();
+    let mut map = HeaderMap::new();
+    for (name, value) in &reply.headers {
+        let name = HeaderName::try_from(name.as_str()).map_err(|error| unreadable(error.into()))?;
+        let value = HeaderValue::from_str(value).map_err(|error| unreadable(error.into()))?;
+        map.insert(name, value);
+    }
+    let status = StatusCode::from_u16(reply.status).map_err(|error| unreadable(error.into()))?;
+    Ok((status, map, reply.body.into()))
 }
 
 fn put(map: &mut HeaderMap, headers: &Headers<'_>, method: &Method) -> Result<(), ()> {

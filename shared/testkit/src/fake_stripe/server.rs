@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
-use futures::stream;
+use futures::{FutureExt as _, stream};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -109,6 +109,49 @@ async fn stripe(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     }
     sign(&state, &mut answer);
     answer
+}
+
+/// Answers a request in the same process. Failures that only a connection can have are 500s.
+pub(super) fn answer_in_process(
+    state: &State,
+    method: &str,
+    path: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> super::Answered {
+    let mut request = HttpRequest::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let (parts, ()) = request.body(()).unwrap_or_default().into_parts();
+    let call = Call::new(method, &parts.uri, parts.headers, body.to_vec());
+    let endpoint = call.endpoint();
+    state.traffic.see(&endpoint, Instant::now());
+    let fault = state.faults.strike(&call.path);
+    let access = access(state, &call, &endpoint);
+    let mut answer = match fault {
+        None => answer(state, &call, access).unwrap_or_else(refused),
+        Some(FaultKind::TooMany { retry_after }) => {
+            refused(Refusal::too_many("global-rate", retry_after.as_deref()))
+        }
+        Some(FaultKind::Revoked) => refused(Refusal::unauthorized("Expired API Key provided")),
+        Some(
+            FaultKind::Broken
+            | FaultKind::Html
+            | FaultKind::Silence
+            | FaultKind::HalfBody
+            | FaultKind::Closed,
+        ) => refused(Refusal::broken()),
+    };
+    sign(state, &mut answer);
+    let (parts, body) = answer.into_parts();
+    // The body is in memory: nothing is waited for.
+    let body = to_bytes(body, LONGEST).now_or_never();
+    let body = body.and_then(Result::ok).unwrap_or_default();
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let headers = parts.headers.iter();
+    let headers = headers.map(|(name, value)| (name.to_string(), text(value)));
+    (parts.status.as_u16(), headers.collect(), body.to_vec())
 }
 
 async fn read(request: Request) -> Result<Call, Refusal> {

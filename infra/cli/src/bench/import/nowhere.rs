@@ -16,7 +16,7 @@ use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::ports::{
     Beside, Commit, CommitError, Due, LedgerEntry, Parked, Publisher, Runs, Store, StoreError,
 };
-use paygraph_engine::run::{Drift, Kind, Look, Run, Stage};
+use paygraph_engine::run::{Drift, Failure, Kind, Look, Run, Stage};
 
 use crate::bench::memory::resident_kib;
 
@@ -192,7 +192,23 @@ impl Runs for Nowhere {
         Ok(())
     }
 
-    async fn looks(&self, _: &Run) -> Answer<Vec<Look>> {
+    async fn looks(&self, _: &Run, _: Option<&Look>, _: usize) -> Answer<Vec<Look>> {
+        Ok(Vec::new())
+    }
+
+    async fn note_failures(&self, _: &Run, _: &[Failure]) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn failures(&self, _: &Run) -> Answer<Vec<Failure>> {
+        Ok(Vec::new())
+    }
+
+    async fn note_returned(&self, _: &Run, _: &str, _: &[u64]) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn returned(&self, _: &Run) -> Answer<Vec<u64>> {
         Ok(Vec::new())
     }
 

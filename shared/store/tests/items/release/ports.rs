@@ -148,7 +148,7 @@ async fn subsystems(store: &DynamoStore) {
     let tenant = tenant();
     let run = store.run(&tenant, "reconcile-1").await.unwrap().unwrap();
     assert_eq!(store.latest(&tenant, 10).await.unwrap().len(), 3);
-    assert_eq!(store.looks(&run).await.unwrap().len(), 2);
+    assert_eq!(store.looks(&run, None, 10).await.unwrap().len(), 2);
     assert_eq!(store.drift(&run).await.unwrap().len(), 3);
     let lease = store.lease(&tenant, at(900), at(960)).await.unwrap();
     assert_eq!(lease, Some(2), "the next token");

@@ -1,0 +1,114 @@
+//! Payment methods that a comparison asks for by customer, and by their ids.
+
+use paygraph_engine::run::{Job, Outcome, Scope};
+use paygraph_testkit::fake_stripe::FakeStripe;
+use serde_json::{Value, json};
+
+use super::leaks::{priced, subscription};
+use super::stack::{START, Stack, billing, empty, whole};
+
+fn method(id: &str, customer: Option<&str>, last4: &str) -> Value {
+    json!({ "id": id, "object": "payment_method", "type": "card", "created": START,
+        "customer": customer,
+        "card": { "brand": "visa", "last4": last4, "exp_month": 1, "exp_year": 2034 } })
+}
+
+async fn connected() -> (FakeStripe, Stack) {
+    let stripe = empty().await;
+    let stack = Stack::new(&stripe);
+    for object in [
+        json!({ "id": "cus_sub_1", "object": "customer", "created": START,
+            "invoice_settings": {}, "metadata": {} }),
+        subscription("sub_1", &priced("price_small", 2_900), "active"),
+    ] {
+        stripe.put(object);
+    }
+    stack.run(Job::Backfill, whole()).await;
+    (stripe, stack)
+}
+
+async fn attached(stack: &Stack, n: usize, method: &Value) {
+    let event = json!({ "id": format!("evt_{n}"), "type": "payment_method.attached",
+        "created": START + 10, "livemode": false, "data": { "object": method } });
+    stack.deliver([&event.to_string()]).await;
+}
+
+fn on_file(stack: &Stack) -> Value {
+    billing(&stack.engine.store.contacts()[0])["payment_method"].take()
+}
+
+/// T7: `payment_method.detached` was lost. The next comparison heals it, a nightly one too: the
+/// method decides whether one is on file, and is asked for by its id.
+#[tokio::test]
+async fn t7_a_lost_detached_is_healed() {
+    for recent in [true, false] {
+        let (stripe, stack) = connected().await;
+        let card = method("pm_1", Some("cus_sub_1"), "4242");
+        stripe.put(card.clone());
+        attached(&stack, 1, &card).await;
+        assert_eq!(on_file(&stack)["on_file"], true);
+        stripe.put(method("pm_1", None, "4242"));
+        let scope = Scope { recent, ..whole() };
+        let (_, drift) = stack.run(Job::Reconcile, scope.clone()).await;
+        let healed: Vec<_> = drift
+            .iter()
+            .map(|of| (of.object.as_str(), of.outcome))
+            .collect();
+        assert_eq!(healed, [("pm_1", Outcome::Healed)], "recent {recent}");
+        assert_eq!(on_file(&stack)["on_file"], false);
+        let (run, drift) = stack.run(Job::Reconcile, scope).await;
+        assert_eq!((drift.len(), run.counts.differed), (0, 0));
+    }
+}
+
+/// T7: an attached method and a change of a card that no event told are found too: brand, last four
+/// digits and expiry are Stripe's.
+#[tokio::test]
+async fn t7_a_lost_attached_is_healed() {
+    let (stripe, stack) = connected().await;
+    stripe.put(method("pm_1", Some("cus_sub_1"), "4242"));
+    // An import asks for no methods by customer, so that a new one is no difference.
+    let (run, drift) = stack.run(Job::Reconcile, whole()).await;
+    assert_eq!(drift, []);
+    assert_eq!(
+        run.counts.objects[&paygraph_engine::run::Kind::PaymentMethods],
+        1
+    );
+    assert_eq!(on_file(&stack)["last4"], "4242");
+    let mut changed = method("pm_1", Some("cus_sub_1"), "1881");
+    changed["card"]["exp_year"] = json!(2039);
+    stripe.put(changed);
+    stack.run(Job::Reconcile, whole()).await;
+    let shown = on_file(&stack);
+    assert_eq!(
+        (&shown["last4"], &shown["exp_year"]),
+        (&json!("1881"), &json!(2039))
+    );
+}
+
+/// T7: nightly comparisons ask for each customer's methods once a week.
+#[tokio::test]
+async fn t7_nightly_comparisons_come_round_in_a_week() {
+    let (stripe, stack) = connected().await;
+    stripe.put(method("pm_1", Some("cus_sub_1"), "4242"));
+    let (mut asked, mut found) = (0, Vec::new());
+    for day in 0..7 {
+        let mut run = stack.begin(
+            Job::Reconcile,
+            Scope {
+                recent: true,
+                ..whole()
+            },
+        );
+        run.started_at = run.started_at.plus(-day * 86_400);
+        stack.go_on(&mut run).await.unwrap();
+        let methods = run
+            .counts
+            .objects
+            .get(&paygraph_engine::run::Kind::PaymentMethods);
+        asked += methods.copied().unwrap_or(0);
+        found.push(on_file(&stack)["on_file"].clone());
+    }
+    assert_eq!(asked, 1);
+    assert_eq!(found.last(), Some(&json!(true)));
+}
