@@ -63,6 +63,8 @@ pub struct History {
     pub events: Vec<String>,
     /// The truth of each customer, in the order in which they came.
     pub truths: Vec<Truth>,
+    /// The truth of each sale to somebody who is no customer, under its session's id.
+    pub guests: Vec<Truth>,
     /// Every object as it is at the end, whole and in the newest shape, by the word in its `object`.
     pub objects: BTreeMap<&'static str, Vec<Value>>,
     /// When the world ended (Unix seconds).
@@ -129,6 +131,11 @@ impl World {
         History {
             events: self.events.iter().map(Value::to_string).collect(),
             truths: self.lives.iter().map(|life| life.truth(self.now)).collect(),
+            guests: self
+                .guests
+                .iter()
+                .map(|guest| guest.truth(self.now))
+                .collect(),
             objects: objects::of(&everybody, &self.shapes),
             now: self.now,
         }
@@ -215,9 +222,6 @@ impl World {
     }
 
     fn tell(&mut self, kind: &str, object: &Value) {
-        if is_set(object, "_silent") {
-            return;
-        }
         let object = version::of(object, self.old);
         self.emit(kind, object, None);
     }
@@ -246,7 +250,7 @@ impl World {
         set(object, fields);
         let after = version::of(object, self.old);
         let previous = replaced(&before, &after);
-        if !previous.is_empty() && !is_set(object, "_silent") {
+        if !previous.is_empty() {
             self.emit(kind, after, Some(previous));
         }
     }

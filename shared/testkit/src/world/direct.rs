@@ -12,7 +12,8 @@ const HOLD: i64 = 7 * DAY;
 impl World {
     /// A PaymentIntent of its own: charged, charged again, held, or left.
     pub(super) fn pay_directly(&mut self, life: &mut Life) {
-        let amount = self.random.i64(5..90) * 100;
+        // No invoice has such an amount, so that neither can be taken for the other.
+        let amount = self.random.i64(5..90) * 100 + 7;
         let currency = life.currency;
         let held = self.has(Shape::ManualCapture) && life.means() == "card" && self.chance(50);
         let capture = if held { "manual" } else { "automatic" };
@@ -144,6 +145,7 @@ impl World {
         };
         self.charge(&mut guest, &bill, Outcome::Paid);
         self.tell("checkout.session.completed", &session);
+        guest.id = text(&session, "id").to_owned();
         guest.sessions.push(session);
         self.guests.push(guest);
     }

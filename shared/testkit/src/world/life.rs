@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// One customer with all its objects as they are now.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// `cus_…`, or nothing.
+    /// `cus_…`, or the session of a guest.
     pub id: String,
     /// Customers of one group may name the same contact.
     pub group: u32,
@@ -72,11 +72,10 @@ impl Life {
         }
     }
 
-    /// An object with the customer or the account that it belongs to.
+    /// An object with the customer that it belongs to.
     pub(super) fn own(&self, mut object: Value) -> Value {
         object["customer"] = self.reference();
-        let account = self.id.starts_with("acct_").then_some(&self.id);
-        object["customer_account"] = json!(account);
+        object["customer_account"] = Value::Null;
         object
     }
 }

@@ -43,9 +43,6 @@ pub enum Shape {
     MixedIntervals,
     /// Ids of prices, products and coupons that people chose, with spaces, `#` and `/`.
     ChosenIds,
-    /// Customers of the Accounts v2 API: `customer_account` instead of `customer`.
-    /// (<https://docs.stripe.com/connect/accounts-v2>)
-    CustomerAccounts,
     /// Products that were deleted while their prices stay listed: `Product.deleted`.
     DeletedProducts,
     /// Cards that are about to run out.
@@ -68,7 +65,7 @@ impl Shape {
     }
 
     /// Every shape.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::Retries,
         Self::BankDebits,
         Self::WriteOffs,
@@ -83,7 +80,6 @@ impl Shape {
         Self::GuestCheckouts,
         Self::MixedIntervals,
         Self::ChosenIds,
-        Self::CustomerAccounts,
         Self::DeletedProducts,
         Self::ExpiringCards,
     ];

@@ -173,7 +173,7 @@ impl Life {
     /// Payment methods and cards that are attached.
     fn attached(&self) -> impl Iterator<Item = Method> {
         let all = self.methods.iter().chain(&self.sources);
-        all.filter(|method| is_set(method, "customer") || is_set(method, "customer_account"))
+        all.filter(|method| is_set(method, "customer"))
             .map(Method::of)
     }
 
