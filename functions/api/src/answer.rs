@@ -59,7 +59,9 @@ impl From<IdentityError> for ApiError {
     fn from(error: IdentityError) -> Self {
         match error {
             IdentityError::NotFound(id) => Self::NotFound(id),
-            IdentityError::Full(_) | IdentityError::Refused(_) => Self::Invalid(error.to_string()),
+            IdentityError::Full(_) | IdentityError::Limit { .. } | IdentityError::Refused(_) => {
+                Self::Invalid(error.to_string())
+            }
             IdentityError::Busy => Self::Unavailable(Box::new(error)),
             IdentityError::Store(error) => error.into(),
         }

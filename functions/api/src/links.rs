@@ -105,14 +105,9 @@ impl<C: Clock, P: Publisher> Change<'_, C, P> {
         changed: Result<Changed, IdentityError>,
     ) -> Result<Response<Body>, ApiError> {
         let changed = changed?;
-        if let Some(entry) = changed.entry
-            && let Err(error) = publish(
-                &self.engine.store,
-                self.publisher,
-                std::slice::from_ref(&entry),
-            )
-            .await
-        {
+        let mut entries = changed.earlier;
+        entries.extend(changed.entry);
+        if let Err(error) = publish(&self.engine.store, self.publisher, &entries).await {
             // It is committed, and waits for the minute's sweep.
             tracing::warn!(code = "not_noted", error = %Chain(&error), "A publication could not be noted");
         }

@@ -19,8 +19,8 @@ use paygraph_domain::user::User;
 use paygraph_engine::fetch::NoFetch;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{
-    Beside, Commit, CommitError, Due, LedgerEntry, ParkReason, Parked, Store, StoreError,
-    UNCONNECTED,
+    Beside, Commit, CommitError, Due, IndexPage, LedgerEntry, ParkReason, Parked, Store,
+    StoreError, UNCONNECTED,
 };
 use paygraph_engine::process::Engine;
 use paygraph_engine::user::Users;
@@ -124,14 +124,29 @@ impl Store for Faulty {
     async fn published(&self, tenant: &TenantId, cause: &Cause) -> Answer<()> {
         self.store.published(tenant, cause).await
     }
-    async fn pending(&self, before: Timestamp, limit: usize) -> Answer<Vec<LedgerEntry>> {
-        self.store.pending(before, limit).await
+    async fn set_aside(&self, tenant: &TenantId, cause: &Cause, reason: &str) -> Answer<()> {
+        self.store.set_aside(tenant, cause, reason).await
+    }
+    async fn pending(
+        &self,
+        shard: u64,
+        after: Option<&str>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Answer<IndexPage<LedgerEntry>> {
+        self.store.pending(shard, after, before, limit).await
     }
     async fn named(&self, tenant: &TenantId, name: &Name) -> Answer<Vec<CustomerId>> {
         self.store.named(tenant, name).await
     }
-    async fn due(&self, shard: u64, until: Timestamp, limit: usize) -> Answer<Vec<Due>> {
-        self.store.due(shard, until, limit).await
+    async fn due(
+        &self,
+        shard: u64,
+        after: Option<&str>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Answer<IndexPage<Due>> {
+        self.store.due(shard, after, until, limit).await
     }
     async fn park(&self, parked: &Parked) -> Answer<()> {
         self.store.park(parked).await

@@ -3,7 +3,6 @@
 
 mod product;
 
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::fetch::{Fetch, Fetched, NoFetch, Wanted};
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
 use paygraph_engine::ports::{
-    LedgerEntry, ParkReason, Publisher, Store as _, StoreError, UNCONNECTED,
+    LedgerEntry, ParkReason, Publisher, Store as _, StoreError, UNCONNECTED, Unpublished,
 };
 use paygraph_engine::process::Engine;
 use paygraph_worker::batch::{Pulse, Worker};
@@ -50,9 +49,9 @@ impl Pulse for NoPulse {
 struct Bus(MemoryBus, AtomicBool);
 
 impl Publisher for Bus {
-    async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
+    async fn publish(&self, events: &[&Outgoing]) -> Unpublished {
         if self.1.load(Ordering::Relaxed) {
-            return (0..events.len()).collect();
+            return Unpublished::all(events.len());
         }
         self.0.publish(events).await
     }

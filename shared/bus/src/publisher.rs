@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::error::ProvideErrorMetadata;
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use paygraph_engine::envelope::Outgoing;
-use paygraph_engine::ports::Publisher;
+use paygraph_engine::envelope::{Outgoing, bounded_type};
+use paygraph_engine::ports::{Publisher, Unpublished};
 use serde_json::json;
 
 use crate::SOURCE;
@@ -18,6 +19,10 @@ use crate::pack::{MAX_BYTES, pack};
 const ATTEMPTS: u32 = 5;
 /// The first wait between attempts.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The codes of an entry that EventBridge refuses for what is in it. (Refusals of rights are mended by
+/// an operator, so such an entry waits.)
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>
+const REFUSALS: [&str; 3] = ["InvalidArgument", "MalformedDetail", "RedactionFailure"];
 /// What EventBridge counts of an entry beside its texts: the time.
 const FIXED_BYTES: usize = 14;
 
@@ -39,10 +44,18 @@ impl Entry {
     fn new(event: &Outgoing) -> Self {
         let write = |event: &Outgoing| serde_json::to_string(&event.detail).unwrap_or_default();
         let mut entry = Self {
-            detail_type: event.detail_type.clone(),
+            detail_type: bounded_type(&event.detail_type).to_owned(),
             detail: write(event),
             seconds: event.detail.occurred_at.unix(),
         };
+        if entry.detail_type.len() < event.detail_type.len() {
+            // An outbox of an older release: this one cuts the type before it commits.
+            let mut marked = event.clone();
+            if let Some(data) = Arc::make_mut(&mut marked.detail).data.as_object_mut() {
+                data.insert("type_truncated".to_owned(), json!(true));
+            }
+            entry.detail = write(&marked);
+        }
         if entry.bytes() > MAX_BYTES {
             tracing::error!(
                 event.id = event.detail.id,
@@ -61,6 +74,14 @@ impl Entry {
     }
 }
 
+/// Why a whole request failed.
+enum Failure {
+    /// The bus calls the request itself wrong: one of its entries is at fault.
+    Refused(String),
+    /// It may succeed later.
+    Passing,
+}
+
 impl EventBridge {
     /// The publisher to a bus.
     #[must_use]
@@ -71,8 +92,28 @@ impl EventBridge {
         }
     }
 
-    /// Sends one pack. Gives the places of those entries that the bus did not take.
-    async fn send(&self, entries: &[Entry], places: &[usize]) -> BTreeSet<usize> {
+    /// Sends one pack. If the bus refuses the request as a whole, sends its entries one by one, so
+    /// that only the one at fault is refused.
+    async fn send(&self, entries: &[Entry], places: &[usize]) -> Unpublished {
+        // Boxed: a future within many others has a type that is too deep for the compiler.
+        match Box::pin(self.put(entries, places)).await {
+            Ok(unpublished) => unpublished,
+            Err(Failure::Refused(_)) if places.len() > 1 => {
+                let mut all = Unpublished::default();
+                for place in places {
+                    let one = Box::pin(self.put(entries, std::slice::from_ref(place))).await;
+                    let one = one.unwrap_or_else(|failure| failed(&[*place], &failure));
+                    all.waiting.extend(one.waiting);
+                    all.refused.extend(one.refused);
+                }
+                all
+            }
+            Err(failure) => failed(places, &failure),
+        }
+    }
+
+    /// Makes one request, and looks at the result of every entry.
+    async fn put(&self, entries: &[Entry], places: &[usize]) -> Result<Unpublished, Failure> {
         let chosen = places.iter().filter_map(|place| entries.get(*place));
         let request = chosen.map(|entry| {
             PutEventsRequestEntry::builder()
@@ -89,48 +130,75 @@ impl EventBridge {
             .set_entries(Some(request.collect()))
             .send()
             .await;
-        let answer = match sent {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::warn!(error = %aws_sdk_eventbridge::error::DisplayErrorContext(&error), "The bus took nothing");
-                return places.iter().copied().collect();
+        let answer = sent.map_err(|error| {
+            tracing::warn!(error = %aws_sdk_eventbridge::error::DisplayErrorContext(&error), "The bus took nothing");
+            let service = error.as_service_error();
+            match service.and_then(ProvideErrorMetadata::code) {
+                Some(code @ "ValidationException") => {
+                    let message = service.and_then(ProvideErrorMetadata::message);
+                    Failure::Refused(format!("{code}: {}", message.unwrap_or("no message")))
+                }
+                Some(_) | None => Failure::Passing,
             }
-        };
+        })?;
+        let mut unpublished = Unpublished::default();
         if answer.failed_entry_count() == 0 {
-            return BTreeSet::new();
+            return Ok(unpublished);
         }
-        let results = places.iter().zip(answer.entries());
-        let failed = results.filter(|(_, result)| result.event_id().is_none());
-        failed
-            .map(|(place, result)| {
-                tracing::warn!(
-                    error.code = result.error_code(),
-                    "The bus left an event out"
-                );
-                *place
-            })
-            .collect()
+        for (place, result) in places.iter().zip(answer.entries()) {
+            if result.event_id().is_some() {
+                continue;
+            }
+            let code = result.error_code().unwrap_or_default();
+            tracing::warn!(error.code = code, "The bus left an event out");
+            if REFUSALS.contains(&code) {
+                let reason = format!("{code}: {}", result.error_message().unwrap_or("no message"));
+                unpublished.refused.insert(*place, reason);
+            } else {
+                unpublished.waiting.insert(*place);
+            }
+        }
+        Ok(unpublished)
     }
 }
 
+/// What becomes of the events of a request that failed.
+fn failed(places: &[usize], failure: &Failure) -> Unpublished {
+    let mut unpublished = Unpublished::default();
+    for place in places {
+        match failure {
+            Failure::Refused(reason) => {
+                unpublished.refused.insert(*place, reason.clone());
+            }
+            Failure::Passing => {
+                unpublished.waiting.insert(*place);
+            }
+        }
+    }
+    unpublished
+}
+
 impl Publisher for EventBridge {
-    async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
+    async fn publish(&self, events: &[&Outgoing]) -> Unpublished {
         let entries: Vec<Entry> = events.iter().map(|event| Entry::new(event)).collect();
-        let mut waiting: BTreeSet<usize> = (0..entries.len()).collect();
+        let mut unpublished = Unpublished::all(entries.len());
         for attempt in 0..ATTEMPTS {
-            let sizes = waiting
+            let sizes = unpublished
+                .waiting
                 .iter()
                 .filter_map(|place| entries.get(*place).map(|entry| (*place, entry.bytes())));
-            let mut failed = BTreeSet::new();
+            let mut waiting = BTreeSet::new();
             for places in pack(sizes) {
-                failed.extend(self.send(&entries, &places).await);
+                let left = self.send(&entries, &places).await;
+                waiting.extend(left.waiting);
+                unpublished.refused.extend(left.refused);
             }
-            waiting = failed;
-            if waiting.is_empty() {
+            unpublished.waiting = waiting;
+            if unpublished.waiting.is_empty() {
                 break;
             }
             tokio::time::sleep(FIRST_WAIT * 2_u32.saturating_pow(attempt)).await;
         }
-        waiting
+        unpublished
     }
 }

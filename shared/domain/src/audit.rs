@@ -1,5 +1,7 @@
 //! What changed, field by field.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -71,6 +73,39 @@ impl<'a, S: Copy> Diff<'a, S> {
         self.compare(name, of, |time| instant(*time));
     }
 
+    /// Compares a set: of a long one only the members that left (before) and came (after) are written
+    /// out.
+    pub fn set(&mut self, name: &'static str, of: impl Fn(S) -> &'a BTreeSet<String>) {
+        let Some(before) = self.before else {
+            return self.field(name, of);
+        };
+        let (was, is) = (of(before), of(self.after));
+        if was != is {
+            let (left, came): (Vec<_>, Vec<_>) =
+                (was.difference(is).collect(), is.difference(was).collect());
+            self.push(name, json!(left), json!(came));
+        }
+    }
+
+    /// Compares a map: of a long one only the entries that differ are written out.
+    pub fn map(&mut self, name: &'static str, of: impl Fn(S) -> &'a BTreeMap<String, Value>) {
+        let Some(before) = self.before else {
+            return self.field(name, of);
+        };
+        let (was, is) = (of(before), of(self.after));
+        if was != is {
+            self.push(name, differing(was, is), differing(is, was));
+        }
+    }
+
+    fn push(&mut self, name: &'static str, before: Value, after: Value) {
+        self.fields.push(FieldChange {
+            name,
+            before,
+            after,
+        });
+    }
+
     fn compare<T: PartialEq>(
         &mut self,
         name: &'static str,
@@ -83,11 +118,7 @@ impl<'a, S: Copy> Diff<'a, S> {
         }
         let (before, after) = (before.as_ref().map_or(Value::Null, &show), show(&after));
         if before != after && !(is_nothing(&before) && is_nothing(&after)) {
-            self.fields.push(FieldChange {
-                name,
-                before,
-                after,
-            });
+            self.push(name, before, after);
         }
     }
 
@@ -105,6 +136,15 @@ impl<'a, S: Copy> Diff<'a, S> {
     }
 }
 
+/// The entries of a map that another one has not, or has with another value.
+fn differing(map: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> Value {
+    let own = map.iter();
+    let own = own.filter(|(name, value)| other.get(*name) != Some(*value));
+    own.map(|(name, value)| (name.clone(), value.clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
 /// Nothing becoming an empty map, list or `false` is no change to tell of.
 fn is_nothing(value: &Value) -> bool {
     match value {
@@ -118,6 +158,34 @@ fn is_nothing(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// S6: of long lists and maps only the differences are written out.
+    #[test]
+    fn s6_lists_and_maps_are_told_by_their_differences() {
+        let set = |names: &[&str]| -> BTreeSet<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
+        let map = |n: i32| -> BTreeMap<String, Value> {
+            [
+                ("same".to_owned(), json!(1)),
+                ("other".to_owned(), json!(n)),
+            ]
+            .into()
+        };
+        let (was, is) = ((set(&["a", "b"]), map(1)), (set(&["b", "c"]), map(2)));
+        let mut diff = Diff::new("", Some((&was.0, &was.1)), (&is.0, &is.1));
+        diff.set("users", |(users, _)| users);
+        diff.map("traits", |(_, traits)| traits);
+        let told = diff.changes();
+        let told = told.iter().map(|change| (&change.before, &change.after));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                (&json!(["a"]), &json!(["c"])),
+                (&json!({ "other": 1 }), &json!({ "other": 2 })),
+            ]
+        );
+    }
 
     #[test]
     fn only_what_differs_is_told() {

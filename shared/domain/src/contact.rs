@@ -1,6 +1,7 @@
 //! The contact: one customer of the tenant's, with every Stripe customer that belongs to it.
 
 mod billing;
+mod names;
 mod shown;
 
 use std::borrow::Cow;
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use billing::Billing;
+pub use names::{MAX_USERS, MAX_WORKSPACES, TooMany};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -20,6 +20,12 @@ impl Deadline {
         Self(Instant::now() + time)
     }
 
+    /// The deadline of one piece of the work: its attempts end after `time`, or with the whole.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        Self(self.0.min(Instant::now() + time + RESERVE))
+    }
+
     /// Whether there is still time to begin another attempt.
     #[must_use]
     pub fn has_time(self) -> bool {

@@ -11,6 +11,9 @@ use paygraph_stripe::event::StripeEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// The most bytes of a `detail-type`. EventBridge takes 128 characters:
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>.
+pub const MAX_DETAIL_TYPE: usize = 128;
 /// The most field names that are passed on of `previous_attributes`.
 const MAX_REPLACED: usize = 50;
 
@@ -104,7 +107,7 @@ pub fn named(event: Event) -> Told {
 #[must_use]
 pub fn passed_on(event: &StripeEvent<'_>, about: &About) -> Told {
     let replaced: Vec<_> = about.replaced.iter().take(MAX_REPLACED).collect();
-    let data = json!({
+    let mut data = json!({
         "id": event.id,
         "type": event.event_type,
         "livemode": event.livemode,
@@ -115,5 +118,19 @@ pub fn passed_on(event: &StripeEvent<'_>, about: &About) -> Told {
         "thin": event.is_thin,
         "snapshot_event": event.snapshot_event,
     });
-    (format!("stripe.{}", event.event_type), data, None)
+    let full = format!("stripe.{}", event.event_type);
+    let detail_type = bounded_type(&full).to_owned();
+    if detail_type.len() < full.len()
+        && let Some(data) = data.as_object_mut()
+    {
+        data.insert("type_truncated".to_owned(), Value::Bool(true));
+    }
+    (detail_type, data, None)
+}
+
+/// A `detail-type`, cut where it is longer than the bus takes.
+#[must_use]
+pub fn bounded_type(text: &str) -> &str {
+    let end = text.floor_char_boundary(MAX_DETAIL_TYPE);
+    text.get(..end).unwrap_or(text)
 }

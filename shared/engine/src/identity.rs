@@ -4,31 +4,30 @@
 //! its link, in one transaction.
 
 mod edit;
+mod link;
+mod merge;
 
 use paygraph_domain::audit::Change;
 use paygraph_domain::contact::{Contact, Profile};
 use paygraph_domain::event::Event;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
-use paygraph_domain::identity::{By, Linked, names};
 use paygraph_domain::product::Heard;
-use paygraph_domain::rollup::Rollup;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
-use serde_json::json;
 
 use crate::backoff::{Deadline, pause};
 use crate::envelope::{Subject, named, seal};
 use crate::fetch::Fetch;
 use crate::ports::{
-    AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, LedgerEntry, RowChange,
-    Store, StoreError, StripeLinkWrite, row_changes,
+    AuditEntry, AuditOwner, Clock, Commit, CommitError, LedgerEntry, Store, StoreError, json_bytes,
 };
-use crate::process::{Engine, MAX_ACCOUNTS, move_account};
+use crate::process::Engine;
 use crate::product::EVENT_TYPE;
 
-/// The most Stripe customers that are merged at once: a transaction has a hundred writes.
-const MAX_MERGED: usize = 40;
+/// The most bytes of a contact after a request: the table takes 400 KB, and what Stripe tells of its
+/// customers comes later.
+const MAX_CONTACT_BYTES: usize = 300 * 1024;
 
 /// Why something that a person asked for was not done.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +38,14 @@ pub enum IdentityError {
     /// It would hold too much.
     #[error("customer {0} has no room for more Stripe customers")]
     Full(CustomerId),
+    /// It would go over a limit.
+    #[error("customer {contact}: {problem}")]
+    Limit {
+        /// The contact.
+        contact: CustomerId,
+        /// The limit, and how far over it the contact would be.
+        problem: String,
+    },
     /// It makes no sense.
     #[error("{0}")]
     Refused(&'static str),
@@ -55,7 +62,7 @@ impl IdentityError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NotFound(_) | Self::Full(_) | Self::Refused(_) => false,
+            Self::NotFound(_) | Self::Full(_) | Self::Limit { .. } | Self::Refused(_) => false,
             Self::Busy => true,
             Self::Store(error) => error.retry,
         }
@@ -69,6 +76,18 @@ pub struct Changed {
     pub contact: Contact,
     /// The entry whose outbox is to be published; none when nothing changed.
     pub entry: Option<LedgerEntry>,
+    /// The entries of the parts before it, where the whole did not fit in one transaction.
+    pub earlier: Vec<LedgerEntry>,
+}
+
+impl Changed {
+    fn new(contact: Contact, entry: Option<LedgerEntry>, earlier: Vec<LedgerEntry>) -> Self {
+        Self {
+            contact,
+            entry,
+            earlier,
+        }
+    }
 }
 
 /// Who asks, under what name, and how long it may take.
@@ -123,230 +142,134 @@ struct Outcome {
 }
 
 impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
-    /// Links a Stripe customer to a contact, for good: nothing that Stripe says moves it again.
-    /// Without a contact it gets one of its own back.
-    ///
-    /// # Errors
-    /// [`IdentityError`]; nothing is half done.
-    pub async fn link(
-        &self,
-        request: &Request<'_>,
-        customer: &StripeCustomerId,
-        to: Option<&CustomerId>,
-    ) -> Result<Changed, IdentityError> {
-        self.repeat(request, &Wish::Link(customer, to)).await
-    }
-
-    async fn plan_link(
-        &self,
-        tenant: &TenantId,
-        customer: &StripeCustomerId,
-        to: Option<&CustomerId>,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Planned {
-        let missing = || IdentityError::NotFound(customer.to_string());
-        let from = self.store.contact_of(tenant, customer).await?;
-        let from = from.ok_or_else(missing)?;
-        let left = self
-            .store
-            .contact(tenant, &from)
-            .await?
-            .ok_or_else(missing)?;
-        let held = left.accounts.get(customer).ok_or_else(missing)?;
-        let own = CustomerId::from(customer.clone());
-        let id = to.unwrap_or(&own);
-        let linked = Linked {
-            by: By::Hand,
-            contact: id.clone(),
-        };
-        if *id == from && held.totals.linked.as_ref() == Some(&linked) {
-            return Ok(Err(left));
-        }
-        let mut rollup = Rollup::clone(held);
-        rollup.totals.linked = Some(linked);
-        let mut commit = Commit::new(tenant.clone());
-        let (target, left) = if *id == from {
-            (left, None)
-        } else {
-            let target = match (self.store.contact(tenant, id).await?, to) {
-                (Some(target), _) => target,
-                (None, None) => Contact::new(own.clone()),
-                (None, Some(to)) => return Err(IdentityError::NotFound(to.to_string())),
-            };
-            if target.accounts.len() >= MAX_ACCOUNTS {
-                return Err(IdentityError::Full(target.id));
-            }
-            (target, Some(left))
-        };
-        let now = left.as_ref().map_or(now, |left| now.max(left.evaluated_at));
-        let from = Some(from);
-        let moved = move_account(
-            &mut commit,
-            customer,
-            target,
-            left,
-            from,
-            rollup,
-            settings,
-            now,
-        );
-        commit.reviews.insert(customer.clone(), None);
-        let contact = commit.contacts.get(id).map(|write| write.contact.clone());
-        let contact = contact.ok_or(IdentityError::Busy)?;
-        Ok(Ok(Outcome {
-            commit,
-            contact,
-            events: moved.events,
-            changes: moved.changes,
-        }))
-    }
-
-    /// Merges a contact into another, with everything that it has, and removes it.
-    ///
-    /// # Errors
-    /// [`IdentityError`]; nothing is half done.
-    pub async fn merge(
-        &self,
-        request: &Request<'_>,
-        id: &CustomerId,
-        into: &CustomerId,
-    ) -> Result<Changed, IdentityError> {
-        if id == into {
-            return Err(IdentityError::Refused(
-                "a customer cannot be merged into itself",
-            ));
-        }
-        self.repeat(request, &Wish::Merge(id, into)).await
-    }
-
-    async fn plan_merge(
-        &self,
-        tenant: &TenantId,
-        id: &CustomerId,
-        into: &CustomerId,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Planned {
-        let missing = |id: &CustomerId| IdentityError::NotFound(id.to_string());
-        let gone = self.store.contact(tenant, id).await?;
-        let gone = gone.ok_or_else(|| missing(id))?;
-        let target = self.store.contact(tenant, into).await?;
-        let mut target = target.ok_or_else(|| missing(into))?;
-        if gone.accounts.len() > MAX_MERGED
-            || target.accounts.len() + gone.accounts.len() > MAX_ACCOUNTS
-        {
-            return Err(IdentityError::Full(target.id));
-        }
-        let (expected, segments) = (target.version, target.told.segments.clone());
-        let was = target.profile.as_ref().map(names).unwrap_or_default();
-        let now = now.max(gone.evaluated_at);
-        let outcome = target.adopt(&gone, settings, now);
-        let is = target.profile.as_ref().map(names).unwrap_or_default();
-        let mut commit = Commit::new(tenant.clone());
-        for customer in gone.accounts.keys() {
-            let (from, to) = (Some(id.clone()), into.clone());
-            let write = StripeLinkWrite { from, to };
-            commit.stripe_links.insert(customer.clone(), write);
-        }
-        let lost = gone.profile.as_ref().map(names).unwrap_or_default();
-        let lost = lost.into_iter();
-        let lost = lost.map(|name| ((name, id.clone()), RowChange::Delete));
-        let new = row_changes(&was, &is).map(|(name, change)| ((name, into.clone()), change));
-        commit.names = lost.chain(new).collect();
-        let (version, left) = (gone.version, gone.told.segments.clone());
-        let mut events = gone.ended();
-        events.extend(outcome.events);
-        commit.put_contact(ContactWrite::new(gone, version, &left, true));
-        let write = ContactWrite::new(target.clone(), expected, &segments, false);
-        commit.put_contact(write);
-        let mut changes = outcome.changes;
-        changes.push(Change {
-            field: "merged".to_owned(),
-            before: json!(id),
-            after: json!(into),
-        });
-        Ok(Ok(Outcome {
-            commit,
-            contact: target,
-            events,
-            changes,
-        }))
-    }
-
-    /// Plans and commits until nobody is in between.
+    /// Plans and commits until nobody is in between. A request that does not fit in one transaction
+    /// is committed in parts, each planned on what the one before has left.
     pub(crate) async fn repeat(
         &self,
         request: &Request<'_>,
         wish: &Wish<'_>,
     ) -> Result<Changed, IdentityError> {
         let settings = self.store.settings(request.tenant).await?;
-        let settings = settings.as_ref();
+        let mut earlier = Vec::new();
         let mut attempt = 0;
         loop {
             let now = self.clock.now();
-            let tenant = request.tenant;
-            let planned = match wish {
-                Wish::Put(id, given) => {
-                    let merge = |contact: &mut Contact| {
-                        contact.merge_profile((*given).clone(), settings, now)
-                    };
-                    self.plan_edit(tenant, id, merge).await?
-                }
-                Wish::Hear(id, heard) => {
-                    let hear = |contact: &mut Contact| contact.hear(heard, settings, now);
-                    self.plan_edit(tenant, id, hear).await?
-                }
-                Wish::Contacted(id, at) => {
-                    self.plan_contacted(tenant, id, *at, settings, now).await?
-                }
-                Wish::Link(customer, to) => {
-                    self.plan_link(tenant, customer, *to, settings, now).await?
-                }
-                Wish::Merge(id, into) => self.plan_merge(tenant, id, into, settings, now).await?,
-            };
-            let outcome = match planned {
+            let planned = self.plan_wish(request.tenant, wish, &settings, now);
+            let outcome = match planned.await? {
                 Ok(outcome) => outcome,
-                Err(contact) => {
-                    return Ok(Changed {
-                        contact,
-                        entry: None,
-                    });
-                }
+                Err(contact) => return Ok(Changed::new(contact, None, earlier)),
             };
-            let (commit, contact) = sealed(request, wish, outcome, now);
+            let mut sealed = seal_commit(request, request.cause, wish, outcome, now);
+            let refusal = sealed.0.check().err();
+            if let Some(refusal) = &refusal {
+                let part = self.plan_part(request.tenant, wish, &settings, now);
+                let contact = &sealed.1.id;
+                let part = part.await?.ok_or_else(|| limit(contact, refusal))?;
+                let cause = part_cause(request.cause, earlier.len())?;
+                sealed = seal_commit(request, &cause, wish, part, now);
+            }
+            let (commit, contact) = sealed;
             match self.store.commit(&commit).await {
-                Ok(()) => {
-                    return Ok(Changed {
-                        contact,
-                        entry: commit.ledger,
-                    });
+                Ok(()) if refusal.is_none() => {
+                    return Ok(Changed::new(contact, commit.ledger, earlier));
                 }
+                Ok(()) => earlier.extend(commit.ledger),
                 Err(CommitError::Store(error)) => return Err(error.into()),
-                Err(CommitError::Conflict) if request.deadline.has_time() => {
-                    attempt += 1;
-                    pause(attempt).await;
-                }
                 // It came again, while others changed the contact.
                 Err(CommitError::Duplicate)
                     if matches!(wish, Wish::Hear(..) | Wish::Contacted(..)) =>
                 {
-                    return Ok(Changed {
-                        contact,
-                        entry: None,
-                    });
+                    return Ok(Changed::new(contact, None, earlier));
                 }
-                Err(CommitError::Conflict | CommitError::Duplicate) => {
-                    return Err(IdentityError::Busy);
+                Err(CommitError::Duplicate) => return Err(IdentityError::Busy),
+                Err(CommitError::Conflict) => {
+                    attempt += 1;
+                    pause(attempt).await;
                 }
             }
+            if !request.deadline.has_time() {
+                return Err(IdentityError::Busy);
+            }
+        }
+    }
+
+    /// Plans the whole of a request.
+    async fn plan_wish(
+        &self,
+        tenant: &TenantId,
+        wish: &Wish<'_>,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Planned {
+        match wish {
+            Wish::Put(id, given) => self.plan_put(tenant, id, given, settings, now).await,
+            Wish::Hear(id, heard) => {
+                let hear = |contact: &mut Contact| contact.hear(heard, settings, now);
+                self.plan_edit(tenant, id, hear).await
+            }
+            Wish::Contacted(id, at) => self.plan_contacted(tenant, id, *at, settings, now).await,
+            Wish::Link(customer, to) => self.plan_link(tenant, customer, *to, settings, now).await,
+            Wish::Merge(id, into) => self.plan_merge(tenant, id, into, settings, now).await,
+        }
+    }
+
+    /// Plans a part of a request whose whole does not fit in one transaction; none when it has no
+    /// parts.
+    async fn plan_part(
+        &self,
+        tenant: &TenantId,
+        wish: &Wish<'_>,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>, IdentityError> {
+        match wish {
+            Wish::Put(id, given) => {
+                let part = self.plan_part_of_put(tenant, id, given, settings, now);
+                part.await
+            }
+            Wish::Merge(id, into) => self.plan_move(tenant, id, into, settings, now).await,
+            Wish::Hear(..) | Wish::Contacted(..) | Wish::Link(..) => Ok(None),
         }
     }
 }
 
+/// The name of a part of a request in the ledger.
+fn part_cause(cause: &Cause, part: usize) -> Result<Cause, StoreError> {
+    Cause::parse(format!("{cause}.{part}")).map_err(|error| StoreError {
+        context: format!("no cause for a part of {cause}"),
+        retry: false,
+        source: Some(error.into()),
+    })
+}
+
+fn limit(contact: &CustomerId, problem: impl ToString) -> IdentityError {
+    IdentityError::Limit {
+        contact: contact.clone(),
+        problem: problem.to_string(),
+    }
+}
+
+/// Checks that a contact has no more users and workspaces than it may have.
+fn check_names(contact: &Contact, before: Option<&Profile>) -> Result<(), IdentityError> {
+    let checked = contact.check_names(before);
+    checked.map_err(|too_many| limit(&contact.id, too_many))
+}
+
+/// Checks that a contact leaves room for what Stripe tells later. One that was larger may shrink.
+fn check_room(contact: &Contact, bytes_before: usize) -> Result<(), IdentityError> {
+    let bytes = json_bytes(contact);
+    if bytes > MAX_CONTACT_BYTES.max(bytes_before) {
+        let problem =
+            format!("it would have {bytes} bytes; at most {MAX_CONTACT_BYTES} are possible");
+        return Err(limit(&contact.id, problem));
+    }
+    Ok(())
+}
+
 /// The commit with its marker and its audit entry.
-fn sealed(
+fn seal_commit(
     request: &Request<'_>,
+    cause: &Cause,
     wish: &Wish<'_>,
     outcome: Outcome,
     now: Timestamp,
@@ -364,11 +287,11 @@ fn sealed(
         customer: None,
         at,
         source: Source::Api,
-        cause: request.cause,
+        cause,
     };
     commit.ledger = Some(LedgerEntry {
         tenant: request.tenant.clone(),
-        cause: request.cause.clone(),
+        cause: cause.clone(),
         event_type: wish.event_type(),
         at,
         processed_at: now,
@@ -379,7 +302,7 @@ fn sealed(
         owner: AuditOwner::Contact(contact.id.clone()),
         at,
         source: Source::Api,
-        cause: request.cause.clone(),
+        cause: cause.clone(),
         changes,
     });
     (commit, contact)

@@ -1,10 +1,12 @@
 //! A store in memory, with the same conditions as the table: for `fold` and for tests.
 //!
+//! It refuses every write that `DynamoDB` refuses for its keys or its size ([`crate::ports::limits`]).
 //! It can tear its reads on purpose, as concurrent transactions tear a Query.
 
 mod alerts;
 mod analytics;
 mod bursts;
+mod bus;
 mod connections;
 mod effects;
 mod emails;
@@ -12,28 +14,24 @@ mod enrolments;
 mod inner;
 mod runs;
 mod shows;
+mod store;
 mod users;
 mod watches;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use bus::MemoryBus;
 use inner::Inner;
-use paygraph_domain::account::{
-    Account, Catalog, CatalogEntry, CatalogKey, Object, ObjectKey, Stored,
-};
+use paygraph_domain::account::{Account, Catalog, Object};
 use paygraph_domain::contact::Contact;
-use paygraph_domain::fact::Link;
 use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
-use paygraph_domain::identity::{Name, Review};
+use paygraph_domain::identity::Review;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 
 use crate::envelope::Outgoing;
-use crate::ports::{
-    AuditEntry, Beside, Clock, Commit, CommitError, DUE_SHARDS, Due, LedgerEntry, MAX_CANDIDATES,
-    Parked, Publisher, Store, StoreError,
-};
+use crate::ports::{AuditEntry, Clock, Commit, DUE_SHARDS, LedgerEntry, Parked};
 
 /// The store. Its clones hold the same.
 #[derive(Debug, Clone)]
@@ -52,7 +50,11 @@ pub struct MemoryStore {
 pub type Holding = (StripeCustomerId, Account, Vec<Object>);
 
 fn shard_of(contact: &CustomerId) -> u64 {
-    contact.as_str().bytes().map(u64::from).sum::<u64>() % DUE_SHARDS
+    shard_of_text(contact.as_str())
+}
+
+fn shard_of_text(text: &str) -> u64 {
+    text.bytes().map(u64::from).sum::<u64>() % DUE_SHARDS
 }
 
 impl MemoryStore {
@@ -138,6 +140,31 @@ impl MemoryStore {
             .collect()
     }
 
+    /// Every entry whose outbox still waits, processed before an instant.
+    #[must_use]
+    pub fn all_pending(&self, before: Timestamp) -> Vec<LedgerEntry> {
+        let inner = self.lock();
+        let waiting = inner.ledger.values();
+        let waiting = waiting.filter(|(entry, done)| !done && entry.processed_at < before);
+        waiting.map(|(entry, _)| entry.clone()).collect()
+    }
+
+    /// Entries that the bus refuses for good, by cause, with the reason.
+    #[must_use]
+    pub fn set_aside_entries(&self) -> Vec<(Cause, String)> {
+        let inner = self.lock();
+        let refused = inner.refused.iter();
+        refused
+            .map(|((_, cause), reason)| (cause.clone(), reason.clone()))
+            .collect()
+    }
+
+    /// Removes a Stripe customer's objects, as somebody with access to the table could.
+    pub fn remove_objects(&self, tenant: &TenantId, customer: &StripeCustomerId) {
+        let key = (tenant.clone(), customer.clone());
+        self.lock().accounts.remove(&key);
+    }
+
     /// Every audit entry, in the order of the commits.
     #[must_use]
     pub fn audit(&self) -> Vec<AuditEntry> {
@@ -189,275 +216,6 @@ impl MemoryStore {
         if self.torn {
             tokio::task::yield_now().await;
         }
-    }
-}
-
-impl Store for MemoryStore {
-    async fn settings(&self, _: &TenantId) -> Result<Arc<Settings>, StoreError> {
-        Ok(Arc::clone(&self.settings))
-    }
-
-    async fn contact_of(
-        &self,
-        tenant: &TenantId,
-        customer: &StripeCustomerId,
-    ) -> Result<Option<CustomerId>, StoreError> {
-        Ok(self
-            .lock()
-            .stripe_links
-            .get(&(tenant.clone(), customer.clone()))
-            .cloned())
-    }
-
-    async fn customer_by(
-        &self,
-        tenant: &TenantId,
-        link: &Link,
-    ) -> Result<Option<StripeCustomerId>, StoreError> {
-        Ok(self
-            .lock()
-            .links
-            .get(&(tenant.clone(), link.clone()))
-            .cloned())
-    }
-
-    async fn named(&self, tenant: &TenantId, name: &Name) -> Result<Vec<CustomerId>, StoreError> {
-        let inner = self.lock();
-        let rows = inner.names.iter();
-        let rows = rows.filter(|(owner, held, _)| owner == tenant && held == name);
-        Ok(rows
-            .map(|(.., contact)| contact.clone())
-            .take(MAX_CANDIDATES)
-            .collect())
-    }
-
-    async fn contact(
-        &self,
-        tenant: &TenantId,
-        id: &CustomerId,
-    ) -> Result<Option<Contact>, StoreError> {
-        self.let_others_in().await;
-        let mut inner = self.lock();
-        inner.reads += 1;
-        Ok(inner.contacts.get(&(tenant.clone(), id.clone())).cloned())
-    }
-
-    async fn account(
-        &self,
-        tenant: &TenantId,
-        customer: &StripeCustomerId,
-    ) -> Result<Account, StoreError> {
-        let key = (tenant.clone(), customer.clone());
-        let mut account = self
-            .lock()
-            .accounts
-            .get(&key)
-            .map(|objects| objects.working_set.clone())
-            .unwrap_or_default();
-        if self.torn {
-            // As if each object were on a page of its own: later pages are read later.
-            let subscriptions: Vec<_> = account.subscriptions.keys().cloned().collect();
-            for id in subscriptions {
-                self.let_others_in().await;
-                let key_of = ObjectKey::Subscription(id);
-                let read = self
-                    .lock()
-                    .accounts
-                    .get(&key)
-                    .and_then(|o| o.working_set.clone().take(&key_of));
-                if let Some((rev, object)) = read {
-                    account.insert(key_of, rev, object);
-                }
-            }
-        }
-        Ok(account)
-    }
-
-    async fn beside(
-        &self,
-        tenant: &TenantId,
-        customer: &StripeCustomerId,
-        keys: &BTreeSet<ObjectKey>,
-    ) -> Result<Beside, StoreError> {
-        self.let_others_in().await;
-        let inner = self.lock();
-        let Some(objects) = inner.accounts.get(&(tenant.clone(), customer.clone())) else {
-            return Ok(Beside::new());
-        };
-        let found = |key: &ObjectKey| Some((key.clone(), objects.beside.get(key)?.clone()));
-        Ok(keys.iter().filter_map(found).collect())
-    }
-
-    async fn catalog(
-        &self,
-        tenant: &TenantId,
-        keys: &BTreeSet<CatalogKey>,
-    ) -> Result<Catalog, StoreError> {
-        let inner = self.lock();
-        let mut catalog = Catalog::default();
-        for key in keys {
-            if let Some(entry) = inner.catalog.get(&(tenant.clone(), key.sort_key())) {
-                catalog.insert(&entry.value);
-            }
-        }
-        Ok(catalog)
-    }
-
-    async fn catalog_entry(
-        &self,
-        tenant: &TenantId,
-        key: &CatalogKey,
-    ) -> Result<Option<Stored<CatalogEntry>>, StoreError> {
-        Ok(self
-            .lock()
-            .catalog
-            .get(&(tenant.clone(), key.sort_key()))
-            .cloned())
-    }
-
-    async fn awaiting(
-        &self,
-        tenant: &TenantId,
-        key: &CatalogKey,
-    ) -> Result<Vec<StripeCustomerId>, StoreError> {
-        let inner = self.lock();
-        let notes = inner.awaits.iter();
-        let notes = notes.filter(|(owner, wanted, _)| owner == tenant && wanted == key);
-        Ok(notes.map(|(.., customer)| customer.clone()).collect())
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
-        self.let_others_in().await;
-        if self.refuses.is_some_and(|refuses| refuses(commit)) {
-            return Err(CommitError::Store(StoreError {
-                context: "a commit is refused for good".to_owned(),
-                retry: false,
-                source: None,
-            }));
-        }
-        let mut inner = self.lock();
-        inner.check(commit)?;
-        inner.write(commit);
-        if self.keep_history {
-            let entry = commit.audit.clone();
-            inner
-                .audit
-                .extend(entry.map(|entry| (commit.tenant.clone(), entry)));
-        }
-        Ok(())
-    }
-
-    async fn ledger(
-        &self,
-        tenant: &TenantId,
-        cause: &Cause,
-    ) -> Result<Option<LedgerEntry>, StoreError> {
-        let inner = self.lock();
-        let found = inner.ledger.get(&(tenant.clone(), cause.clone()));
-        Ok(found.map(|(entry, published)| {
-            let outbox = if *published {
-                Vec::new()
-            } else {
-                entry.outbox.clone()
-            };
-            LedgerEntry {
-                outbox,
-                ..entry.clone()
-            }
-        }))
-    }
-
-    async fn published(&self, tenant: &TenantId, cause: &Cause) -> Result<(), StoreError> {
-        let keep = self.keep_history;
-        if let Some((entry, published)) =
-            self.lock().ledger.get_mut(&(tenant.clone(), cause.clone()))
-        {
-            *published = true;
-            if !keep {
-                entry.outbox = Vec::new();
-            }
-        }
-        Ok(())
-    }
-
-    async fn pending(
-        &self,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<LedgerEntry>, StoreError> {
-        let inner = self.lock();
-        let waiting = inner
-            .ledger
-            .values()
-            .filter(|(entry, published)| !published && entry.processed_at < before);
-        Ok(waiting
-            .map(|(entry, _)| entry.clone())
-            .take(limit)
-            .collect())
-    }
-
-    async fn due(
-        &self,
-        shard: u64,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Due>, StoreError> {
-        let mut inner = self.lock();
-        let held = inner.due.iter().filter(|due| due.at <= until);
-        let held = held.filter(|due| shard_of(&due.contact) == shard);
-        let due: Vec<_> = held.take(limit).cloned().collect();
-        inner.reads += due.len();
-        Ok(due)
-    }
-
-    async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
-        let mut inner = self.lock();
-        let here = inner.parked.entry(place_of(parked)).or_default();
-        here.insert(parked.cause.clone(), parked.clone());
-        Ok(())
-    }
-
-    async fn parked(&self, tenant: &TenantId, place: &str) -> Result<Vec<Parked>, StoreError> {
-        let inner = self.lock();
-        let here = inner.parked.get(&(tenant.clone(), place.to_owned()));
-        Ok(here
-            .map(|here| here.values().cloned().collect())
-            .unwrap_or_default())
-    }
-
-    async fn unpark(&self, parked: &Parked) -> Result<(), StoreError> {
-        if let Some(here) = self.lock().parked.get_mut(&place_of(parked)) {
-            here.remove(&parked.cause);
-        }
-        Ok(())
-    }
-}
-
-/// Where a message waits.
-fn place_of(parked: &Parked) -> (TenantId, String) {
-    (parked.tenant.clone(), parked.reason.place())
-}
-
-/// A bus in memory: it keeps what was published. Its clones are the same bus.
-#[derive(Debug, Clone, Default)]
-pub struct MemoryBus(Arc<Mutex<Vec<Outgoing>>>);
-
-impl MemoryBus {
-    /// Everything that was published, in order, with repeats.
-    #[must_use]
-    pub fn published(&self) -> Vec<Outgoing> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-impl Publisher for MemoryBus {
-    async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
-        let mut published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        published.extend(events.iter().copied().cloned());
-        BTreeSet::new()
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the engine needs of the outside: a store with conditional commits, and a publisher.
 
 mod commit;
+mod items;
+pub mod key;
+pub mod limits;
 mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +25,7 @@ pub use self::commit::{
     AuditEntry, AuditOwner, Commit, ContactWrite, LedgerEntry, ObjectWrite, RowChange,
     StripeLinkWrite, row_changes,
 };
+pub(crate) use self::items::{json_bytes, put};
 pub use self::runs::Runs;
 use crate::envelope::Outgoing;
 
@@ -67,6 +71,51 @@ pub struct Due {
 pub const MAX_CANDIDATES: usize = 10;
 /// How many shards the due contacts are spread over.
 pub const DUE_SHARDS: u64 = 16;
+/// How many shards the entries are spread over whose outboxes wait.
+pub const PENDING_SHARDS: u64 = 16;
+
+/// The shards of an index, from one that is another each minute: a run that ends early does not always
+/// leave the same ones.
+pub fn shards_from(now: Timestamp, shards: u64) -> impl Iterator<Item = u64> {
+    let minute = now.unix().div_euclid(60);
+    let first = u64::try_from(minute).unwrap_or(0) % shards.max(1);
+    (0..shards).map(move |n| (first + n) % shards.max(1))
+}
+
+/// A page of an index, in the index's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPage<T> {
+    /// What could be read.
+    pub entries: Vec<T>,
+    /// The places of items that could not be read. They stay in the index.
+    pub unreadable: Vec<String>,
+    /// The place behind this page; none after the last one.
+    pub next: Option<String>,
+}
+
+impl<T> IndexPage<T> {
+    /// The last page, with these entries.
+    #[must_use]
+    pub fn last(entries: Vec<T>) -> Self {
+        Self {
+            entries,
+            unreadable: Vec::new(),
+            next: None,
+        }
+    }
+
+    /// Logs every item that could not be read. Returns how many there are.
+    pub fn log_unreadable(&self) -> usize {
+        for place in &self.unreadable {
+            tracing::error!(
+                code = "unreadable_entry",
+                place,
+                "An entry of an index cannot be read"
+            );
+        }
+        self.unreadable.len()
+    }
+}
 
 /// The tenant under which events of accounts that nobody has connected wait.
 pub const UNCONNECTED: &str = "unconnected";
@@ -214,20 +263,33 @@ pub trait Store: Sync {
         cause: &Cause,
     ) -> impl Future<Output = Answer<()>> + Send;
 
-    /// Entries whose outbox still waits, processed before an instant. Eventually consistent.
+    /// Notes that the bus refuses a cause's outbox for good, and why: it does not wait any more.
+    fn set_aside(
+        &self,
+        tenant: &TenantId,
+        cause: &Cause,
+        reason: &str,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Entries whose outbox still waits, of one of [`PENDING_SHARDS`] shards, processed before an
+    /// instant, the oldest first, behind the place `after`. Eventually consistent.
     fn pending(
         &self,
+        shard: u64,
+        after: Option<&str>,
         before: Timestamp,
         limit: usize,
-    ) -> impl Future<Output = Answer<Vec<LedgerEntry>>> + Send;
+    ) -> impl Future<Output = Answer<IndexPage<LedgerEntry>>> + Send;
 
-    /// Contacts whose time has come, of one shard, the longest due first. Eventually consistent.
+    /// Contacts whose time has come, of one of [`DUE_SHARDS`] shards, the longest due first, behind
+    /// the place `after`. Eventually consistent.
     fn due(
         &self,
         shard: u64,
+        after: Option<&str>,
         until: Timestamp,
         limit: usize,
-    ) -> impl Future<Output = Answer<Vec<Due>>> + Send;
+    ) -> impl Future<Output = Answer<IndexPage<Due>>> + Send;
 
     /// Parks a message. Parking it again changes nothing.
     fn park(&self, parked: &Parked) -> impl Future<Output = Answer<()>> + Send;
@@ -245,8 +307,28 @@ pub trait Store: Sync {
 
 /// Where events go.
 pub trait Publisher: Sync {
-    /// Publishes events, as many as it can. Gives the places of those that it could not.
-    fn publish(&self, events: &[&Outgoing]) -> impl Future<Output = BTreeSet<usize>> + Send;
+    /// Publishes events, as many as it can. Gives the places of the others.
+    fn publish(&self, events: &[&Outgoing]) -> impl Future<Output = Unpublished> + Send;
+}
+
+/// Events that could not be published, by their places.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unpublished {
+    /// Those that another attempt may publish.
+    pub waiting: BTreeSet<usize>,
+    /// Those that the bus refuses for good, each with the reason.
+    pub refused: BTreeMap<usize, String>,
+}
+
+impl Unpublished {
+    /// Nothing of so many events could be published now.
+    #[must_use]
+    pub fn all(events: usize) -> Self {
+        Self {
+            waiting: (0..events).collect(),
+            refused: BTreeMap::new(),
+        }
+    }
 }
 
 /// Our own clock, for what is not Stripe's time.

@@ -24,14 +24,13 @@ use paygraph_stripe::event::{DecodeError, StripeEvent};
 use crate::backoff::{Deadline, pause};
 use crate::envelope::{Outgoing, passed_on};
 use crate::fetch::{Fetch, NoFetch};
+use crate::ports::limits::check_item;
 use crate::ports::{
     Clock, Commit, CommitError, LedgerEntry, ParkReason, Parked, Store, StoreError,
 };
 
 /// The most Stripe customers that one contact holds, so that its item stays far from 400 KB.
 pub(crate) const MAX_ACCOUNTS: usize = 100;
-/// The largest event that can wait in the table, in bytes.
-const MAX_PARKED: usize = 300_000;
 
 /// How old an unpublished outbox must be before a redelivery publishes it: as long as a worker may
 /// take.
@@ -139,10 +138,44 @@ impl<S, C> Engine<S, C> {
 /// What facts came to about a Stripe customer.
 pub(crate) struct Taken {
     done: Done,
+    /// Entries that were committed before it, where the facts did not fit in one transaction.
+    earlier: Vec<LedgerEntry>,
     /// Names under which it can be found now.
     named: Vec<Link>,
     /// What it may have begun to wait for.
     awaited: BTreeSet<CatalogKey>,
+}
+
+impl Taken {
+    fn new(done: Done, named: Vec<Link>, awaited: BTreeSet<CatalogKey>) -> Self {
+        Self {
+            done,
+            earlier: Vec::new(),
+            named,
+            awaited,
+        }
+    }
+
+    /// What no facts come to.
+    fn nothing() -> Self {
+        Self::new(Done::Unchanged, Vec::new(), BTreeSet::new())
+    }
+
+    /// This, and what later facts about the same Stripe customer came to.
+    fn and(mut self, later: Self) -> Self {
+        let done = match (self.done, later.done) {
+            (done, Done::Unchanged) => done,
+            (Done::Committed(entry) | Done::Duplicate(entry), done) => {
+                self.earlier.push(*entry);
+                done
+            }
+            (Done::Parked(_) | Done::Ignored | Done::Unchanged, done) => done,
+        };
+        self.earlier.extend(later.earlier);
+        self.named.extend(later.named);
+        self.awaited.extend(later.awaited);
+        Self { done, ..self }
+    }
 }
 
 /// A message on its way.
@@ -209,9 +242,6 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         reason: ParkReason,
         event: &str,
     ) -> Result<Done, ProcessError> {
-        if event.len() > MAX_PARKED {
-            return Err(ProcessError::TooLargeToPark(event.len()));
-        }
         let parked = Parked {
             tenant: tenant.clone(),
             cause,
@@ -219,6 +249,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             parked_at: self.clock.now(),
             event: event.to_owned(),
         };
+        // As JSON inside of JSON it has more bytes than by itself.
+        check_item(&parked.item()).map_err(|_| ProcessError::TooLargeToPark(event.len()))?;
         self.store.park(&parked).await?;
         Ok(Done::Parked(reason))
     }
@@ -272,7 +304,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         origin: &Origin<'_>,
         taken: Taken,
     ) -> Result<Processed, ProcessError> {
-        let mut released = Vec::new();
+        let mut released = taken.earlier;
         for link in &taken.named {
             released.extend(self.release(origin, link).await?);
         }

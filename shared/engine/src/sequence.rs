@@ -21,7 +21,7 @@ pub use self::hear::Heard;
 pub use self::tick::Stepped;
 use crate::backoff::{Deadline, pause};
 use crate::envelope::{Subject, seal};
-use crate::ports::{Clock, Commit, CommitError, LedgerEntry, Store, StoreError};
+use crate::ports::{Clock, Commit, CommitError, IndexPage, LedgerEntry, Store, StoreError};
 use crate::tick::cause_about;
 
 /// The name of the event that a step is told by.
@@ -58,13 +58,14 @@ pub trait Enrolments: Sync {
     ) -> impl Future<Output = Result<Option<Enrolment>, StoreError>> + Send;
 
     /// Enrolments whose time has come, of one of [`crate::ports::DUE_SHARDS`] shards, the longest due
-    /// first. Eventually consistent.
+    /// first, behind the place `after`. Eventually consistent.
     fn due_enrolments(
         &self,
         shard: u64,
+        after: Option<&str>,
         until: Timestamp,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<DueEnrolment>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<IndexPage<DueEnrolment>, StoreError>> + Send;
 }
 
 /// Enrols, moves on and lets go.

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
+use futures::future::join_all;
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Source;
 use paygraph_domain::id::{Cause, CustomerId, TenantId};
@@ -16,14 +18,18 @@ use crate::backoff::{Deadline, pause};
 use crate::envelope::{Subject, named, seal};
 use crate::fetch::Fetch;
 use crate::ports::{
-    AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, DUE_SHARDS, LedgerEntry,
-    Publisher, Store, StoreError,
+    AuditEntry, AuditOwner, Clock, Commit, CommitError, ContactWrite, DUE_SHARDS, Due, LedgerEntry,
+    Publisher, Store, StoreError, shards_from,
 };
 use crate::process::Engine;
 use crate::publish::publish;
 
 /// How many due contacts are read together.
 const AT_ONCE: usize = 100;
+/// How many contacts are computed side by side.
+const SIDE_BY_SIDE: usize = 16;
+/// How long a contact is tried that others keep changing, or whose objects never fit its digest.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -32,10 +38,19 @@ pub struct Ticked {
     pub contacts: usize,
     /// Events that came of it.
     pub events: usize,
-    /// Contacts that could not be computed. The next run tries again.
+    /// Contacts that could not be computed, and shards that could not be read. The next run tries
+    /// again.
     pub failed: usize,
     /// Whether something due was left for the next run.
     pub unfinished: bool,
+}
+
+impl Ticked {
+    fn fail(&mut self, error: &StoreError, problem: &str) {
+        let error: &dyn std::error::Error = error;
+        tracing::error!(code = "tick_failed", error, "{problem}");
+        self.failed += 1;
+    }
 }
 
 /// Why a contact is computed again.
@@ -50,10 +65,11 @@ pub enum Reason {
 }
 
 impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
-    /// Computes every contact again whose time has come by `now`, and publishes what that tells.
+    /// Computes every contact again whose time has come by `now`, and publishes what that tells. What
+    /// fails is counted and logged, and holds up nothing else; the next run tries it again.
     ///
     /// # Errors
-    /// [`StoreError`] when the table cannot be read or written; the next run goes on.
+    /// [`StoreError`] never; a caller treats it as a failed run.
     pub async fn tick<P: Publisher>(
         &self,
         publisher: &P,
@@ -61,37 +77,73 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         deadline: Deadline,
     ) -> Result<Ticked, StoreError> {
         let mut ticked = Ticked::default();
-        for shard in 0..DUE_SHARDS {
+        for shard in shards_from(now, DUE_SHARDS) {
+            let mut after: Option<String> = None;
             loop {
                 if !deadline.has_time() {
                     ticked.unfinished = true;
                     return Ok(ticked);
                 }
-                let due = self.store.due(shard, now, AT_ONCE).await?;
-                let mut entries = Vec::new();
-                for due in &due {
-                    let reason = Reason::Due(due.at);
-                    let entry = self
-                        .recompute(&due.tenant, &due.contact, now, &reason, deadline)
-                        .await;
-                    // One contact that cannot be read must not hold up all others.
-                    let entry = entry.unwrap_or_else(|error| {
-                        let error: &dyn std::error::Error = &error;
-                        tracing::error!(code = "tick_failed", error, contact.id = %due.contact, "A contact could not be computed");
-                        ticked.failed += 1;
-                        None
-                    });
-                    ticked.contacts += 1;
-                    ticked.events += entry.as_ref().map_or(0, |entry| entry.outbox.len());
-                    entries.extend(entry);
+                let page = self.store.due(shard, after.as_deref(), now, AT_ONCE);
+                let page = match page.await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        ticked.fail(&error, "A shard of due contacts could not be read");
+                        break;
+                    }
+                };
+                ticked.failed += page.log_unreadable();
+                let entries = self.each(&page.entries, now, deadline, &mut ticked).await;
+                if let Err(error) = publish(&self.store, publisher, &entries).await {
+                    ticked.fail(&error, "A publication could not be noted");
                 }
-                let waiting = publish(&self.store, publisher, &entries).await?;
-                if !waiting.is_empty() || due.len() < AT_ONCE || ticked.failed > 0 {
+                // A contact that failed is due again next minute. Those behind it are not to wait.
+                after = page.next;
+                if after.is_none() {
                     break;
                 }
             }
         }
         Ok(ticked)
+    }
+
+    /// Computes due contacts, some side by side, each with a deadline of its own: one that cannot be
+    /// computed holds up no other.
+    async fn each(
+        &self,
+        due: &[Due],
+        now: Timestamp,
+        deadline: Deadline,
+        ticked: &mut Ticked,
+    ) -> Vec<LedgerEntry> {
+        let mut entries = Vec::new();
+        for some in due.chunks(SIDE_BY_SIDE) {
+            if !deadline.has_time() {
+                ticked.unfinished = true;
+                break;
+            }
+            let own = deadline.within(PATIENCE);
+            let computed = join_all(some.iter().map(async |due| {
+                let reason = Reason::Due(due.at);
+                self.recompute(&due.tenant, &due.contact, now, &reason, own)
+                    .await
+            }));
+            for (due, computed) in some.iter().zip(computed.await) {
+                ticked.contacts += 1;
+                match computed {
+                    Ok(entry) => {
+                        ticked.events += entry.as_ref().map_or(0, |entry| entry.outbox.len());
+                        entries.extend(entry);
+                    }
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::error!(code = "tick_failed", error, contact.id = %due.contact, "A contact could not be computed");
+                        ticked.failed += 1;
+                    }
+                }
+            }
+        }
+        entries
     }
 
     /// Computes one contact again as it stands at `now`. Gives the entry to publish, if there is
@@ -170,8 +222,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                 catalog: &catalog,
                 now,
             };
-            let rollup = rollup(&account, held.totals.clone(), context);
-            commit.note_awaited(customer, &held.awaits, &rollup.awaits);
+            let mut rollup = rollup(&account, held.totals.clone(), context);
+            rollup.awaits = commit.note_awaited(customer, &held.awaits, &rollup.awaits);
             rolled.insert(customer.clone(), rollup);
         }
         let cause = cause(&before, reason)?;

@@ -11,6 +11,7 @@ mod kills;
 mod leaks;
 mod methods;
 mod model;
+mod paths;
 mod refusals;
 mod renewed;
 mod retried;
@@ -19,7 +20,7 @@ pub mod stack;
 use std::time::Duration;
 
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::ports::{Runs as _, Store as _};
+use paygraph_engine::ports::Runs as _;
 use paygraph_engine::publish::publish;
 use paygraph_engine::run::{Drift, Job, Left, Outcome, Scope};
 use paygraph_testkit::fake_stripe::{Config, FakeStripe, Fault, FaultKind, Lazy};
@@ -164,7 +165,7 @@ async fn n7_n8_an_import_survives_twenty_kills() {
     );
     // What was committed and not published, the minute's sweep publishes.
     let soon = Timestamp::from_unix(now() + 60).unwrap();
-    let left = stack.engine.store.pending(soon, 10_000).await.unwrap();
+    let left = stack.engine.store.all_pending(soon);
     publish(&stack.engine.store, &stack.bus, &left)
         .await
         .unwrap();

@@ -1,16 +1,19 @@
 //! A commit as one conditional write: everything or nothing.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder};
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, Delete, Put, TransactWriteItem};
 use paygraph_domain::id::{CustomerId, StripeCustomerId, TenantId};
+use paygraph_engine::ports::limits::{ItemKey, ItemWrite, check_transaction};
 use paygraph_engine::ports::{
     AuditEntry, Commit, CommitError, ContactWrite, LedgerEntry, RowChange, StoreError,
     StripeLinkWrite,
 };
 
-use crate::item::{Item, keyed, number, text, with_doc};
+use crate::item::{Item, get_text, item_bytes, keyed, number, text, with_doc};
 use crate::key;
 use crate::store::failed;
 
@@ -207,20 +210,40 @@ fn stripe_link(
     }
 }
 
-/// Entries of one second stand in the order in which the contact took them in.
 fn audit(table: &str, commit: &Commit, entry: &AuditEntry) -> Result<PutBuilder, StoreError> {
-    let versions = commit.contacts.values().map(|write| write.contact.version);
-    let version = versions.max().unwrap_or(0);
-    let at = key::instant(entry.at);
-    let sort = format!("{}{at}#{version:010}#{}", key::AUDIT, entry.cause);
-    let item = with_doc(
-        keyed(key::audit_owner(&commit.tenant, &entry.owner), sort),
-        entry,
-    )?;
+    let partition = key::audit_owner(&commit.tenant, &entry.owner);
+    let sort = key::audit(entry, commit.newest_version());
+    let item = with_doc(keyed(partition, sort), entry)?;
     Ok(Put::builder().table_name(table).set_item(Some(item)))
 }
 
-/// What a refused transaction means.
+/// Checks the writes of a commit before they are sent: `DynamoDB` would refuse them for good.
+///
+/// # Errors
+/// A permanent [`StoreError`] that names the object.
+pub fn check(writes: &[TransactWriteItem], commit: &Commit) -> Result<(), StoreError> {
+    let items: Vec<ItemWrite> = writes.iter().map(item_write).collect();
+    // The engine's list of the same items names each object.
+    check_transaction(&items).map_err(|refusal| commit.check().err().unwrap_or(refusal).into())
+}
+
+/// The key and the bytes of one operation.
+pub fn item_write(write: &TransactWriteItem) -> ItemWrite {
+    let item = write.put().map(Put::item);
+    let item = item.or_else(|| write.delete().map(Delete::key));
+    let text = |name| item.and_then(|item| get_text(item, name));
+    let key = ItemKey::new(
+        text("pk").unwrap_or_default(),
+        text("sk").unwrap_or_default(),
+    );
+    ItemWrite {
+        bytes: item.map_or(0, item_bytes),
+        subject: key.sort.clone(),
+        key,
+    }
+}
+
+/// The meaning of a refused transaction.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 pub fn refused(error: SdkError<TransactWriteItemsError>, has_ledger: bool) -> CommitError {
@@ -228,34 +251,76 @@ pub fn refused(error: SdkError<TransactWriteItemsError>, has_ledger: bool) -> Co
         return CommitError::Store(failed("a transaction", true, error));
     };
     if let TransactWriteItemsError::TransactionCanceledException(canceled) = service {
-        let codes: Vec<&str> = canceled
-            .cancellation_reasons()
-            .iter()
-            .map(|r| r.code().unwrap_or("None"))
-            .collect();
-        if has_ledger && codes.first() == Some(&"ConditionalCheckFailed") {
-            return CommitError::Duplicate;
-        }
-        // Somebody else was faster, or the item is busy: both are settled by loading again.
-        let busy = |code: &&str| {
-            matches!(
-                *code,
-                "None"
-                    | "ConditionalCheckFailed"
-                    | "TransactionConflict"
-                    | "ThrottlingError"
-                    | "ProvisionedThroughputExceeded"
-            )
+        let reasons = canceled.cancellation_reasons();
+        return match canceled_as(reasons, has_ledger) {
+            Some(meaning) => meaning,
+            None => CommitError::Store(failed(&reasons_text(reasons), false, error)),
         };
-        if !codes.is_empty() && codes.iter().all(busy) {
-            return CommitError::Conflict;
-        }
-        return CommitError::Store(failed("a transaction", false, error));
     }
     if is_busy(service.code()) {
         return CommitError::Conflict;
     }
-    CommitError::Store(failed("a transaction", true, error))
+    let retry = !is_refusal(service.code());
+    let context = refusal_text("a transaction", service);
+    CommitError::Store(failed(&context, retry, error))
+}
+
+/// The meaning of a canceled transaction by its reasons; none when no later attempt can succeed.
+fn canceled_as(reasons: &[CancellationReason], has_ledger: bool) -> Option<CommitError> {
+    let code = |reason: &CancellationReason| reason.code().unwrap_or("None").to_owned();
+    let codes: Vec<String> = reasons.iter().map(code).collect();
+    if has_ledger
+        && codes
+            .first()
+            .is_some_and(|code| code == "ConditionalCheckFailed")
+    {
+        return Some(CommitError::Duplicate);
+    }
+    // Somebody else was faster, or the item is busy: loading again settles both.
+    let busy = |code: &String| {
+        matches!(
+            code.as_str(),
+            "None"
+                | "ConditionalCheckFailed"
+                | "TransactionConflict"
+                | "ThrottlingError"
+                | "ProvisionedThroughputExceeded"
+        )
+    };
+    (!codes.is_empty() && codes.iter().all(busy)).then_some(CommitError::Conflict)
+}
+
+/// The reasons in `DynamoDB`'s own words, without those of the operations that it would have taken.
+fn reasons_text(reasons: &[CancellationReason]) -> String {
+    let told = reasons
+        .iter()
+        .filter(|reason| reason.code().is_some_and(|code| code != "None"))
+        .map(|reason| {
+            let (code, message) = (reason.code().unwrap_or_default(), reason.message());
+            format!("{code}: {}", message.unwrap_or("no message"))
+        });
+    let told: BTreeSet<String> = told.collect();
+    let told: Vec<String> = told.into_iter().collect();
+    format!("DynamoDB canceled a transaction: {}", told.join("; "))
+}
+
+/// Whether `DynamoDB` calls the request itself wrong, so that it refuses the same request for good.
+pub fn is_refusal(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some("ValidationException" | "ItemCollectionSizeLimitExceededException")
+    )
+}
+
+/// What was tried, with `DynamoDB`'s own reason where it refused the request.
+pub fn refusal_text(context: &str, error: &impl ProvideErrorMetadata) -> String {
+    match error.code().filter(|code| is_refusal(Some(code))) {
+        Some(code) => format!(
+            "{context}: {code}: {}",
+            error.message().unwrap_or("no message")
+        ),
+        None => context.to_owned(),
+    }
 }
 
 /// Whether an error only says that the table is busy.
@@ -271,3 +336,7 @@ pub fn is_busy(code: Option<&str>) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+#[path = "commit_tests.rs"]
+mod tests;

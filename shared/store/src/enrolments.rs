@@ -5,12 +5,13 @@ use aws_sdk_dynamodb::types::builders::PutBuilder;
 use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::sequence::Enrolment;
 use paygraph_domain::time::Timestamp;
-use paygraph_engine::ports::StoreError;
+use paygraph_engine::ports::{IndexPage, StoreError};
 use paygraph_engine::sequence::{DueEnrolment, Enrolments};
 
 use crate::item::{Item, doc, get_text, keyed, number, text, with_doc};
 use crate::key;
-use crate::store::{DynamoStore, call_failed};
+use crate::store::DynamoStore;
+use crate::store::index::Shard;
 
 /// The put of an enrolment over the version that was loaded.
 pub fn put(
@@ -62,22 +63,16 @@ impl Enrolments for DynamoStore {
     async fn due_enrolments(
         &self,
         shard: u64,
+        after: Option<&str>,
         until: Timestamp,
         limit: usize,
-    ) -> Result<Vec<DueEnrolment>, StoreError> {
-        let answer = self
-            .client()
-            .query()
-            .table_name(self.table())
-            .index_name("due")
-            .key_condition_expression("due_pk = :shard AND due_sk < :until")
-            .expression_attribute_values(":shard", text(key::due_enrolments(shard)))
-            .expression_attribute_values(":until", text(key::instant(until.plus(1))))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
+    ) -> Result<IndexPage<DueEnrolment>, StoreError> {
+        let shard = Shard {
+            index: "due",
+            name: key::due_enrolments(shard),
+        };
+        self.index_page(&shard, after, until.plus(1), limit, due)
             .await
-            .map_err(|error| call_failed("looking for steps that are due", error))?;
-        Ok(answer.items().iter().filter_map(due).collect())
     }
 }
 

@@ -59,6 +59,19 @@ pub fn get_number(item: &Item, name: &str) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
+/// How many bytes `DynamoDB` counts of an item that has texts and numbers: the names and the values.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+pub fn item_bytes(item: &Item) -> usize {
+    let text_bytes = |value: &AttributeValue| {
+        let text = value.as_s().or_else(|_| value.as_n());
+        text.map_or(0, String::len)
+    };
+    let attributes = item.iter();
+    attributes
+        .map(|(name, value)| name.len() + text_bytes(value))
+        .sum()
+}
+
 fn unreadable(what: &str, error: serde_json::Error) -> StoreError {
     StoreError {
         context: format!("{what} is not in a shape that this version reads"),

@@ -1,27 +1,21 @@
 //! The table's keys. Every one begins with the tenant, but where it is asked whose a Stripe account
 //! is.
 
-use paygraph_domain::account::CatalogKey;
 use paygraph_domain::alert::{AlertId, Channel, Status};
 use paygraph_domain::analytics::Day;
 use paygraph_domain::contact::Contact;
-use paygraph_domain::fact::Link;
-use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
-use paygraph_domain::identity::Name;
+use paygraph_domain::id::{Cause, CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::alert::{Burst, Whose};
-use paygraph_engine::ports::{AuditOwner, DUE_SHARDS};
+pub use paygraph_engine::ports::key::{
+    AUDIT, CONTACT, ENROL, EVENT, LINK, USER, audit, audit_owner, awaiting, catalog, contact,
+    enrolment, instant, ledger, link, membership, name, named, parked, reviews, stripe,
+    stripe_link, user,
+};
+use paygraph_engine::ports::{DUE_SHARDS, PENDING_SHARDS};
 use paygraph_engine::target::Effect;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How many partitions a sparse index is spread over.
-pub const SHARDS: u64 = 16;
-/// The sort key of a contact.
-pub const CONTACT: &str = "CONTACT";
-/// The sort key of a link that leads to one thing.
-pub const LINK: &str = "LINK";
-/// The sort key of a ledger entry.
-pub const EVENT: &str = "EVENT";
 /// The sort key of a tenant's settings.
 pub const SETTINGS: &str = "SETTINGS";
 /// The sort key of a tenant's connection to Stripe.
@@ -30,8 +24,6 @@ pub const CONNECTION: &str = "CONNECTION";
 pub const ACCOUNTS: &str = "ACCOUNTS";
 /// The sort key of what a target did, or is about to.
 pub const EFFECT: &str = "EFFECT";
-/// The sort key of a user.
-pub const USER: &str = "USER";
 /// The sort key of what is known of an e-mail address.
 pub const ADDRESS: &str = "ADDRESS";
 /// The sort key of the newest e-mails to a contact.
@@ -42,12 +34,8 @@ pub const CRM: &str = "CRM";
 pub const SPENT: &str = "SPENT";
 /// What the sort keys of a working set begin with.
 pub const STATE: &str = "STATE#";
-/// What the sort keys of enrolments begin with.
-pub const ENROL: &str = "ENROL#";
 /// What the sort keys of invoices begin with.
 pub const INVOICE: &str = "INVOICE#";
-/// What the sort keys of audit entries begin with.
-pub const AUDIT: &str = "AUDIT#";
 
 /// What the sort keys of alerts begin with.
 pub const ALERT: &str = "ALERT#";
@@ -57,63 +45,6 @@ pub const BURST: &str = "BURST";
 pub const SECONDS: &str = "SECONDS";
 /// The sort key of somebody's alerts that are not resolved.
 pub const UNRESOLVED: &str = "ALERTS";
-
-/// Where a contact stands, with its own audit entries.
-#[must_use]
-pub fn contact(tenant: &TenantId, id: &CustomerId) -> String {
-    format!("T#{tenant}#C#{id}")
-}
-
-/// Where a user of the product stands.
-#[must_use]
-pub fn user(tenant: &TenantId, id: &str) -> String {
-    format!("T#{tenant}#U#{id}")
-}
-
-/// Where everything of a Stripe customer stands.
-#[must_use]
-pub fn stripe(tenant: &TenantId, customer: &StripeCustomerId) -> String {
-    format!("T#{tenant}#S#{customer}")
-}
-
-/// Where the link from a Stripe customer to its contact stands.
-#[must_use]
-pub fn stripe_link(tenant: &TenantId, customer: &StripeCustomerId) -> String {
-    format!("T#{tenant}#L#stripe#{customer}")
-}
-
-/// Where the link from a charge or payment intent to its Stripe customer stands.
-#[must_use]
-pub fn link(tenant: &TenantId, link: &Link) -> String {
-    match link {
-        Link::Charge(id) => format!("T#{tenant}#L#charge#{}", id.key_part()),
-        Link::PaymentIntent(id) => format!("T#{tenant}#L#payment_intent#{}", id.key_part()),
-    }
-}
-
-/// Where the tenant's catalog stands.
-#[must_use]
-pub fn catalog(tenant: &TenantId) -> String {
-    format!("T#{tenant}#CATALOG")
-}
-
-/// Where the Stripe customers stand that wait for a catalog entry.
-#[must_use]
-pub fn awaiting(tenant: &TenantId, key: &CatalogKey) -> String {
-    format!("T#{tenant}#AWAITS#{}", key.sort_key())
-}
-
-/// Where the ledger entry of a cause stands.
-#[must_use]
-pub fn ledger(tenant: &TenantId, cause: &Cause) -> String {
-    format!("T#{tenant}#E#{cause}")
-}
-
-/// Where messages wait together.
-#[must_use]
-pub fn parked(tenant: &TenantId, place: &str) -> String {
-    format!("T#{tenant}#PARKED#{place}")
-}
 
 /// Where everything that is parked can be listed, in the `tenant` index.
 #[must_use]
@@ -125,25 +56,6 @@ pub fn parked_listing(tenant: &TenantId) -> String {
 #[must_use]
 pub fn contact_listing(tenant: &TenantId) -> String {
     format!("T#{tenant}#CONTACTS")
-}
-
-/// Where the contacts that have a name stand.
-#[must_use]
-pub fn name(tenant: &TenantId, name: &Name) -> String {
-    let (kind, value) = name.parts();
-    format!("T#{tenant}#L#{kind}#{value}")
-}
-
-/// The sort key of one of them.
-#[must_use]
-pub fn named(contact: &CustomerId) -> String {
-    format!("{LINK}#{contact}")
-}
-
-/// Where the Stripe customers stand that somebody should look at.
-#[must_use]
-pub fn reviews(tenant: &TenantId) -> String {
-    format!("T#{tenant}#REVIEW")
 }
 
 /// The tenant's runs.
@@ -170,12 +82,6 @@ pub fn segment(tenant: &TenantId, segment: &str) -> String {
     format!("T#{tenant}#G#{segment}")
 }
 
-/// The sort key of a contact's membership in a segment.
-#[must_use]
-pub fn membership(segment: &str) -> String {
-    format!("SEGMENT#{segment}")
-}
-
 /// The shard of the `due` index that a contact is in.
 #[must_use]
 pub fn due_shard(tenant: &TenantId, contact: &CustomerId) -> String {
@@ -186,12 +92,6 @@ pub fn due_shard(tenant: &TenantId, contact: &CustomerId) -> String {
 #[must_use]
 pub fn due(shard: u64) -> String {
     format!("D#{shard:02}")
-}
-
-/// The sort key of a contact's enrolment in a sequence.
-#[must_use]
-pub fn enrolment(sequence: &str) -> String {
-    format!("{ENROL}{sequence}")
 }
 
 /// The shard of the `due` index that a contact's enrolments are in.
@@ -313,15 +213,6 @@ pub fn token(tenant: &TenantId, hash: &str) -> String {
     format!("T#{tenant}#TOKEN#{hash}")
 }
 
-/// Where an audit entry stands.
-#[must_use]
-pub fn audit_owner(tenant: &TenantId, owner: &AuditOwner) -> String {
-    match owner {
-        AuditOwner::Stripe(customer) => stripe(tenant, customer),
-        AuditOwner::Contact(id) => contact(tenant, id),
-    }
-}
-
 /// A contact's place in the listing of all: by its lifetime value in the currency in which that is
 /// most, as text that sorts, then by its id.
 #[must_use]
@@ -331,16 +222,10 @@ pub fn by_worth(contact: &Contact) -> String {
     format!("{:019}#{}", most.max(0), contact.id)
 }
 
-/// An instant as a part of a sort key: it sorts as text.
-#[must_use]
-pub fn instant(time: Timestamp) -> String {
-    format!("{:012}", time.unix().max(0))
-}
-
 /// The shard of the `pending` index that a cause is in.
 #[must_use]
 pub fn pending_shard(cause: &Cause) -> String {
-    pending(xxh3_64(cause.as_str().as_bytes()) % SHARDS)
+    pending(xxh3_64(cause.as_str().as_bytes()) % PENDING_SHARDS)
 }
 
 /// A shard of the `pending` index.
@@ -351,6 +236,9 @@ pub fn pending(shard: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use paygraph_domain::account::CatalogKey;
+    use paygraph_domain::id::StripeCustomerId;
+
     use super::*;
 
     #[test]

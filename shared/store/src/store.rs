@@ -1,5 +1,6 @@
 //! One table of DynamoDB, and the calls that everything here is made of.
 
+pub(crate) mod index;
 mod port;
 
 use std::sync::Arc;
@@ -11,16 +12,15 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use paygraph_domain::account::{CatalogEntry, CatalogKey};
 use paygraph_domain::id::TenantId;
 use paygraph_domain::settings::Settings;
+use paygraph_engine::ports::limits::MAX_BATCH_GET;
 use paygraph_engine::ports::{CommitError, StoreError};
 
 use crate::cache::Cache;
-use crate::commit::is_busy;
+use crate::commit::{is_busy, is_refusal, refusal_text};
 use crate::item::{Item, keyed, text};
 
 /// How old settings and catalog entries may be.
 const KEEP: Duration = Duration::from_secs(60);
-/// The most keys that one BatchGetItem takes.
-const BATCH: usize = 100;
 /// How often keys that a batch left out are asked for again.
 const BATCH_ATTEMPTS: u32 = 5;
 
@@ -52,15 +52,14 @@ pub(crate) fn call_failed<E>(context: &str, error: SdkError<E>) -> StoreError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let code = error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code);
-    let retry = !matches!(code, Some("ValidationException" | "AccessDeniedException"));
-    StoreError {
-        context: context.to_owned(),
-        retry,
-        source: Some(Box::new(error)),
-    }
+    let service = error.as_service_error();
+    let code = service.and_then(ProvideErrorMetadata::code);
+    let retry = !is_refusal(code) && code != Some("AccessDeniedException");
+    let context = service.map_or_else(
+        || context.to_owned(),
+        |service| refusal_text(context, service),
+    );
+    failed(&context, retry, error)
 }
 
 /// What a conditional write came to; none when its condition was not met.
@@ -205,15 +204,21 @@ impl DynamoStore {
         }
     }
 
-    /// Items by their keys, at most a hundred, read consistently; in no order.
+    /// Items by their keys, read consistently, in as many batches as it takes; in no order.
     pub(crate) async fn batch_get(
         &self,
         keys: Vec<Item>,
         context: &str,
     ) -> Result<Vec<Item>, StoreError> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+        let mut items = Vec::new();
+        for some in keys.chunks(MAX_BATCH_GET) {
+            items.extend(self.batch(some.to_vec(), context).await?);
         }
+        Ok(items)
+    }
+
+    /// One batch of at most [`MAX_BATCH_GET`] keys.
+    async fn batch(&self, keys: Vec<Item>, context: &str) -> Result<Vec<Item>, StoreError> {
         let mut request = KeysAndAttributes::builder()
             .set_keys(Some(keys))
             .consistent_read(true)

@@ -2,7 +2,6 @@
 
 use paygraph_domain::fact::Source;
 use paygraph_domain::settings::Settings;
-use paygraph_engine::ports::Store as _;
 use paygraph_engine::publish::publish;
 use paygraph_sequence::handler::Input;
 use serde_json::{Value, json};
@@ -125,7 +124,7 @@ async fn d5_n19_a_step_that_was_committed_and_not_published_is_published_once() 
     assert_eq!((done.enrolments, done.steps), (1, 1));
     assert_eq!(stack.minute(3 * DAY + 60).await.enrolments, 0);
     assert_eq!(stack.steps().len(), 1);
-    let left = stack.store.pending(due.plus(60), 100).await.unwrap();
+    let left = stack.store.all_pending(due.plus(60));
     let left: Vec<_> = left
         .into_iter()
         .filter(|entry| entry.event_type == "sequence")

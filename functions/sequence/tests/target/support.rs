@@ -1,6 +1,5 @@
 //! One customer's events, and the function that hears of them.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use paygraph_engine::Deadline;
 use paygraph_engine::email::{Email, EmailError, Mailer, Post};
 use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::memory::{MemoryBus, MemoryStore, StoppedClock};
-use paygraph_engine::ports::Publisher;
+use paygraph_engine::ports::{Publisher, Unpublished};
 use paygraph_engine::process::Engine;
 use paygraph_engine::sequence::{Sequencer, Stepped};
 use paygraph_sequence::handler::Target;
@@ -43,8 +42,8 @@ impl DeadLetters for Letters {
 pub struct Dead;
 
 impl Publisher for Dead {
-    async fn publish(&self, events: &[&Outgoing]) -> BTreeSet<usize> {
-        (0..events.len()).collect()
+    async fn publish(&self, events: &[&Outgoing]) -> Unpublished {
+        Unpublished::all(events.len())
     }
 }
 

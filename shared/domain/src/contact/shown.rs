@@ -111,9 +111,9 @@ impl<'a> Shown<'a> {
             told.signals.keys().map(|(kind, _)| *kind).collect()
         });
         diff.field("segments", |(_, told)| &told.segments);
-        diff.field("traits", |(shown, _)| &shown.traits);
-        diff.field("users", |(shown, _)| shown.users);
-        diff.field("workspaces", |(shown, _)| shown.workspaces);
+        diff.map("traits", |(shown, _)| &shown.traits);
+        diff.set("users", |(shown, _)| shown.users);
+        diff.set("workspaces", |(shown, _)| shown.workspaces);
         diff.changes()
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::said::{Moment, Said};
 use super::usage::{Usage, thresholds};
 use super::{Product, ProductEvent, Traits, What};
-use crate::contact::{Contact, Outcome, Profile};
+use crate::contact::{self, Contact, MAX_USERS, Outcome, Profile};
 use crate::event::Event;
 use crate::identity::Name;
 use crate::settings::Settings;
@@ -24,8 +24,6 @@ const SCORE: &str = "engagement_score";
 pub(super) const USAGE: &str = "usage_percent";
 /// What the names of traits begin with where it is noted when they were told.
 const TRAIT: &str = "traits.";
-/// The most users that a contact lists; of more, those that come first by name.
-const MAX_USERS: usize = 500;
 
 impl User {
     /// Takes an event in that is the user's.
@@ -121,7 +119,7 @@ impl Heard<'_> {
     fn apply(&self, product: &mut Product, profile: &mut Profile, settings: &Settings) {
         let said = &mut product.said;
         if let Some(workspace) = self.workspace {
-            add(&mut profile.workspaces, workspace, MAX_WORKSPACES);
+            add(&mut profile.workspaces, workspace, contact::MAX_WORKSPACES);
             if let Some(user) = &self.event.user {
                 add(&mut profile.users, user, MAX_USERS);
             }
@@ -268,10 +266,9 @@ fn told(said: &mut Said, traits: &mut Traits, name: &str, at: Moment, value: &Va
 }
 
 /// Adds a name to as many as there may be: of more, those that come first count, in whatever order
-/// they come.
+/// they come. One event removes at most one name, so that its commit stays small.
 fn add(names: &mut BTreeSet<String>, name: &str, most: usize) {
-    names.insert(name.to_owned());
-    while names.len() > most {
+    if names.insert(name.to_owned()) && names.len() > most {
         names.pop_last();
     }
 }

@@ -7,7 +7,8 @@ use paygraph_domain::id::TenantId;
 use super::MemoryStore;
 use super::inner::Inner;
 use crate::alert::{Alerts, Change, Taken, Unresolved, Whose};
-use crate::ports::{CommitError, StoreError};
+use crate::ports::limits::{ItemKey, ItemWrite, check_transaction};
+use crate::ports::{CommitError, StoreError, put};
 
 impl MemoryStore {
     /// Every alert, by id.
@@ -40,6 +41,35 @@ impl Inner {
     }
 }
 
+/// The operations of a change's transaction, each on an item of its own.
+fn writes(change: &Change) -> Vec<ItemWrite> {
+    let key = |sort: String| ItemKey::new(format!("T#{}#ALERTS", change.tenant), sort);
+    let list = put(
+        key("ALERTS".to_owned()),
+        &change.unresolved,
+        "the list of alerts".to_owned(),
+    );
+    let checked = change
+        .contact_version
+        .map(|_| put(key("CONTACT".to_owned()), &(), "a contact".to_owned()));
+    let raised = change.raise.iter().map(|alert| {
+        put(
+            key(alert.id.to_string()),
+            alert,
+            format!("alert {}", alert.id),
+        )
+    });
+    let resolved = change
+        .resolve
+        .iter()
+        .map(|id| put(key(id.to_string()), &(), format!("alert {id}")));
+    std::iter::once(list)
+        .chain(checked)
+        .chain(raised)
+        .chain(resolved)
+        .collect()
+}
+
 impl Alerts for MemoryStore {
     async fn unresolved(&self, tenant: &TenantId, whose: &Whose) -> Result<Unresolved, StoreError> {
         let key = (tenant.clone(), whose.clone());
@@ -48,6 +78,7 @@ impl Alerts for MemoryStore {
     }
 
     async fn change(&self, change: &Change) -> Result<(), CommitError> {
+        check_transaction(&writes(change)).map_err(StoreError::from)?;
         let mut inner = self.lock();
         if !inner.allows(change) {
             return Err(CommitError::Conflict);

@@ -4,8 +4,9 @@ use paygraph_domain::id::{CustomerId, TenantId};
 use paygraph_domain::sequence::Enrolment;
 use paygraph_domain::time::Timestamp;
 
+use super::store::page;
 use super::{MemoryStore, shard_of};
-use crate::ports::StoreError;
+use crate::ports::{IndexPage, StoreError, key};
 use crate::sequence::{DueEnrolment, Enrolments};
 
 impl MemoryStore {
@@ -46,9 +47,10 @@ impl Enrolments for MemoryStore {
     async fn due_enrolments(
         &self,
         shard: u64,
+        after: Option<&str>,
         until: Timestamp,
         limit: usize,
-    ) -> Result<Vec<DueEnrolment>, StoreError> {
+    ) -> Result<IndexPage<DueEnrolment>, StoreError> {
         let inner = self.lock();
         let all = inner.enrolments.iter();
         let mut due: Vec<_> = all
@@ -63,7 +65,15 @@ impl Enrolments for MemoryStore {
             })
             .collect();
         due.sort();
-        due.truncate(limit);
-        Ok(due)
+        let place = |due: &DueEnrolment| {
+            let DueEnrolment {
+                at,
+                tenant,
+                contact,
+                sequence,
+            } = due;
+            format!("{}#{tenant}#{contact}#{sequence}", key::instant(*at))
+        };
+        Ok(page(due, place, after, limit))
     }
 }

@@ -74,6 +74,8 @@ pub(super) struct Inner {
     pub(super) facts: BTreeMap<(TenantId, Timestamp, String), Fact>,
     pub(super) censuses: BTreeMap<(TenantId, Day), Census>,
     pub(super) connections: BTreeMap<TenantId, Connection>,
+    /// Entries that the bus refuses, each with the reason.
+    pub(super) refused: BTreeMap<(TenantId, Cause), String>,
     /// What may be used once, and was.
     pub(super) spent: BTreeSet<(TenantId, String)>,
     pub(super) commits: usize,

@@ -132,8 +132,9 @@ pub struct AuditEntry {
     pub changes: Vec<Change>,
 }
 
-/// The most notes of one commit about who waits for what: a transaction has a hundred writes.
-const MAX_NOTES: usize = 50;
+/// The most notes of one commit about who waits for what. With the memberships of sixty segments and
+/// the object of one message they fit in the hundred writes of a transaction.
+const MAX_NOTES: usize = 25;
 
 /// Everything that one cause changes, written together or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -205,15 +206,26 @@ impl Commit {
         debug_assert!(replaced.is_none(), "two writes to one enrolment");
     }
 
-    /// Notes what a Stripe customer waits for now, and what no longer.
+    /// Notes which catalog entries a Stripe customer waits for from now on, and which no longer.
+    ///
+    /// Returns the entries that are noted afterwards. Beyond the room of one commit that is not all
+    /// of `wanted`: the roll-up keeps the entries that are noted, and each later commit notes more.
+    #[must_use]
     pub fn note_awaited(
         &mut self,
         customer: &StripeCustomerId,
         before: &BTreeSet<CatalogKey>,
-        after: &BTreeSet<CatalogKey>,
-    ) {
-        let notes = row_changes(before, after).take(MAX_NOTES.saturating_sub(self.awaits.len()));
-        self.awaits
-            .extend(notes.map(|(key, change)| ((key, customer.clone()), change)));
+        wanted: &BTreeSet<CatalogKey>,
+    ) -> BTreeSet<CatalogKey> {
+        let mut noted = before.clone();
+        let room = MAX_NOTES.saturating_sub(self.awaits.len());
+        for (key, change) in row_changes(before, wanted).take(room) {
+            match change {
+                RowChange::Put => noted.insert(key.clone()),
+                RowChange::Delete => noted.remove(&key),
+            };
+            self.awaits.insert((key, customer.clone()), change);
+        }
+        noted
     }
 }

@@ -26,13 +26,41 @@ use crate::ports::{
 };
 
 impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
-    /// Commits facts about one Stripe customer together.
+    /// Commits facts about one Stripe customer together. Those that do not fit in one transaction are
+    /// committed in halves, each under a cause of its own. The bus hears once of what a run found:
+    /// with the first half that changes anything.
     pub(crate) async fn process_account(
         &self,
         origin: &Origin<'_>,
         customer: &StripeCustomerId,
         facts: &[Fact],
     ) -> Result<Taken, ProcessError> {
+        let mut all = Taken::nothing();
+        let mut parts = vec![(String::new(), facts)];
+        while let Some((name, facts)) = parts.pop() {
+            let is_told = all.done != Done::Unchanged;
+            let part = (!name.is_empty()).then(|| origin.part(&name, is_told));
+            let part = part.transpose()?;
+            let origin = part.as_ref().unwrap_or(origin);
+            match self.process_part(origin, customer, facts).await? {
+                Some(taken) => all = all.and(taken),
+                None => {
+                    let (first, second) = facts.split_at(facts.len() / 2);
+                    parts.push((format!("{name}b"), second));
+                    parts.push((format!("{name}a"), first));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Commits facts in one transaction; none when they are several and do not fit.
+    async fn process_part(
+        &self,
+        origin: &Origin<'_>,
+        customer: &StripeCustomerId,
+        facts: &[Fact],
+    ) -> Result<Option<Taken>, ProcessError> {
         let settings = self.store.settings(origin.tenant).await?;
         let mut attempt = 0;
         loop {
@@ -41,28 +69,27 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
                     .plan(origin, customer, facts, &settings, loaded)
                     .await?;
                 let commit = plan.commit;
+                if facts.len() > 1 && commit.check().is_err() {
+                    return Ok(None);
+                }
                 let named = commit.links.keys().cloned().collect();
                 let awaited = commit.awaits.iter();
                 let awaited = awaited.filter(|(_, change)| **change == RowChange::Put);
                 let awaited = awaited.map(|((key, _), _)| key.clone()).collect();
-                match self.commit(origin, commit).await {
-                    Err(CommitError::Conflict) => {}
+                let done = match self.commit(origin, commit).await {
+                    Err(CommitError::Conflict) => None,
+                    done => Some(finish(done)?),
+                };
+                match done {
+                    None => {}
                     // If the first delivery died before it looked for what waits, this one does.
-                    Ok(done @ Done::Duplicate(_)) => {
+                    Some(done @ Done::Duplicate(_)) => {
                         let bodies = || facts.iter().map(|fact| &fact.body);
-                        return Ok(Taken {
-                            done,
-                            named: bodies().flat_map(Body::names).collect(),
-                            awaited: bodies().flat_map(Body::catalog_keys).collect(),
-                        });
+                        let named = bodies().flat_map(Body::names).collect();
+                        let awaited = bodies().flat_map(Body::catalog_keys).collect();
+                        return Ok(Some(Taken::new(done, named, awaited)));
                     }
-                    done => {
-                        return finish(done).map(|done| Taken {
-                            done,
-                            named,
-                            awaited,
-                        });
-                    }
+                    Some(done) => return Ok(Some(Taken::new(done, named, awaited))),
                 }
             }
             if !origin.deadline.has_time() {
@@ -174,12 +201,12 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
             totals.linked = found.linked().or(totals.linked);
         }
         let wanted = contact_of(customer, &account, &totals);
-        let rollup = rollup(&account, totals, context);
+        let mut rollup = rollup(&account, totals, context);
         let held = contact
             .as_ref()
             .and_then(|held| held.accounts.get(customer));
         let awaited = held.map(|held| held.awaits.clone()).unwrap_or_default();
-        commit.note_awaited(customer, &awaited, &rollup.awaits);
+        rollup.awaits = commit.note_awaited(customer, &awaited, &rollup.awaits);
         commit.objects = writes(customer, account, table.beside, applied.changed);
         commit.links = applied
             .links

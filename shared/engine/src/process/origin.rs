@@ -6,6 +6,7 @@ use paygraph_domain::time::Timestamp;
 
 use crate::backoff::Deadline;
 use crate::envelope::{Outgoing, Subject, Told, seal};
+use crate::ports::StoreError;
 
 /// What facts are committed as: whose they are, under which cause, by which path.
 pub(crate) struct Origin<'a> {
@@ -27,6 +28,27 @@ impl Origin<'_> {
     /// Whether the bus hears nothing of it: what is imported is past.
     pub fn is_quiet(&self) -> bool {
         self.source == Source::Backfill
+    }
+
+    /// The origin of a part of the facts, under a cause of its own. `is_told` says whether an earlier
+    /// part has told what the run found.
+    pub fn part(&self, name: &str, is_told: bool) -> Result<Self, StoreError> {
+        let cause = Cause::parse(format!("{}.{name}", self.cause));
+        let cause = cause.map_err(|error| StoreError {
+            context: format!("no cause for a part of {}", self.cause),
+            retry: false,
+            source: Some(error.into()),
+        })?;
+        let told = match is_told {
+            true => Vec::new(),
+            false => self.told.clone(),
+        };
+        Ok(Self {
+            cause,
+            told,
+            event_type: self.event_type.clone(),
+            ..*self
+        })
     }
 
     /// Puts Stripe's own event and what it led to in their envelopes.

@@ -1,15 +1,19 @@
 //! Steps that are due, by the minute.
 
+use std::time::Duration;
+
 use paygraph_domain::time::Timestamp;
 use serde::Serialize;
 
 use super::{DueEnrolment, Enrolments, Place, Sequencer};
 use crate::backoff::Deadline;
-use crate::ports::{Clock, DUE_SHARDS, LedgerEntry, Publisher, Store, StoreError};
+use crate::ports::{Clock, DUE_SHARDS, LedgerEntry, Publisher, Store, StoreError, shards_from};
 use crate::publish::publish;
 
 /// How many due enrolments are read together.
 const AT_ONCE: usize = 100;
+/// How long an enrolment is tried that others keep changing.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -24,12 +28,21 @@ pub struct Stepped {
     pub unfinished: bool,
 }
 
+impl Stepped {
+    fn fail(&mut self, error: &StoreError, problem: &str) {
+        let error: &dyn std::error::Error = error;
+        tracing::error!(code = "sequence_failed", error, "{problem}");
+        self.failed += 1;
+    }
+}
+
 impl<S: Store + Enrolments, C: Clock> Sequencer<S, C> {
     /// Moves every enrolment on whose time has come by `now`, and publishes the steps. Runs that
-    /// overlap send no step twice.
+    /// overlap send no step twice. What fails is counted and logged, and holds up nothing else; the
+    /// next run tries it again.
     ///
     /// # Errors
-    /// [`StoreError`] when the table cannot be read or written; the next run goes on.
+    /// [`StoreError`] never; a caller treats it as a failed run.
     pub async fn tick<P: Publisher>(
         &self,
         publisher: &P,
@@ -37,16 +50,31 @@ impl<S: Store + Enrolments, C: Clock> Sequencer<S, C> {
         deadline: Deadline,
     ) -> Result<Stepped, StoreError> {
         let mut stepped = Stepped::default();
-        for shard in 0..DUE_SHARDS {
+        for shard in shards_from(now, DUE_SHARDS) {
+            let mut after: Option<String> = None;
             loop {
                 if !deadline.has_time() {
                     stepped.unfinished = true;
                     return Ok(stepped);
                 }
-                let due = self.store.due_enrolments(shard, now, AT_ONCE).await?;
-                let entries = self.each(&due, now, deadline, &mut stepped).await;
-                let waiting = publish(&self.store, publisher, &entries).await?;
-                if !waiting.is_empty() || due.len() < AT_ONCE || stepped.failed > 0 {
+                let page = self
+                    .store
+                    .due_enrolments(shard, after.as_deref(), now, AT_ONCE);
+                let page = match page.await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        stepped.fail(&error, "A shard of due enrolments could not be read");
+                        break;
+                    }
+                };
+                stepped.failed += page.log_unreadable();
+                let entries = self.each(&page.entries, now, deadline, &mut stepped).await;
+                if let Err(error) = publish(&self.store, publisher, &entries).await {
+                    stepped.fail(&error, "A publication could not be noted");
+                }
+                // An enrolment that failed is due again next minute. Those behind it are not to wait.
+                after = page.next;
+                if after.is_none() {
                     break;
                 }
             }
@@ -54,7 +82,8 @@ impl<S: Store + Enrolments, C: Clock> Sequencer<S, C> {
         Ok(stepped)
     }
 
-    /// Moves some enrolments on; one that cannot be read must not hold up all others.
+    /// Moves some enrolments on, each with a deadline of its own: one that cannot be moved on holds up
+    /// no other.
     async fn each(
         &self,
         due: &[DueEnrolment],
@@ -69,8 +98,12 @@ impl<S: Store + Enrolments, C: Clock> Sequencer<S, C> {
                 contact: &due.contact,
                 sequence: &due.sequence,
             };
+            if !deadline.has_time() {
+                stepped.unfinished = true;
+                break;
+            }
             stepped.enrolments += 1;
-            match self.step(place, now, deadline).await {
+            match self.step(place, now, deadline.within(PATIENCE)).await {
                 Ok(sent) => {
                     stepped.steps += sent.len();
                     entries.extend(sent);

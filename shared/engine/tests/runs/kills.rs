@@ -100,7 +100,7 @@ async fn killed(stack: &Stack, job: Job, polls: usize, seed: u64) -> (Run, Vec<D
     assert_eq!(left, 0, "it was done before all kills");
     // What was committed and not published, the minute's sweep publishes.
     let soon = Timestamp::from_unix(now() + 60).unwrap();
-    let pending = store.pending(soon, 10_000).await.unwrap();
+    let pending = store.all_pending(soon);
     publish(store, &stack.bus, &pending).await.unwrap();
     let drift = store.drift(&run).await.unwrap();
     assert!(run.is_complete(), "{:?}", run.counts);

@@ -14,12 +14,13 @@ use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::ports::{
-    Beside, Commit, CommitError, Due, LedgerEntry, MAX_CANDIDATES, ParkReason, Parked, Store,
-    StoreError,
+    Beside, Commit, CommitError, Due, IndexPage, LedgerEntry, MAX_CANDIDATES, ParkReason, Parked,
+    Store, StoreError,
 };
 
-use super::{BATCH, DynamoStore, call_failed, if_met};
-use crate::commit::{LEDGER_SECONDS, refused, writes};
+use super::index::Shard;
+use super::{DynamoStore, call_failed, if_met};
+use crate::commit::{LEDGER_SECONDS, check, refused, writes};
 use crate::item::{Item, doc, get_number, get_text, keyed, number, text, with_doc};
 use crate::key;
 
@@ -115,12 +116,9 @@ impl Store for DynamoStore {
         let items = match by_sort.keys().collect::<Vec<_>>().as_slice() {
             [only] => self.get(pk, only.as_str()).await?.into_iter().collect(),
             several => {
-                let mut items = Vec::new();
-                for some in several.chunks(BATCH) {
-                    let keys = some.iter().map(|sort| keyed(pk.clone(), sort.as_str()));
-                    items.extend(self.batch_get(keys.collect(), "reading objects").await?);
-                }
-                items
+                let keys = several.iter();
+                let keys = keys.map(|sort| keyed(pk.clone(), sort.as_str()));
+                self.batch_get(keys.collect(), "reading objects").await?
             }
         };
         let mut beside = Beside::new();
@@ -145,20 +143,19 @@ impl Store for DynamoStore {
                 None => missing.push(wanted),
             }
         }
-        for some in missing.chunks(BATCH) {
-            let by_sort: HashMap<_, _> = some.iter().map(|k| (k.sort_key(), *k)).collect();
-            let keys = some
-                .iter()
-                .map(|k| keyed(key::catalog(tenant), k.sort_key()))
-                .collect();
-            for item in self.batch_get(keys, "reading the catalog").await? {
-                let entry: CatalogEntry = doc(&item)?;
-                catalog.insert(&entry);
-                let found = get_text(&item, "sk").and_then(|sort| by_sort.get(sort));
-                // What does not tell all yet may do so at any moment: whoever waits for it reads anew.
-                if let Some(found) = found.filter(|found| !catalog.lacks(found)) {
-                    self.entries.put((tenant.clone(), (*found).clone()), entry);
-                }
+        let by_sort: HashMap<_, _> = missing.into_iter().map(|k| (k.sort_key(), k)).collect();
+        let keys = by_sort.keys();
+        let keys = keys.map(|sort| keyed(key::catalog(tenant), sort.as_str()));
+        for item in self
+            .batch_get(keys.collect(), "reading the catalog")
+            .await?
+        {
+            let entry: CatalogEntry = doc(&item)?;
+            catalog.insert(&entry);
+            let found = get_text(&item, "sk").and_then(|sort| by_sort.get(sort));
+            // An entry that is not complete yet may be so at any moment: its next reader reads anew.
+            if let Some(found) = found.filter(|found| !catalog.lacks(found)) {
+                self.entries.put((tenant.clone(), (*found).clone()), entry);
             }
         }
         Ok(catalog)
@@ -191,6 +188,7 @@ impl Store for DynamoStore {
 
     async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
         let mut writes = writes(&self.table, commit)?;
+        check(&writes, commit)?;
         let done = if writes.len() == 1 && commit.ledger.is_some() {
             let put = writes.pop().and_then(|write| write.put);
             self.commit_ledger(put.map(|put| put.item).unwrap_or_default())
@@ -231,41 +229,45 @@ impl Store for DynamoStore {
         if_met(update.send().await, "noting a publication").map(|_| ())
     }
 
+    async fn set_aside(
+        &self,
+        tenant: &TenantId,
+        cause: &Cause,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(keyed(key::ledger(tenant, cause), key::EVENT)))
+            .update_expression("REMOVE pending_pk, pending_sk SET refused = :reason")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":reason", text(reason));
+        if_met(update.send().await, "setting an event aside").map(|_| ())
+    }
+
     async fn pending(
         &self,
+        shard: u64,
+        after: Option<&str>,
         before: Timestamp,
         limit: usize,
-    ) -> Result<Vec<LedgerEntry>, StoreError> {
-        let shards = (0..key::SHARDS).map(|shard| self.pending_in(shard, before));
-        let mut entries = Vec::new();
-        for shard in shards {
-            entries.extend(shard.await?);
-            if entries.len() >= limit {
-                entries.truncate(limit);
-                break;
-            }
-        }
-        Ok(entries)
+    ) -> Result<IndexPage<LedgerEntry>, StoreError> {
+        let shard = Shard {
+            index: "pending",
+            name: key::pending(shard),
+        };
+        self.index_page(&shard, after, before, limit, |item| ledger_entry(item).ok())
+            .await
     }
 
     async fn due(
         &self,
         shard: u64,
+        after: Option<&str>,
         until: Timestamp,
         limit: usize,
-    ) -> Result<Vec<Due>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("due")
-            .key_condition_expression("due_pk = :shard AND due_sk < :until")
-            .expression_attribute_values(":shard", text(key::due(shard)))
-            .expression_attribute_values(":until", text(key::instant(until.plus(1))))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|error| call_failed("looking for what is due", error))?;
+    ) -> Result<IndexPage<Due>, StoreError> {
         let read = |item: &Item| {
             let mut parts = get_text(item, "due_sk")?.splitn(3, '#');
             Some(Due {
@@ -274,7 +276,12 @@ impl Store for DynamoStore {
                 contact: CustomerId::parse(parts.next()?).ok()?,
             })
         };
-        Ok(answer.items().iter().filter_map(read).collect())
+        let shard = Shard {
+            index: "due",
+            name: key::due(shard),
+        };
+        self.index_page(&shard, after, until.plus(1), limit, read)
+            .await
     }
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
@@ -313,28 +320,6 @@ impl Store for DynamoStore {
             .await
             .map_err(|error| call_failed("releasing a message", error))?;
         Ok(())
-    }
-}
-
-impl DynamoStore {
-    async fn pending_in(
-        &self,
-        shard: u64,
-        before: Timestamp,
-    ) -> Result<Vec<LedgerEntry>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("pending")
-            .key_condition_expression("pending_pk = :shard AND pending_sk < :before")
-            .expression_attribute_values(":shard", text(key::pending(shard)))
-            .expression_attribute_values(":before", text(key::instant(before)))
-            .limit(100)
-            .send()
-            .await
-            .map_err(|error| call_failed("looking for what waits", error))?;
-        answer.items().iter().map(ledger_entry).collect()
     }
 }
 

@@ -14,7 +14,8 @@ use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::envelope::Outgoing;
 use paygraph_engine::ports::{
-    Beside, Commit, CommitError, Due, LedgerEntry, Parked, Publisher, Runs, Store, StoreError,
+    Beside, Commit, CommitError, Due, IndexPage, LedgerEntry, Parked, Publisher, Runs, Store,
+    StoreError, Unpublished,
 };
 use paygraph_engine::run::{Drift, Failure, Kind, Look, Run, Stage};
 
@@ -145,12 +146,22 @@ impl Store for Nowhere {
         Ok(())
     }
 
-    async fn pending(&self, _: Timestamp, _: usize) -> Answer<Vec<LedgerEntry>> {
-        Ok(Vec::new())
+    async fn set_aside(&self, _: &TenantId, _: &Cause, _: &str) -> Answer<()> {
+        Ok(())
     }
 
-    async fn due(&self, _: u64, _: Timestamp, _: usize) -> Answer<Vec<Due>> {
-        Ok(Vec::new())
+    async fn pending(
+        &self,
+        _: u64,
+        _: Option<&str>,
+        _: Timestamp,
+        _: usize,
+    ) -> Answer<IndexPage<LedgerEntry>> {
+        Ok(IndexPage::last(Vec::new()))
+    }
+
+    async fn due(&self, _: u64, _: Option<&str>, _: Timestamp, _: usize) -> Answer<IndexPage<Due>> {
+        Ok(IndexPage::last(Vec::new()))
     }
 
     async fn park(&self, _: &Parked) -> Answer<()> {
@@ -233,7 +244,7 @@ impl Runs for Nowhere {
 pub struct Unheard;
 
 impl Publisher for Unheard {
-    async fn publish(&self, _: &[&Outgoing]) -> BTreeSet<usize> {
-        BTreeSet::new()
+    async fn publish(&self, _: &[&Outgoing]) -> Unpublished {
+        Unpublished::default()
     }
 }

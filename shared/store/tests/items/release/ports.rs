@@ -14,7 +14,7 @@ use paygraph_engine::analytics::Analytics as _;
 use paygraph_engine::connection::ConnectionStore as _;
 use paygraph_engine::crm::Shows as _;
 use paygraph_engine::email::Emails as _;
-use paygraph_engine::ports::{Runs as _, Store as _};
+use paygraph_engine::ports::{PENDING_SHARDS, Runs as _, Store as _};
 use paygraph_engine::sequence::Enrolments as _;
 use paygraph_engine::target::{Claim, Effect, Effects as _};
 use paygraph_engine::user::Users as _;
@@ -116,7 +116,12 @@ async fn events(store: &DynamoStore) {
         "published"
     );
     assert!(!entry("evt_example_016").await.outbox.is_empty(), "waits");
-    let pending = store.pending(at(1), 1_000).await.unwrap();
+    let mut pending = Vec::new();
+    for shard in 0..PENDING_SHARDS {
+        let page = store.pending(shard, None, at(1), 1_000).await.unwrap();
+        assert!(page.unreadable.is_empty());
+        pending.extend(page.entries);
+    }
     assert!(pending.len() > 20);
     for place in [
         "charge#ch_waiting",
