@@ -1,6 +1,7 @@
 //! Whom an event is about, read from the contact as it is now.
 
 use paygraph_domain::contact::Contact;
+use paygraph_domain::decline::{Decline, DeclineKind};
 use paygraph_domain::id::{CustomerId, StripeId};
 use paygraph_domain::settings::Settings;
 use paygraph_engine::envelope::Envelope;
@@ -17,6 +18,8 @@ pub struct Whom {
     /// Why the invoice that the event is about was declined, if that is known by now: Stripe may tell
     /// of the charge after the invoice.
     pub decline: Option<String>,
+    /// Whether the same payment method may still pay: `hard` or `soft`.
+    pub decline_kind: Option<&'static str>,
 }
 
 impl Whom {
@@ -37,10 +40,13 @@ impl Whom {
         let tier = bought(event, settings).or_else(own);
         let invoice = event.data.get("invoice").and_then(Value::as_str);
         let decline = contact.zip(invoice);
+        let decline = decline.and_then(|(contact, invoice)| declined(contact, invoice));
+        let kind = decline.and_then(Decline::kind);
         Self {
+            decline_kind: kind.map(DeclineKind::as_str),
             entity: email.or(id).unwrap_or("unknown").to_owned(),
             tier: tier.unwrap_or_else(|| settings.default_tier.clone()),
-            decline: decline.and_then(|(contact, invoice)| declined(contact, invoice)),
+            decline: decline.and_then(|decline| decline.code.clone()),
         }
     }
 }
@@ -56,10 +62,10 @@ fn bought(event: &Envelope, settings: &Settings) -> Option<String> {
 }
 
 /// Why an invoice that is still open was declined last.
-fn declined(contact: &Contact, invoice: &str) -> Option<String> {
-    contact.accounts.values().find_map(|rollup| {
-        let mut failing = rollup.totals.failing.iter();
-        let (id, failing) = failing.find(|(id, _)| id.as_str() == invoice)?;
-        rollup.totals.decline_of(id, failing).map(str::to_owned)
-    })
+fn declined<'a>(contact: &'a Contact, invoice: &str) -> Option<&'a Decline> {
+    let mut open = contact
+        .accounts
+        .values()
+        .flat_map(|rollup| rollup.totals.open_invoices());
+    open.find(|open| open.id.as_str() == invoice)?.decline()
 }

@@ -24,6 +24,7 @@ fn all(name: &str, data: &Value) -> Vec<Told> {
         entity: "acme".to_owned(),
         tier: "free".to_owned(),
         decline: None,
+        decline_kind: None,
     };
     told(&incoming(name, data), &whom)
 }
@@ -112,6 +113,28 @@ fn what_has_a_subject_and_no_line() {
             "greenlight.subscription.expired.unknown.cus_abc123",
         ]
     );
+}
+
+/// A5: the line has the decline code, and whether the same card may still pay.
+#[test]
+fn a5_a_failed_payment_tells_hard_from_soft() {
+    let failed = |code: &str, kind: Value| {
+        let data = json!({ "amount": { "usd": 5_800 }, "attempt_count": 1, "decline_code": code,
+            "decline_kind": kind });
+        lines(&[("invoice.payment_failed", data)])
+    };
+    let line = "[❌🚨💳🔥] invoice_failed: acme — Payment failed: $58";
+    for (code, kind, end) in [
+        (
+            "insufficient_funds",
+            json!("soft"),
+            " (insufficient_funds), soft decline",
+        ),
+        ("lost_card", json!("hard"), " (lost_card), hard decline"),
+        ("card_declined", Value::Null, " (card_declined)"),
+    ] {
+        assert_eq!(failed(code, kind), [format!("{line}{end}")]);
+    }
 }
 
 #[test]

@@ -15,9 +15,16 @@ mod subscription;
 pub use catalog::{apply_catalog, catalog_key};
 pub use compare::{ObjectChange, Reading, compare};
 
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
 use crate::account::{Account, ObjectKey};
+use crate::collection::Collection;
+use crate::decline::Decline;
 use crate::event::Event;
 use crate::fact::{Body, Fact, Link};
+use crate::id::StripeId;
 use crate::order::Disposition;
 use crate::rollup::Context;
 use crate::totals::Totals;
@@ -96,9 +103,10 @@ pub fn apply(
     fact: &Fact,
     context: Context<'_>,
 ) -> Applied {
-    let applied = match &fact.body {
+    let exhausted = exhausted(totals);
+    let mut applied = match &fact.body {
         Body::Customer(customer) => customer::apply(account, fact, customer),
-        Body::Subscription(new) => subscription::apply(account, fact, new, context),
+        Body::Subscription(new) => subscription::apply(account, totals, fact, new, context),
         Body::Invoice(invoice) => invoice::apply(account, totals, fact, invoice, context),
         Body::PaymentMethod(method) => payment_method::apply(account, fact, method),
         Body::Charge(charge) => charge::apply(account, totals, fact, charge),
@@ -109,8 +117,43 @@ pub fn apply(
         Body::Discount(discount) => discount::apply(account, fact, discount),
         Body::Product(_) | Body::Price(_) | Body::Coupon(_) => Applied::nothing(),
     };
+    for invoice in totals.open_invoices().filter(|open| open.is_exhausted()) {
+        if !exhausted.contains(invoice.id) {
+            applied.emit("payment_retries_exhausted", given_up(invoice));
+        }
+    }
     note_undecided(account, totals);
     applied
+}
+
+/// The open invoices that Stripe has given up. Either the invoice or its charge may be told last.
+fn exhausted(totals: &Totals) -> BTreeSet<StripeId> {
+    let exhausted = totals.open_invoices().filter(|open| open.is_exhausted());
+    exhausted.map(|open| open.id.clone()).collect()
+}
+
+fn given_up(open: Collection<'_>) -> Value {
+    let mut data = json!({
+        "invoice": open.id,
+        "subscription": open.invoice.subscription,
+        "amount": open.invoice.amount,
+        "attempt_count": open.invoice.attempts,
+        "next_payment_attempt": null,
+    });
+    put_decline(&mut data, open.decline());
+    data
+}
+
+/// Adds why a charge was declined, and whether the same card may still pay.
+fn put_decline(data: &mut Value, decline: Option<&Decline>) {
+    if let Value::Object(fields) = data {
+        let code = decline.and_then(|decline| decline.code.as_ref());
+        fields.insert("decline_code".to_owned(), json!(code));
+        let advice = decline.and_then(|decline| decline.advice.as_ref());
+        fields.insert("advice_code".to_owned(), json!(advice));
+        let kind = decline.and_then(Decline::kind);
+        fields.insert("decline_kind".to_owned(), json!(kind));
+    }
 }
 
 /// Notes of the object that is loaded beside the working set whether its newest state is a guess.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::collection::Collection;
 use crate::id::StripeId;
 use crate::money::Money;
 use crate::objects::subscription::{Status, Subscription};
@@ -128,7 +129,10 @@ impl Risk {
         };
         self.basis = self.basis.max(basis);
         if matches!(subscription.status, Status::PastDue | Status::Unpaid) {
-            let since = (owing_since(subscription, totals), subscription.id.clone());
+            let since = (
+                past_due_since(subscription, totals),
+                subscription.id.clone(),
+            );
             self.past_due = Some(match self.past_due.take() {
                 Some(known) => known.min(since),
                 None => since,
@@ -153,27 +157,41 @@ impl Risk {
     }
 }
 
-/// Since when a subscription owes: its first failed attempt, else the running period's start.
-fn owing_since(subscription: &Subscription, totals: &Totals) -> Timestamp {
-    let own = totals.failing.values();
-    let own = own.filter(|failing| failing.subscription.as_ref() == Some(&subscription.id));
-    let period = subscription.period.get().map(|period| period.start);
-    own.map(|failing| failing.since)
+/// The open invoices of a subscription.
+fn open_invoices<'a>(
+    subscription: &'a Subscription,
+    totals: &'a Totals,
+) -> impl Iterator<Item = Collection<'a>> + Clone {
+    totals
+        .open_invoices()
+        .filter(|open| open.invoice.subscription.as_ref() == Some(&subscription.id))
+}
+
+/// Since when a subscription is past due, by its open invoices: the earliest counts.
+#[must_use]
+pub fn invoices_past_due_since(subscription: &Subscription, totals: &Totals) -> Option<Timestamp> {
+    open_invoices(subscription, totals)
+        .filter_map(Collection::past_due_since)
         .min()
+}
+
+/// Since when a subscription is past due: by its open invoices, else with the unpaid period.
+fn past_due_since(subscription: &Subscription, totals: &Totals) -> Timestamp {
+    let period = subscription.period.get().map(|period| period.start);
+    invoices_past_due_since(subscription, totals)
         .or(period)
         .unwrap_or(subscription.start_date)
 }
 
-/// How long a subscription that is past due is trusted: the days of grace from the first failed
-/// attempt, or until the next attempt if that is later; no longer once every retry has failed.
+/// How long a subscription that is past due is trusted: the days of grace since it became so, or
+/// until the next attempt if that is later; no longer once every retry has failed.
 fn grace(subscription: &Subscription, totals: &Totals, context: Context<'_>) -> Basis {
-    let own = totals.failing.values();
-    let own = own.filter(|failing| failing.subscription.as_ref() == Some(&subscription.id));
-    if own.clone().any(|failing| failing.exhausted) {
+    let own = open_invoices(subscription, totals);
+    if own.clone().any(Collection::is_exhausted) {
         return Basis::Restricted;
     }
     let days = i64::from(context.settings.grace_days);
-    let end = owing_since(subscription, totals).plus(days * 86_400);
-    let next = own.filter_map(|failing| failing.next_attempt).max();
+    let end = past_due_since(subscription, totals).plus(days * 86_400);
+    let next = own.filter_map(|open| open.invoice.next_attempt).max();
     Basis::Grace(next.map_or(end, |next| next.max(end)))
 }

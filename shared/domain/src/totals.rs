@@ -4,68 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::collection::{Collection, OpenInvoice};
+use crate::decline::Decline;
 use crate::id::{CustomerId, StripeId};
 use crate::identity::Linked;
 use crate::money::Money;
-use crate::objects::charge::Charge;
-use crate::objects::invoice::{AttemptOutcome, Invoice, InvoiceState, Status};
+use crate::objects::charge::{Charge, Status};
+use crate::objects::invoice::{Invoice, InvoiceState};
+use crate::payments::Payments;
 use crate::time::Timestamp;
 
 /// The most one-off purchases and refunded charges that are kept.
 const MAX_PURCHASES: usize = 20;
-/// The most reasons of declined charges that are kept.
-const MAX_DECLINES: usize = 8;
-/// The most invoices that are kept as not collected.
-const MAX_FAILING: usize = 20;
+/// The most failed charges that are kept.
+const MAX_DECLINES: usize = 24;
+/// The most pending charges that are kept.
+const MAX_PENDING: usize = 20;
+/// The most open invoices that are kept.
+const MAX_OPEN: usize = 20;
 /// The most objects that are kept as undecided.
 const MAX_UNDECIDED: usize = 20;
-/// How far apart Stripe may tell of a charge and of the invoice that it was for.
+/// How far apart Stripe may tell of a charge and of the invoice that it was for, if nothing else says
+/// that they belong together.
 const SAME_ATTEMPT_SECONDS: i64 = 120;
-
-/// An open invoice whose collection failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failing {
-    /// The first attempt that failed, else when the invoice was made.
-    pub since: Timestamp,
-    /// The subscription that it is for.
-    pub subscription: Option<StripeId>,
-    /// The next automatic attempt.
-    pub next_attempt: Option<Timestamp>,
-    /// Whether Stripe has given up trying.
-    pub exhausted: bool,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// Still to be paid.
-    pub amount: Money,
-    /// The charge and the payment intent, by which a decline is found.
-    pub payment: [Option<StripeId>; 2],
-}
-
-impl Failing {
-    fn of(state: &InvoiceState) -> Option<Self> {
-        let invoice = state.invoice.get();
-        let open = matches!(invoice.status, Status::Open | Status::Uncollectible);
-        let failed = state.attempts.values();
-        let failed = failed.filter(|attempt| attempt.outcome == AttemptOutcome::Failed);
-        let first = failed.map(|attempt| attempt.at).min();
-        let exhausted = invoice.is_exhausted() || invoice.status == Status::Uncollectible;
-        let retries = invoice.attempt_count > 0 && invoice.next_payment_attempt.is_some();
-        let fails =
-            open && invoice.charges_automatically && (first.is_some() || retries || exhausted);
-        fails.then(|| Self {
-            since: first.unwrap_or(invoice.created),
-            subscription: invoice.subscription.get().clone(),
-            next_attempt: invoice.next_payment_attempt,
-            exhausted,
-            attempts: invoice.attempt_count,
-            amount: Money::of(&invoice.currency, invoice.amount_due - invoice.amount_paid),
-            payment: [
-                invoice.charge.get().clone(),
-                invoice.payment_intent.get().clone(),
-            ],
-        })
-    }
-}
+/// The same for a charge that is known to be for the invoice: attempts are days apart.
+const OWN_ATTEMPT_SECONDS: i64 = 43_200;
 
 /// A one-off payment for a price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,8 +61,12 @@ pub struct Refunded {
 /// Sums over objects that are too many to load, kept by adding differences.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Totals {
-    /// Paid, over all invoices and payments.
+    /// What an older release counted as paid, of the invoices and sessions that Stripe has not told of
+    /// since.
     pub paid: Money,
+    /// What was paid, each payment once.
+    #[serde(default)]
+    pub payments: Payments,
     /// Given back, over all charges.
     pub refunded: Money,
     /// One-off purchases of lifetime prices, by invoice or session.
@@ -108,13 +75,19 @@ pub struct Totals {
     /// Charges given back whole, while there is a purchase they could belong to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refunded_charges: BTreeMap<StripeId, Refunded>,
-    /// Why the latest charges were declined, by charge: (when, invoice or payment intent, code).
-    /// Events of invoices take the code from here; at most eight are kept.
+    /// The latest failed charges. Events of invoices take the decline code from here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub declines: BTreeMap<StripeId, (Timestamp, Option<StripeId>, String)>,
-    /// Invoices that could not be collected and are still open.
+    pub declines: BTreeMap<StripeId, Decline>,
+    /// Charges that are on their way, with the invoice, else the payment intent, that each is for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub failing: BTreeMap<StripeId, Failing>,
+    pub pending: BTreeMap<StripeId, Option<StripeId>>,
+    /// Open invoices. (An older release kept only those that it held for failed.)
+    #[serde(
+        default,
+        rename = "failing",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub open: BTreeMap<StripeId, OpenInvoice>,
     /// Invoices, charges and checkout sessions whose newest state no event could tell.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub undecided: BTreeSet<StripeId>,
@@ -142,19 +115,45 @@ impl Totals {
         }
     }
 
-    /// Notes where the collection of an invoice stands; the ones that failed first are kept.
-    pub fn note_failing(&mut self, state: &InvoiceState) {
+    /// Paid less given back, per currency.
+    #[must_use]
+    pub fn lifetime_value(&self) -> Money {
+        let mut value = self.payments.sum(&self.paid);
+        value.subtract_all(&self.refunded);
+        value
+    }
+
+    /// Every open invoice, with what is known of its attempts.
+    pub fn open_invoices(&self) -> impl Iterator<Item = Collection<'_>> + Clone {
+        self.open
+            .iter()
+            .filter_map(|(id, invoice)| Collection::new(id, invoice, self))
+    }
+
+    /// The open invoices of which an attempt has failed.
+    pub fn failed_invoices(&self) -> impl Iterator<Item = Collection<'_>> + Clone {
+        self.open_invoices()
+            .filter(|invoice| invoice.failed_at().is_some())
+    }
+
+    /// Notes whether an invoice is open; of too many, those that fell due or failed first are kept.
+    pub fn note_open(&mut self, state: &InvoiceState) {
         let id = &state.invoice.get().id;
-        match Failing::of(state) {
-            Some(failing) => self.failing.insert(id.clone(), failing),
-            None => self.failing.remove(id),
+        match OpenInvoice::of(state) {
+            Some(open) => self.open.insert(id.clone(), open),
+            None => self.open.remove(id),
         };
-        while self.failing.len() > MAX_FAILING {
-            let newest = self.failing.iter().max_by_key(|(id, f)| (f.since, *id));
-            let Some(newest) = newest.map(|(id, _)| id.clone()) else {
+        while self.open.len() > MAX_OPEN {
+            let all = self.open_invoices();
+            let start = all.map(|open| {
+                let since = open.past_due_since();
+                (since.is_none(), since, open.invoice.since, open.id)
+            });
+            let last = start.max().map(|(.., id)| id.clone());
+            let Some(last) = last.or_else(|| self.open.keys().next().cloned()) else {
                 break;
             };
-            self.failing.remove(&newest);
+            self.open.remove(&last);
         }
     }
 
@@ -175,23 +174,37 @@ impl Totals {
         }
     }
 
-    /// Notes why a charge was declined; the latest are kept.
-    pub fn note_decline(&mut self, charge: &Charge, at: Timestamp, code: &str) {
-        let of = charge
-            .invoice
-            .clone()
-            .or_else(|| charge.payment_intent.clone());
-        let at = self
-            .declines
-            .get(&charge.id)
-            .map_or(at, |(known, ..)| at.min(*known));
-        self.declines
-            .insert(charge.id.clone(), (at, of, code.to_owned()));
+    /// Notes whether a charge is on its way, or has failed: `told` is the second of the event that
+    /// tells of the failure. Gives whether that was new. The latest are kept.
+    pub fn note_attempt(&mut self, charge: &Charge, told: Option<Timestamp>) -> bool {
+        let before = (self.pending.clone(), self.declines.clone());
+        self.pending.remove(&charge.id);
+        match charge.status {
+            Status::Pending => {
+                let of = charge.invoice.clone();
+                let of = of.or_else(|| charge.payment_intent.clone());
+                self.pending.insert(charge.id.clone(), of);
+            }
+            Status::Failed => self.note_decline(charge, told),
+            Status::Succeeded | Status::Other(_) => {}
+        }
+        while self.pending.len() > MAX_PENDING {
+            self.pending.pop_first();
+        }
+        before != (self.pending.clone(), self.declines.clone())
+    }
+
+    fn note_decline(&mut self, charge: &Charge, told: Option<Timestamp>) {
+        let decline = Decline::new(charge, told);
+        match self.declines.get_mut(&charge.id) {
+            Some(known) => known.merge(decline),
+            None => {
+                self.declines.insert(charge.id.clone(), decline);
+            }
+        }
         while self.declines.len() > MAX_DECLINES {
-            let oldest = self
-                .declines
-                .iter()
-                .min_by_key(|(id, (at, ..))| (*at, (*id).clone()));
+            let oldest = self.declines.iter();
+            let oldest = oldest.min_by_key(|(id, decline)| (decline.at(), (*id).clone()));
             let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
                 break;
             };
@@ -199,46 +212,28 @@ impl Totals {
         }
     }
 
-    /// Why an invoice's charge was declined: by its id, else the decline of the same minutes.
+    /// Why an attempt to collect an invoice failed: by the ids that they share, else by the decline
+    /// of the same minutes, since newer API versions let them share none.
     #[must_use]
-    pub fn decline(&self, invoice: &Invoice, at: Timestamp) -> Option<String> {
-        let names = [Some(&invoice.id), invoice.payment_intent.get().as_ref()];
-        let own = self.declines.iter().find(|(charge, (_, of, _))| {
-            invoice.charge.get().as_ref() == Some(charge)
-                || (of.is_some() && names.contains(&of.as_ref()))
-        });
-        let near = || {
-            let apart = |when: Timestamp| (when.unix() - at.unix()).abs();
-            let nearest = self
-                .declines
-                .iter()
-                .min_by_key(|(_, (when, ..))| apart(*when));
-            nearest.filter(|(_, (when, ..))| apart(*when) <= SAME_ATTEMPT_SECONDS)
+    pub fn decline(&self, invoice: &Invoice, at: Timestamp) -> Option<&Decline> {
+        let names: BTreeSet<StripeId> = invoice.payment_names().collect();
+        let is_own = |charge: &StripeId, decline: &Decline| {
+            names.contains(charge)
+                || decline
+                    .of
+                    .as_ref()
+                    .is_some_and(|of| *of == invoice.id || names.contains(of))
         };
-        own.or_else(near).map(|(_, (_, _, code))| code.clone())
-    }
-
-    /// Why the newest attempt at an invoice that is still open was declined.
-    #[must_use]
-    pub fn decline_of(&self, invoice: &StripeId, failing: &Failing) -> Option<&str> {
-        let declines = self.declines.iter();
-        let own = declines.filter(|(charge, (_, of, _))| {
-            failing
-                .payment
-                .iter()
-                .flatten()
-                .any(|payment| payment == *charge)
-                || of.as_ref().is_some_and(|of| {
-                    of == invoice
-                        || failing
-                            .payment
-                            .iter()
-                            .flatten()
-                            .any(|payment| payment == of)
-                })
-        });
-        own.max_by_key(|(_, (at, ..))| *at)
-            .map(|(_, (.., code))| code.as_str())
+        let apart = |decline: &Decline| (decline.at().unix() - at.unix()).abs();
+        let own = self.declines.iter();
+        let own = own.filter(|(charge, decline)| is_own(charge, decline));
+        let own = own.map(|(_, decline)| decline);
+        let own = own.filter(|d| !d.is_told() || apart(d) <= OWN_ATTEMPT_SECONDS);
+        let own = own.min_by_key(|d| apart(d));
+        own.or_else(|| {
+            let nearest = self.declines.values().min_by_key(|d| apart(d));
+            nearest.filter(|decline| apart(decline) <= SAME_ATTEMPT_SECONDS)
+        })
     }
 
     /// The lifetime purchase that still holds, if any.

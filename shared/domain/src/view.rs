@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::account::{Catalog, SubscriptionState};
 use crate::contact::Contact;
+use crate::decline::{Decline, DeclineKind};
 use crate::id::{CustomerId, StripeCustomerId, StripeId};
 use crate::money::{Currency, Money};
 use crate::mrr;
-use crate::objects::invoice::{AttemptOutcome, InvoiceState, Line};
+use crate::objects::invoice::{Attempt, AttemptOutcome, Invoice, InvoiceState, Line};
 use crate::objects::subscription::{Item, Subscription};
 use crate::rollup::{Context, OnFile, plan_name};
 use crate::settings::Settings;
@@ -112,7 +113,12 @@ pub fn customer(
         name: contact.name().map(str::to_owned),
         email: contact.email().map(str::to_owned),
         company: contact.company().map(str::to_owned),
-        stripe_customer_ids: contact.accounts.keys().cloned().collect(),
+        stripe_customer_ids: contact
+            .accounts
+            .keys()
+            .filter(|customer| !customer.is_guest())
+            .cloned()
+            .collect(),
         deleted: contact.is_deleted(),
         billing: BillingView {
             plan: billing.plan.as_ref().map(|plan| plan.price.clone()),
@@ -369,8 +375,27 @@ pub struct AttemptView {
     pub at: Timestamp,
     /// How it went.
     pub outcome: AttemptOutcome,
-    /// Why it was declined, as the card's bank says.
+    /// Why it was declined: Stripe's decline code.
     pub decline_code: Option<String>,
+    /// What the issuer advises.
+    pub advice_code: Option<String>,
+    /// Whether the same payment method may still pay.
+    pub decline_kind: Option<DeclineKind>,
+}
+
+impl AttemptView {
+    fn new(attempt: &Attempt, invoice: &Invoice, totals: Option<&Totals>) -> Self {
+        let failed = attempt.outcome == AttemptOutcome::Failed;
+        let totals = totals.filter(|_| failed);
+        let decline = totals.and_then(|totals| totals.decline(invoice, attempt.at));
+        Self {
+            at: attempt.at,
+            outcome: attempt.outcome,
+            decline_code: decline.and_then(|decline| decline.code.clone()),
+            advice_code: decline.and_then(|decline| decline.advice.clone()),
+            decline_kind: decline.and_then(Decline::kind),
+        }
+    }
 }
 
 /// Shows an invoice. The totals of its Stripe customer know why attempts were declined.
@@ -398,13 +423,7 @@ pub fn invoice(
         attempts: state
             .attempts
             .values()
-            .map(|attempt| AttemptView {
-                at: attempt.at,
-                outcome: attempt.outcome,
-                decline_code: totals
-                    .filter(|_| attempt.outcome == AttemptOutcome::Failed)
-                    .and_then(|totals| totals.decline(invoice, attempt.at)),
-            })
+            .map(|attempt| AttemptView::new(attempt, invoice, totals))
             .collect(),
     }
 }

@@ -251,7 +251,11 @@ async fn l11_what_a_session_bought_is_asked_for() {
             .totals
             .clone();
         assert_eq!(
-            totals.paid.iter().map(|(_, minor)| minor).sum::<i64>(),
+            totals
+                .lifetime_value()
+                .iter()
+                .map(|(_, minor)| minor)
+                .sum::<i64>(),
             49_900
         );
     }

@@ -162,7 +162,7 @@ async fn i10_a_dispute_waits_for_its_charge() {
     let billing = contacts[0].billing(&Settings::example().unwrap());
     assert_eq!(
         serde_json::to_value(billing.lifetime_value).unwrap(),
-        json!({ "usd": -40 })
+        json!({ "usd": 60 })
     );
 }
 

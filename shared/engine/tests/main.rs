@@ -11,6 +11,7 @@ mod common;
 mod connect;
 mod contacted;
 mod fetching;
+mod guests;
 mod histories;
 mod identity;
 mod isolated;

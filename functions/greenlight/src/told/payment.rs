@@ -59,7 +59,10 @@ pub(super) fn failed(event: &Event<'_>) -> Vec<Told> {
         let (amount, _) = event.amount();
         let later = event.whom.decline.as_deref();
         let reason = event.text("decline_code").or(later).unwrap_or("declined");
-        let message = format!("Payment failed: ${amount} ({reason})");
+        let kind = event.text("decline_kind").or(event.whom.decline_kind);
+        let kind = kind.map(|kind| format!(", {kind} decline"));
+        let kind = kind.unwrap_or_default();
+        let message = format!("Payment failed: ${amount} ({reason}){kind}");
         Told::line(
             "❌🚨💳🔥".to_owned(),
             "invoice_failed",

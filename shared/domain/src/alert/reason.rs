@@ -7,6 +7,7 @@ use super::plan::Held;
 use super::words::{day, joined, money, number, text};
 use super::{AlertId, Kind};
 use crate::contact::Contact;
+use crate::decline::Decline;
 use crate::drift::Class;
 use crate::id::{CustomerId, StripeId};
 use crate::settings::Settings;
@@ -89,7 +90,7 @@ fn title(kind: Kind, evidence: &Value) -> String {
             let attempt = number(evidence, "attempts").map(|n| format!("attempt {n}"));
             (
                 "Payment failed",
-                joined([amount(), word("decline_code"), attempt]),
+                joined([amount(), declined(evidence), attempt]),
             )
         }
         Kind::Dunning => {
@@ -121,25 +122,37 @@ fn title(kind: Kind, evidence: &Value) -> String {
     format!("{words}: {more}")
 }
 
+/// `insufficient_funds (soft)`
+fn declined(evidence: &Value) -> Option<String> {
+    let code = text(evidence, "decline_code")?;
+    Some(match text(evidence, "decline_kind") {
+        Some(kind) => format!("{code} ({kind})"),
+        None => code.to_owned(),
+    })
+}
+
 /// Invoices that Stripe no longer tries to collect by itself.
 fn exhausted(contact: &Contact) -> impl Iterator<Item = Reason> {
-    let failing = contact.accounts.values();
-    let failing = failing.flat_map(|rollup| rollup.totals.failing.iter());
-    let given_up = failing.filter(|(_, failing)| failing.exhausted);
-    given_up.map(|(invoice, failing)| {
+    let failed = contact.accounts.values();
+    let failed = failed.flat_map(|rollup| rollup.totals.failed_invoices());
+    let given_up = failed.filter(|invoice| invoice.is_exhausted());
+    given_up.filter_map(|open| {
+        let decline = open.decline();
         let evidence = json!({
-            "invoice": invoice, "amount": failing.amount, "attempts": failing.attempts,
-            "subscription": failing.subscription,
+            "invoice": open.id, "amount": open.invoice.amount,
+            "attempts": open.invoice.attempts, "subscription": open.invoice.subscription,
+            "decline_code": decline.and_then(|decline| decline.code.as_ref()),
+            "decline_kind": decline.and_then(Decline::kind),
         });
         let amount = money(evidence.get("amount"));
-        Reason {
+        Some(Reason {
             kind: Kind::RetriesExhausted,
-            object: Some(invoice.clone()),
-            since: failing.since,
+            object: Some(open.id.clone()),
+            since: open.failed_at()?,
             severity: Severity::Critical,
             title: format!("Every retry has failed: {amount} is not collected"),
             evidence,
-        }
+        })
     })
 }
 

@@ -12,6 +12,7 @@ use crate::id::StripeId;
 use crate::money::Money;
 use crate::objects::charge::{Charge, ChargeState, MAX_REFUNDS, Refund, Status};
 use crate::order::{Disposition, Tracked};
+use crate::payments::Contribution;
 use crate::rollup::amount;
 use crate::totals::{Refunded, Totals};
 
@@ -32,19 +33,25 @@ pub(super) fn apply(
             Disposition::Applied
         }
     };
+    let told = (fact.event_type == "charge.failed").then_some(fact.at);
+    let newest = charge.as_ref().map_or(new, Tracked::get);
+    // What an older event tells of the failure may be earlier, and counts then.
+    let attempt = if new.status == Status::Failed {
+        new
+    } else {
+        newest
+    };
+    let noted = totals.note_attempt(attempt, told);
     let mut applied = finish(account, totals, stored, &before, disposition, &new.id);
+    if noted && let Some(stored) = &mut account.charge {
+        let key = ObjectKey::Charge(new.id.clone());
+        applied.touch(key, &mut stored.rev);
+    }
     if before.charge.is_none() && applied.disposition == Disposition::Applied {
         applied.links.push(Link::Charge(new.id.clone()));
         applied
             .links
             .extend(new.payment_intent.clone().map(Link::PaymentIntent));
-    }
-    if let Some(code) = new
-        .decline_code
-        .as_ref()
-        .filter(|_| new.status == Status::Failed)
-    {
-        totals.note_decline(new, fact.at, code);
     }
     applied
 }
@@ -100,6 +107,11 @@ fn finish(
     };
     totals.refunded.subtract_all(&sum(before));
     totals.refunded.add_all(&sum(&stored.value));
+    let adds = |state: &ChargeState| {
+        let charge = state.charge.as_ref().map(Tracked::get);
+        charge.map_or_else(Contribution::default, Contribution::of_charge)
+    };
+    totals.payments.replace(&adds(before), &adds(&stored.value));
     let was = before.refunded().map_or(0, |(_, sum)| sum);
     if let Some((currency, now)) = stored.value.refunded()
         && now > was

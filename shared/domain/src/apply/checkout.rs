@@ -6,8 +6,8 @@ use super::Applied;
 use crate::account::{Account, ObjectKey, observe};
 use crate::audit::{Diff, FieldChange};
 use crate::fact::{Fact, Link};
-use crate::money::Money;
 use crate::objects::checkout::{Checkout, Status};
+use crate::payments::Contribution;
 use crate::rollup::{Context, amount};
 use crate::totals::{Purchase, Totals};
 
@@ -23,10 +23,15 @@ pub(super) fn apply(
     let Some(after) = account.checkout.as_ref().map(|stored| stored.value.get()) else {
         return applied;
     };
-    if let Some(before) = &before {
-        totals.paid.subtract_all(&paid(before));
+    let (added, adds) = (counted(before.as_ref()), counted(Some(after)));
+    totals.payments.replace(&added, &adds);
+    if let Some(before) = before.as_ref().filter(|before| !before.tallied)
+        && let Some(currency) = &before.currency
+        && before.is_payment()
+        && after.tallied
+    {
+        totals.paid.add(currency, -before.amount_total);
     }
-    totals.paid.add_all(&paid(after));
     claim(totals, after);
     purchases(totals, after, context);
     let was = before.as_ref().map(|before| &before.status);
@@ -56,12 +61,10 @@ pub(super) fn changes(before: Option<&Checkout>, after: &Checkout) -> Vec<FieldC
     diff.fields()
 }
 
-/// What a session adds to what was paid: nothing where an invoice tells it.
-fn paid(checkout: &Checkout) -> Money {
-    match &checkout.currency {
-        Some(currency) if checkout.is_payment() => Money::of(currency, checkout.amount_total),
-        Some(_) | None => Money::default(),
-    }
+/// What a session adds to the payments. Older releases counted theirs elsewhere.
+fn counted(checkout: Option<&Checkout>) -> Contribution {
+    let checkout = checkout.filter(|checkout| checkout.tallied);
+    checkout.map_or_else(Contribution::default, Contribution::of_checkout)
 }
 
 fn claim(totals: &mut Totals, checkout: &Checkout) {

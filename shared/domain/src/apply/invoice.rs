@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::Applied;
+use super::{Applied, put_decline};
 use crate::account::{Account, ObjectKey, Stored};
 use crate::audit::{Diff, FieldChange};
 use crate::contact::instant;
+use crate::decline::Decline;
 use crate::fact::{Fact, Link};
-use crate::money::Money;
 use crate::objects::invoice::{Attempt, AttemptOutcome, Invoice, InvoiceState, Noted, Status};
 use crate::order::{Disposition, Tracked};
+use crate::payments::Contribution;
 use crate::rollup::{Context, amount};
 use crate::totals::{Purchase, Totals};
 
@@ -22,6 +23,7 @@ pub(super) fn apply(
 ) -> Applied {
     let key = ObjectKey::Invoice(new.created, new.id.clone());
     let version = fact.version(new.clone());
+    let held = account.invoice.as_ref().map(|held| held.value.clone());
     let (mut stored, before, disposition) = match account.invoice.take() {
         Some(mut stored) => {
             let before = stored.value.invoice.get().clone();
@@ -30,15 +32,14 @@ pub(super) fn apply(
             (stored, Some(before), disposition)
         }
         None => {
-            let invoice = Tracked::first(version);
-            let value = InvoiceState {
-                invoice,
-                attempts: std::collections::BTreeMap::new(),
-            };
+            let value = InvoiceState::new(Tracked::first(version));
             (Stored::new(1, value), None, Disposition::Applied)
         }
     };
     let mut applied = Applied::of(disposition, key.clone());
+    if stored.edit().note_snapshot(new, fact.since.is_some()) {
+        applied.touch(key.clone(), &mut stored.rev);
+    }
     let had_failed = stored.value.has_failed();
     if let Some(attempt) = attempt(fact, new) {
         let outcome = attempt.outcome;
@@ -54,11 +55,8 @@ pub(super) fn apply(
         }
     }
     let after = stored.value.invoice.get();
-    if let Some(before) = &before {
-        totals.paid.subtract_all(&paid(before));
-    }
-    totals.paid.add_all(&paid(after));
-    totals.note_failing(&stored.value);
+    tally(totals, held.as_deref(), &stored.value);
+    totals.note_open(&stored.value);
     purchases(totals, after, context);
     transitions(&mut applied, before.as_ref(), after, had_failed);
     // An invoice gets its charge late: by then most know the invoice already.
@@ -111,13 +109,21 @@ fn transitions(applied: &mut Applied, before: Option<&Invoice>, after: &Invoice,
             applied.emit("payment_recovered", succeeded(after));
         }
     }
-    if after.is_exhausted() && !before.is_some_and(Invoice::is_exhausted) {
-        applied.emit("payment_retries_exhausted", failed(after, None));
-    }
 }
 
-fn paid(invoice: &Invoice) -> Money {
-    Money::of(&invoice.currency, invoice.amount_paid)
+/// Counts what an invoice adds to the payments, in place of what it added before.
+fn tally(totals: &mut Totals, before: Option<&InvoiceState>, after: &InvoiceState) {
+    let added = match before {
+        Some(before) if before.tallied => Contribution::of_invoice(before),
+        Some(before) => {
+            let invoice = before.invoice.get();
+            totals.paid.add(&invoice.currency, -invoice.amount_paid);
+            Contribution::default()
+        }
+        None => Contribution::default(),
+    };
+    let adds = Contribution::of_invoice(after);
+    totals.payments.replace(&added, &adds);
 }
 
 fn purchases(totals: &mut Totals, invoice: &Invoice, context: Context<'_>) {
@@ -133,7 +139,7 @@ fn purchases(totals: &mut Totals, invoice: &Invoice, context: Context<'_>) {
         let purchase = Purchase {
             price: price.clone(),
             product: line.product.clone(),
-            amount: invoice.amount_paid,
+            amount: invoice.received(),
             at: invoice.created,
             charge: invoice.charge.get().clone(),
             payment_intent: invoice.payment_intent.get().clone(),
@@ -148,19 +154,20 @@ fn succeeded(invoice: &Invoice) -> Value {
     json!({
         "invoice": invoice.id,
         "subscription": invoice.subscription.get(),
-        "amount": amount(&invoice.currency, invoice.amount_paid),
+        "amount": amount(&invoice.currency, invoice.received()),
         "attempt_count": invoice.attempt_count,
         "billing_reason": invoice.billing_reason,
     })
 }
 
-fn failed(invoice: &Invoice, decline_code: Option<String>) -> Value {
-    json!({
+fn failed(invoice: &Invoice, decline: Option<&Decline>) -> Value {
+    let mut data = json!({
         "invoice": invoice.id,
         "subscription": invoice.subscription.get(),
         "amount": amount(&invoice.currency, invoice.amount_due),
         "attempt_count": invoice.attempt_count,
         "next_payment_attempt": instant(invoice.next_payment_attempt),
-        "decline_code": decline_code,
-    })
+    });
+    put_decline(&mut data, decline);
+    data
 }

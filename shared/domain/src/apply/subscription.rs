@@ -15,9 +15,10 @@ use crate::mrr;
 use crate::objects::discount::{Discount, DiscountRef};
 use crate::objects::subscription::{Item, Status, Subscription};
 use crate::order::{Disposition, Seen, Tracked};
-use crate::risk::Downgrade;
+use crate::risk::{Downgrade, invoices_past_due_since};
 use crate::rollup::{Context, plan_name};
 use crate::time::Timestamp;
+use crate::totals::Totals;
 use crate::view::top_item;
 
 /// The most announced trial ends that are kept.
@@ -28,6 +29,7 @@ const DAY: i64 = 86_400;
 
 pub(super) fn apply(
     account: &mut Account,
+    totals: &Totals,
     fact: &Fact,
     new: &Subscription,
     context: Context<'_>,
@@ -84,7 +86,7 @@ pub(super) fn apply(
         worth,
         context,
     });
-    transitions(&mut applied, view_before, view, fact);
+    transitions(&mut applied, view_before, view, fact, totals);
     coupons(&mut applied, account, before.as_ref(), &after);
     applied
 }
@@ -273,7 +275,13 @@ fn put(data: &mut Value, name: &str, value: Value) {
     }
 }
 
-fn transitions(applied: &mut Applied, before: Option<View<'_>>, after: View<'_>, fact: &Fact) {
+fn transitions(
+    applied: &mut Applied,
+    before: Option<View<'_>>,
+    after: View<'_>,
+    fact: &Fact,
+    totals: &Totals,
+) {
     let new = after.subscription;
     let old = before.map(|view| view.subscription);
     let old_status = old.map(|old| &old.status);
@@ -299,7 +307,7 @@ fn transitions(applied: &mut Applied, before: Option<View<'_>>, after: View<'_>,
         updated(applied, before, after);
     }
     if became(Status::PastDue) {
-        let since = new.period.get().map(|period| period.start);
+        let since = past_due_since(old, new, fact, totals);
         let days = since.map(|since| (fact.at.unix() - since.unix()).max(0) / DAY);
         let mut data = after.data();
         put(&mut data, "past_due_since", instant(since));
@@ -308,6 +316,22 @@ fn transitions(applied: &mut Applied, before: Option<View<'_>>, after: View<'_>,
     }
     pauses(applied, old, after);
     endings(applied, before, after);
+}
+
+/// Since when it is past due: by its open invoices. If none is known yet, an update that tells of the
+/// change itself is the best that is known, else the unpaid period.
+fn past_due_since(
+    old: Option<&Subscription>,
+    new: &Subscription,
+    fact: &Fact,
+    totals: &Totals,
+) -> Option<Timestamp> {
+    let replaced = fact.replaced.as_deref().or(old);
+    let changes = replaced.is_some_and(|replaced| replaced.status != Status::PastDue);
+    let period = || new.period.get().map(|period| period.start);
+    invoices_past_due_since(new, totals)
+        .or((changes && fact.since.is_none()).then_some(fact.at))
+        .or_else(period)
 }
 
 fn pauses(applied: &mut Applied, old: Option<&Subscription>, after: View<'_>) {

@@ -41,8 +41,7 @@ impl Contact {
     pub fn lifetime_value(&self) -> Money {
         let mut value = Money::default();
         for rollup in self.accounts.values() {
-            value.add_all(&rollup.totals.paid);
-            value.subtract_all(&rollup.totals.refunded);
+            value.add_all(&rollup.totals.lifetime_value());
         }
         value
     }

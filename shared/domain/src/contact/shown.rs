@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::{Billing, Contact};
 use crate::audit::{Change, Diff};
+use crate::collection::OpenInvoice;
+use crate::decline::Decline;
 use crate::id::{StripeCustomerId, StripeId};
 use crate::risk::Risk;
 use crate::settings::Settings;
 use crate::standing::{Kind, Told};
 use crate::time::Timestamp;
-use crate::totals::Failing;
 
 /// What the API shows of a contact, to be compared.
 #[derive(PartialEq)]
@@ -34,9 +35,10 @@ pub(super) struct Shown<'a> {
 #[derive(PartialEq)]
 struct Weighed<'a> {
     risk: &'a Risk,
-    failing: &'a BTreeMap<StripeId, Failing>,
+    open: &'a BTreeMap<StripeId, OpenInvoice>,
     instants: [Option<Timestamp>; 2],
-    declines: usize,
+    declines: &'a BTreeMap<StripeId, Decline>,
+    pending: &'a BTreeMap<StripeId, Option<StripeId>>,
 }
 
 impl<'a> Shown<'a> {
@@ -58,9 +60,10 @@ impl<'a> Shown<'a> {
                 .values()
                 .map(|rollup| Weighed {
                     risk: &rollup.risk,
-                    failing: &rollup.totals.failing,
+                    open: &rollup.totals.open,
                     instants: [rollup.stale_at, rollup.trial_end],
-                    declines: rollup.totals.declines.len(),
+                    declines: &rollup.totals.declines,
+                    pending: &rollup.totals.pending,
                 })
                 .collect(),
         }

@@ -34,16 +34,26 @@ pub struct Charge {
     pub status: Status,
     /// Its currency.
     pub currency: Currency,
-    /// Minor units asked for.
+    /// Minor units captured; of what is still held, all that may come.
     pub amount: i64,
+    /// Minor units asked for at first. None in items of an older release, which count nothing until
+    /// Stripe tells of the charge again.
+    #[serde(default)]
+    pub asked: Option<i64>,
+    /// Minor units captured so far.
+    #[serde(default)]
+    pub captured: i64,
     /// Minor units given back so far.
     pub amount_refunded: i64,
     /// The payment intent that made it.
     pub payment_intent: Option<StripeId>,
     /// The invoice that it pays, where the API version tells it.
     pub invoice: Option<StripeId>,
-    /// Why it was declined.
+    /// Why it was declined: Stripe's decline code, else the failure code.
     pub decline_code: Option<String>,
+    /// What the issuer advises: `do_not_try_again`, `try_again_later`, `confirm_card_data`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice_code: Option<String>,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -57,9 +67,21 @@ impl Snapshot for Charge {
             Status::Pending | Status::Other(_) => 0,
             Status::Failed | Status::Succeeded => 1,
         };
-        [status, self.amount_refunded, 0]
+        [status, self.captured, self.amount_refunded]
     }
-    fn inherit(&mut self, _: &Self) {}
+    fn inherit(&mut self, other: &Self) {
+        // API versions since 2025-03-31 leave it out.
+        if self.invoice.is_none() {
+            self.invoice.clone_from(&other.invoice);
+        }
+        self.complete(other);
+    }
+    fn complete(&mut self, other: &Self) {
+        // An item of an older release has neither.
+        if self.asked.is_none() && other.asked.is_some() {
+            (self.asked, self.captured) = (other.asked, other.captured);
+        }
+    }
 }
 
 /// Money given back.

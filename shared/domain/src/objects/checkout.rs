@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::words;
-use crate::id::{CustomerId, StripeId};
+use crate::id::{CustomerId, StripeCustomerId, StripeId};
 use crate::money::Currency;
 use crate::order::Snapshot;
 use crate::time::Timestamp;
@@ -64,9 +64,33 @@ pub struct Checkout {
     pub products: BTreeMap<StripeId, StripeId>,
     /// When it was begun.
     pub created: Timestamp,
+    /// Whether the customer's totals count it by the present rules. False in items of an older
+    /// release.
+    #[serde(default)]
+    pub tallied: bool,
+}
+
+/// What the ids of checkout sessions begin with.
+const SESSION: &str = "cs_";
+
+impl StripeCustomerId {
+    /// Whether Stripe has no such customer: a guest goes by the id of the session in which it paid.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.as_str().starts_with(SESSION)
+    }
 }
 
 impl Checkout {
+    /// The guest who paid, for a session that names no customer. A session that is still open, or that
+    /// expired, has no buyer.
+    #[must_use]
+    pub fn guest(&self) -> Option<StripeCustomerId> {
+        let has_buyer = self.mode == Mode::Payment && self.status == Status::Complete;
+        let guest = StripeCustomerId::parse(self.id.as_str()).ok();
+        guest.filter(|guest| has_buyer && guest.is_guest())
+    }
+
     /// A finished single payment that no invoice stands for.
     #[must_use]
     pub fn is_payment(&self) -> bool {
@@ -100,6 +124,7 @@ impl Snapshot for Checkout {
         self.complete(other);
     }
     fn complete(&mut self, other: &Self) {
+        self.tallied |= other.tallied;
         if self.prices.is_empty() {
             self.prices.clone_from(&other.prices);
             self.products.clone_from(&other.products);

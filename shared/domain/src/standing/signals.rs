@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Clock, DAY};
 use crate::contact::{Billing, Contact, instant};
+use crate::decline::Decline;
 use crate::id::StripeId;
 use crate::rollup::OnFile;
 use crate::time::{Timestamp, rfc3339};
@@ -139,33 +140,35 @@ pub(super) fn signals(contact: &Contact, billing: &Billing, clock: &mut Clock) -
 
 /// What could not be collected.
 fn payments(contact: &Contact, signals: &mut Signals) {
-    let failing = contact.accounts.values().flat_map(|rollup| {
-        let failing = rollup.totals.failing.iter();
-        failing.map(|(invoice, failing)| (invoice, failing, &rollup.totals))
-    });
-    let mut failing: Vec<_> = failing.collect();
-    failing.sort_by_key(|(invoice, failing, _)| (failing.since, *invoice));
-    if let Some((invoice, first, totals)) = failing.first() {
+    let failed = contact.accounts.values();
+    let failed = failed.flat_map(|rollup| rollup.totals.failed_invoices());
+    let mut failed: Vec<_> = failed
+        .filter_map(|invoice| Some((invoice.failed_at()?, invoice)))
+        .collect();
+    failed.sort_by_key(|(since, invoice)| (*since, invoice.id));
+    if let Some((since, first)) = failed.first() {
+        let decline = first.decline();
         let evidence = json!({
-            "invoice": invoice, "amount": first.amount, "attempts": first.attempts,
-            "decline_code": totals.decline_of(invoice, first), "invoices": failing.len(),
+            "invoice": first.id, "amount": first.invoice.amount,
+            "attempts": first.invoice.attempts, "invoices": failed.len(),
+            "decline_code": decline.and_then(|decline| decline.code.as_ref()),
+            "decline_kind": decline.and_then(Decline::kind),
         });
-        signals.raise(Kind::FailedPayment, first.since, Severity::Medium, evidence);
+        signals.raise(Kind::FailedPayment, *since, Severity::Medium, evidence);
     }
-    let retried = failing
-        .iter()
-        .filter(|(_, failing, _)| failing.next_attempt.is_some());
-    if let Some((invoice, first, _)) = retried.min_by_key(|(_, failing, _)| failing.next_attempt) {
+    let retried = failed.iter();
+    let retried = retried.filter(|(_, invoice)| invoice.invoice.next_attempt.is_some());
+    if let Some((since, first)) = retried.min_by_key(|(_, first)| first.invoice.next_attempt) {
         let evidence = json!({
-            "invoice": invoice, "attempts": first.attempts,
-            "next_attempt": instant(first.next_attempt),
+            "invoice": first.id, "attempts": first.invoice.attempts,
+            "next_attempt": instant(first.invoice.next_attempt),
         });
-        signals.raise(Kind::Dunning, first.since, Severity::Medium, evidence);
+        signals.raise(Kind::Dunning, *since, Severity::Medium, evidence);
     }
     let owing = contact.accounts.values();
     let owing = owing.filter_map(|rollup| rollup.risk.past_due.as_ref());
     if let Some((since, subscription)) = owing.min() {
-        let exhausted = failing.iter().any(|(_, failing, _)| failing.exhausted);
+        let exhausted = failed.iter().any(|(_, invoice)| invoice.is_exhausted());
         let severity = if exhausted {
             Severity::Critical
         } else {

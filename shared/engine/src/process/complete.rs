@@ -28,8 +28,9 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         origin: &Origin<'_>,
         fact: &Fact,
     ) -> Result<Option<Fact>, StoreError> {
-        // An account that is a customer has no customer object to ask for.
-        let Some(customer) = fact.customer.as_ref().filter(|id| !id.is_account()) else {
+        // Accounts and guests have no customer object to ask for.
+        let customer = fact.customer.as_ref();
+        let Some(customer) = customer.filter(|id| !id.is_account() && !id.is_guest()) else {
             return Ok(None);
         };
         let wanted = Wanted::Customer(customer.clone());

@@ -101,6 +101,7 @@ pub(super) fn review(
         since,
     };
     match found {
+        Found::Unknown if customer.is_guest() => Some(review(None, Vec::new())),
         Found::Several(by, candidates) => Some(review(Some(*by), candidates.clone())),
         Found::None if settings.unmatched == Unmatched::Review => Some(review(None, Vec::new())),
         Found::Unknown | Found::None | Found::One(_) => None,

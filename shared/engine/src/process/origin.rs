@@ -61,7 +61,7 @@ impl Origin<'_> {
         let subject = Subject {
             tenant: self.tenant,
             contact,
-            customer,
+            customer: customer.filter(|customer| !customer.is_guest()),
             at: self.at,
             source: self.source,
             cause: &self.cause,

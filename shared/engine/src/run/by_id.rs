@@ -159,7 +159,9 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     ) -> Result<Vec<Look>, StoreError> {
         let mut looks = Vec::new();
         let contact = self.engine.store.contact(&run.tenant, contact).await?;
-        for (customer, rollup) in contact.iter().flat_map(|contact| &contact.accounts) {
+        let accounts = contact.iter().flat_map(|contact| &contact.accounts);
+        // Stripe has no customer for a guest.
+        for (customer, rollup) in accounts.filter(|(customer, _)| !customer.is_guest()) {
             let look = |kind, id: &str| Look::new(customer, kind, id);
             let unlisted = |kind, id: &str| Look::unlisted(customer, kind, id);
             let mut left = Vec::new();
@@ -179,9 +181,9 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                     false => look(Kind::Subscriptions, id),
                 });
             }
-            let failing = rollup.totals.failing.keys().map(StripeId::as_str);
-            let failing = failing.filter(|id| returned.lacks(Kind::Invoices, id));
-            looks.extend(failing.map(|id| unlisted(Kind::Invoices, id)));
+            let open = rollup.totals.open.keys().map(StripeId::as_str);
+            let open = open.filter(|id| returned.lacks(Kind::Invoices, id));
+            looks.extend(open.map(|id| unlisted(Kind::Invoices, id)));
             let id = customer.as_str();
             if customer.is_account() {
                 // No list of customers has it, and there is no customer object to ask for.

@@ -149,7 +149,7 @@ fn at_stake(fields: &[FieldChange]) -> BTreeMap<String, i64> {
 /// Invoices for which Stripe makes no other attempt, with what is to be paid.
 #[must_use]
 pub fn exhausted(facts: &[Fact]) -> BTreeMap<String, BTreeMap<String, i64>> {
-    let tried = invoices(facts).filter(|invoice| invoice.is_exhausted());
+    let tried = invoices(facts).filter(|invoice| invoice.lacks_next_attempt());
     tried
         .map(|invoice| (invoice.id.to_string(), unpaid(invoice)))
         .collect()
@@ -179,7 +179,7 @@ pub fn unpaid_upgrades(
 ) -> Vec<Drift> {
     let upgrades = invoices(facts).filter(|invoice| {
         invoice.billing_reason.as_deref() == Some("subscription_update")
-            && matches!(invoice.status, Status::Open | Status::Uncollectible)
+            && invoice.status == Status::Open
             && invoice.attempt_count > 0
             && invoice.amount_due > invoice.amount_paid
     });

@@ -21,7 +21,7 @@ pub enum Kind {
     Customers,
     /// Subscriptions, with the coupons of their discounts.
     Subscriptions,
-    /// Invoices.
+    /// Invoices, with their payments.
     Invoices,
     /// Charges.
     Charges,
@@ -194,14 +194,18 @@ static ROWS: [Row; 12] = [
             "sub_",
         )
     },
-    row(
-        Kind::Invoices,
-        "invoices",
-        Stage::Objects,
-        "/invoices",
-        "invoice.updated",
-        "in_",
-    ),
+    Row {
+        // Since 2025-03-31 only the list of payments tells what paid an invoice.
+        expand: &["data.payments"],
+        ..row(
+            Kind::Invoices,
+            "invoices",
+            Stage::Objects,
+            "/invoices",
+            "invoice.updated",
+            "in_",
+        )
+    },
     row(
         Kind::Charges,
         "charges",

@@ -147,7 +147,7 @@ fn shown(contact: &Contact, settings: &Settings, now: Timestamp) -> Value {
     let totals: Vec<_> = contact
         .accounts
         .values()
-        .map(|r| (&r.totals.paid, &r.totals.refunded))
+        .map(|r| (&r.totals.payments, &r.totals.refunded))
         .collect();
     json!([view, needs, totals])
 }

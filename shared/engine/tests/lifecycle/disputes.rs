@@ -236,6 +236,6 @@ fn l11_a_refund_that_failed_is_taken_back() {
     story.update("refund.failed", &mut refund, json!({ "status": "failed" }));
     story.update("charge.updated", &mut paid, json!({ "amount_refunded": 0 }));
     assert_eq!(story.said("refund_issued").len(), 1);
-    assert_eq!(story.billing()["lifetime_value"], json!({}));
+    assert_eq!(story.billing()["lifetime_value"], json!({ "usd": 5_800 }));
     story.ends_the_same();
 }

@@ -37,7 +37,11 @@ use super::{client, kind};
 
 /// What a release wrote and this version writes otherwise, by kind and place in the document, each
 /// with the reason why nothing of meaning is lost.
-const REWRITTEN: [(&str, &str, &str); 0] = [];
+const REWRITTEN: [(&str, &str, &str); 1] = [(
+    "contact",
+    ".totals.declines.",
+    "a failed charge is a longer list: its first three places say the same",
+)];
 
 fn releases() -> Vec<PathBuf> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");

@@ -25,8 +25,17 @@ struct ChargeWire {
     payment_intent: Option<Ref>,
     // Gone since 2025-03-31.
     invoice: Option<Ref>,
+    captured: Option<bool>,
     failure_code: Option<String>,
+    outcome: Option<OutcomeWire>,
     created: Option<i64>,
+}
+
+/// <https://docs.stripe.com/api/charges/object#charge_object-outcome>
+#[derive(Deserialize)]
+struct OutcomeWire {
+    reason: Option<String>,
+    advice_code: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +55,15 @@ impl ChargeWire {
     fn came(&self) -> i64 {
         let captured = self.amount_captured.filter(|captured| *captured > 0);
         captured.unwrap_or(self.amount)
+    }
+
+    /// What came in for sure. An authorization holds money and captures none.
+    fn captured(&self) -> i64 {
+        match (self.captured, self.amount_captured) {
+            (Some(false), _) => 0,
+            (Some(true) | None, Some(captured)) => captured,
+            (Some(true) | None, None) => self.amount,
+        }
     }
 
     /// What was given back of what had come in. Stripe counts what was only held, and let go, as
@@ -73,15 +91,25 @@ pub(super) fn money_of(code: Option<&String>) -> Result<Currency, ObjectError> {
 pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, ObjectError> {
     let wire: ChargeWire = serde_json::from_str(raw.get())?;
     let (amount, amount_refunded) = (wire.came(), wire.given_back());
+    let (asked, captured) = (Some(wire.amount), wire.captured());
+    let status = Status::from(wire.status.unwrap_or_default());
+    // `failure_code` is `card_declined` for most declines; the outcome's reason is the decline code.
+    let outcome = wire.outcome.filter(|_| status == Status::Failed);
+    let (reason, advice_code) = outcome.map_or((None, None), |outcome| {
+        (outcome.reason, outcome.advice_code)
+    });
     let charge = Charge {
         id: StripeId::parse(wire.id)?,
-        status: Status::from(wire.status.unwrap_or_default()),
+        status,
         currency: money_of(wire.currency.as_ref())?,
         amount,
+        asked,
+        captured,
         amount_refunded,
         payment_intent: id(wire.payment_intent.as_ref())?,
         invoice: id(wire.invoice.as_ref())?,
-        decline_code: wire.failure_code,
+        decline_code: reason.or(wire.failure_code),
+        advice_code,
         created: time(wire.created).unwrap_or(hint.at),
     };
     let customer = customer(wire.customer.as_ref())?;

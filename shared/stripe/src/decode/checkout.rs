@@ -90,11 +90,14 @@ pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, 
         invoice: id(wire.invoice.as_ref())?,
         payment_intent: id(wire.payment_intent.as_ref())?,
         created: time(wire.created).unwrap_or(hint.at),
+        tallied: true,
         id: StripeId::parse(wire.id)?,
     };
     let customer = customer(wire.customer.as_ref())?;
     Ok(Some(Decoded {
-        customer,
+        // Payment links, and sessions of one payment, make no customer unless they are told to.
+        // https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_creation
+        customer: customer.or_else(|| checkout.guest()),
         body: Body::Checkout(Box::new(checkout)),
     }))
 }

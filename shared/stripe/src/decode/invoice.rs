@@ -4,7 +4,9 @@ use paygraph_domain::fact::Body;
 use paygraph_domain::id::StripeId;
 use paygraph_domain::money::Currency;
 use paygraph_domain::objects::catalog::Period;
-use paygraph_domain::objects::invoice::{Invoice, Line, MAX_LINES, Status};
+use paygraph_domain::objects::invoice::{
+    Invoice, InvoicePayment, Line, MAX_LINES, MAX_PAYMENTS, Status,
+};
 use paygraph_domain::order::Seen;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -42,6 +44,10 @@ struct InvoiceWire {
     #[serde(default, deserialize_with = "present")]
     payment_intent: Option<Option<Ref>>,
     paid: Option<bool>,
+    paid_out_of_band: Option<bool>,
+    // Since 2026-05-27, and only if it is asked for.
+    // https://docs.stripe.com/changelog/dahlia/2026-05-27/invoice-object-amount-paid-off-stripe-property
+    amount_paid_off_stripe: Option<i64>,
     parent: Option<ParentWire>,
     payments: Option<List<PaymentWire>>,
     lines: Option<List<LineWire>>,
@@ -66,12 +72,32 @@ struct InSubscription {
 #[derive(Deserialize)]
 struct PaymentWire {
     payment: Option<PaymentOf>,
+    amount_paid: Option<i64>,
+    status: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct PaymentOf {
+    #[serde(rename = "type")]
+    kind: Option<String>,
     charge: Option<Ref>,
     payment_intent: Option<Ref>,
+}
+
+impl PaymentWire {
+    /// <https://docs.stripe.com/api/invoice-payment/object>: its type is `charge`, `payment_intent`
+    /// or, for a payment outside of Stripe, `payment_record`.
+    fn decode(&self) -> Result<InvoicePayment, ObjectError> {
+        let of = self.payment.as_ref();
+        let kind = of.and_then(|of| of.kind.as_deref());
+        let named = of.and_then(|of| of.payment_intent.as_ref().or(of.charge.as_ref()));
+        let is_paid = self.status.as_deref() == Some("paid");
+        Ok(InvoicePayment {
+            amount: self.amount_paid.filter(|_| is_paid).unwrap_or(0),
+            payment: id(named)?,
+            out_of_band: kind == Some("payment_record"),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -179,6 +205,16 @@ impl InvoiceWire {
         }
     }
 
+    /// What was paid outside of Stripe, where the version tells it. Before 2025-03-31 such an invoice
+    /// has no amount paid.
+    fn off_stripe(&self) -> Option<i64> {
+        let whole = self.amount_due.max(self.amount_paid);
+        let is_paid = self.status.as_deref().is_none_or(|status| status == "paid");
+        let told = self.paid_out_of_band;
+        let told = told.map(|told| if told && is_paid { whole } else { 0 });
+        self.amount_paid_off_stripe.or(told)
+    }
+
     /// The subscription, in either of its places.
     fn subscription(&self) -> Option<Option<Ref>> {
         let parent = self
@@ -207,6 +243,14 @@ pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, 
         .payments
         .as_ref()
         .and_then(|list| list.data.first()?.payment.as_ref());
+    let listed = wire.payments.as_ref();
+    let payments = listed.map(|list| {
+        let payments = list.data.iter().take(MAX_PAYMENTS);
+        payments
+            .map(PaymentWire::decode)
+            .collect::<Result<Vec<_>, _>>()
+    });
+    let payments = payments.transpose()?;
     let at = hint.at;
     let known = |reference: Option<Option<Ref>>, payment: Option<&Ref>| match payment {
         Some(payment) => Some(Some(payment.clone())),
@@ -251,6 +295,8 @@ pub(super) fn event(raw: &RawValue, hint: &Hint<'_>) -> Result<Option<Decoded>, 
             ),
             read,
         ),
+        payments: Seen::new(at, payments),
+        off_stripe: Seen::new(at, wire.off_stripe().map(Some)),
         lines: numbered
             .map(|(i, line)| line.decode(i))
             .collect::<Result<_, _>>()?,
