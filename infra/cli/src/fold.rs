@@ -375,6 +375,9 @@ impl<'a> Line<'a> {
 }
 
 #[cfg(test)]
+mod reports;
+
+#[cfg(test)]
 mod tests {
     use paygraph_testkit::world::World;
 
