@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use paygraph_domain::account::CatalogKey;
 use paygraph_domain::apply::catalog_key;
-use paygraph_domain::fact::{Body, Fact, Link, Source};
+use paygraph_domain::fact::{Fact, Link, Source};
 use paygraph_domain::id::{Cause, StripeCustomerId, TenantId};
 use paygraph_domain::order::Disposition;
 use paygraph_stripe::decode::{about, decode};
@@ -263,17 +263,7 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         let leads = fact.body.leads();
         let customer = match &fact.customer {
             Some(customer) => Some(customer.clone()),
-            None => {
-                // A guest's charge is found by its session, and waits for none: most charges without
-                // a customer have no session.
-                let is_charge = matches!(fact.body, Body::Charge(_));
-                let names = if is_charge {
-                    fact.body.names()
-                } else {
-                    leads.clone()
-                };
-                self.follow(message.origin.tenant, &names).await?
-            }
+            None => self.follow(message.origin.tenant, &leads).await?,
         };
         // The payment intent, if there is one: charges, invoices and sessions name it, and a session
         // names no charge.
