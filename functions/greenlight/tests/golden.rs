@@ -31,6 +31,7 @@ fn whom() -> Whom {
         entity: "user@example.com".to_owned(),
         tier: "pro".to_owned(),
         decline: None,
+        decline_kind: None,
     }
 }
 
@@ -191,6 +192,7 @@ fn s8_no_text_forges_a_line() {
                 entity: forged.to_owned(),
                 tier: forged.to_owned(),
                 decline: Some(forged.to_owned()),
+                decline_kind: None,
             };
             let incoming = incoming(name, &data);
             for told in told(&incoming, &whom) {
