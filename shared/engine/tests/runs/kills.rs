@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::memory::MemoryStore;
-use paygraph_engine::ports::{Runs as _, Store as _};
+use paygraph_engine::ports::Runs as _;
 use paygraph_engine::publish::publish;
 use paygraph_engine::run::{Drift, Job, Left, Outcome, Run};
 use paygraph_testkit::fake_stripe::FakeStripe;
