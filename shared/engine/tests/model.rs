@@ -37,6 +37,9 @@ const SHAPES: [Shape; 8] = [
     Shape::DeletedProducts,
     Shape::ExpiringCards,
 ];
+/// What a small sample may leave undecided by chance beyond one in a hundred, times a hundred: the
+/// share itself is measured over ten thousand histories.
+const CHANCE: u64 = 400;
 /// A place beyond all seeds.
 const STOP: u64 = u64::MAX / 2;
 
@@ -82,7 +85,7 @@ fn the_record_is_the_truth_in_any_order() {
     let count = count.into_inner().unwrap();
     println!("{count:?}");
     assert!(
-        count.undecided * 100 < count.same_second,
+        count.undecided * 100 < count.same_second + CHANCE,
         "too much is left undecided: {count:?}"
     );
 }
