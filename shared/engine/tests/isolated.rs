@@ -1,10 +1,4 @@
 //! One entry holds up no other: the minute's tick, and what Stripe calls its events.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a failed test says where"
-)]
-
 use std::time::Duration;
 
 use paygraph_domain::id::StripeCustomerId;

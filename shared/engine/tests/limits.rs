@@ -1,5 +1,9 @@
 //! The limits of DynamoDB: the store in memory keeps them, and requests stay below them.
-#![expect(clippy::unwrap_used, reason = "a failed test says where")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed test says where"
+)]
 
 use std::collections::BTreeSet;
 

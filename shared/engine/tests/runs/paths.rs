@@ -25,7 +25,10 @@ struct Others<'a> {
 impl Others<'_> {
     fn contact(&mut self) -> CustomerId {
         let contacts = self.stack.engine.store.contacts();
-        let known = self.random.choice(&contacts).filter(|_| self.done % 3 > 0);
+        let known = self
+            .random
+            .choice(&contacts)
+            .filter(|_| !self.done.is_multiple_of(3));
         let new = || CustomerId::parse(format!("c{}", self.done)).unwrap();
         known.map_or_else(new, |contact| contact.id.clone())
     }
