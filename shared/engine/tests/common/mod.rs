@@ -195,7 +195,8 @@ pub fn seeds(name: &str) -> std::ops::Range<u64> {
 /// The same with another variable for how many there are, and another number without it.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a test has no other way to be told"
+    clippy::print_stdout,
+    reason = "a test has no other way to be told, and tells how it can be repeated"
 )]
 pub fn seeds_of(name: &str, variable: &str, default: u64) -> std::ops::Range<u64> {
     let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };

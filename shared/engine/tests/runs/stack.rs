@@ -102,16 +102,7 @@ impl Stack {
 
     /// Goes on with a client that waits only so many seconds for Stripe.
     pub async fn go_on_patiently(&self, run: &mut Run, seconds: u64) -> Result<Left, RunError> {
-        let client = self.engine.fetch.client(&default()).await.unwrap().unwrap();
-        let runner = Runner {
-            engine: &self.engine,
-            publisher: &self.bus,
-            client: client.patient_for(Duration::from_secs(seconds)),
-            second_look_after: 0,
-            pause: 15,
-        };
-        let deadline = Deadline::after(Duration::from_secs(600));
-        runner.go_on(run, deadline).await
+        self.go_on_as(run, 0, seconds).await
     }
 
     pub async fn go_on_with(
@@ -119,11 +110,21 @@ impl Stack {
         run: &mut Run,
         second_look_after: i64,
     ) -> Result<Left, RunError> {
+        // As patient as the function: on a busy machine an answer waits while others are taken in.
+        self.go_on_as(run, second_look_after, 60).await
+    }
+
+    async fn go_on_as(
+        &self,
+        run: &mut Run,
+        second_look_after: i64,
+        patience: u64,
+    ) -> Result<Left, RunError> {
         let client = self.engine.fetch.client(&default()).await.unwrap().unwrap();
         let runner = Runner {
             engine: &self.engine,
             publisher: &self.bus,
-            client,
+            client: client.patient_for(Duration::from_secs(patience)),
             second_look_after,
             pause: 15,
         };

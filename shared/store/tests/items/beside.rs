@@ -345,14 +345,19 @@ async fn runs(store: &DynamoStore) {
         drift(Class::MissingInStripe, Some("status"), Outcome::Review),
     ];
     store.note_drift(&compared, &drift).await.unwrap();
+    set_aside(store, &compared).await;
+}
+
+/// What a run set aside, and what its lists returned.
+async fn set_aside(store: &DynamoStore, run: &Run) {
     let failure = Failure {
         object: "in_9".to_owned(),
         reason: "it names no customer".to_owned(),
     };
-    store.note_failures(&compared, &[failure]).await.unwrap();
+    store.note_failures(run, &[failure]).await.unwrap();
     let ids = [1, u64::MAX];
     store
-        .note_returned(&compared, "00000000000000a1", &ids)
+        .note_returned(run, "00000000000000a1", &ids)
         .await
         .unwrap();
 }
