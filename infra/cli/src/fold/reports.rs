@@ -20,8 +20,11 @@
 //! in twenty shuffles with repeats. `state` and `silent` hold in every order, `events` in the
 //! history's own order, because an event tells only what is known by then.
 //!
-//! `state` is given what was printed, for histories whose days differ. It is a subset of what `paygraph fold` prints: an object needs at least these fields, a
-//! list needs exactly these elements in this order.
+//! `state` is given what was printed, for histories whose days differ. It is a subset of what
+//! `paygraph fold` prints: an object needs at least these fields, a list needs exactly these elements
+//! in this order.
+
+mod shapes;
 
 use std::path::{Path, PathBuf};
 
