@@ -150,8 +150,9 @@ fn payments(contact: &Contact, signals: &mut Signals) {
         let decline = first.decline();
         let evidence = json!({
             "invoice": first.id, "amount": first.invoice.amount,
-            "attempts": first.invoice.attempts, "invoices": failed.len(),
+            "attempts": first.invoice.attempts,
             "decline_code": decline.and_then(|decline| decline.code.as_ref()),
+            "invoices": failed.len(),
             "decline_kind": decline.and_then(Decline::kind),
         });
         signals.raise(Kind::FailedPayment, *since, Severity::Medium, evidence);
