@@ -34,6 +34,15 @@ pub const CRM: &str = "CRM";
 pub const SPENT: &str = "SPENT";
 /// What the sort keys of a working set begin with.
 pub const STATE: &str = "STATE#";
+/// What the sort keys of the working set's kinds begin with.
+pub(crate) const STATE_KINDS: [&str; 6] = [
+    "STATE#CUSTOMER",
+    "STATE#SUB#",
+    "STATE#PM#",
+    "STATE#DP#",
+    "STATE#DI#",
+    "STATE#SS#",
+];
 /// What the sort keys of invoices begin with.
 pub const INVOICE: &str = "INVOICE#";
 

@@ -97,6 +97,11 @@ impl Store for DynamoStore {
             .query(key::stripe(tenant, customer), key::STATE)
             .await?;
         for item in items {
+            // An older version leaves the kinds of a newer one where they are.
+            let sort = get_text(&item, "sk").unwrap_or_default();
+            if !key::STATE_KINDS.iter().any(|kind| sort.starts_with(kind)) {
+                continue;
+            }
             let object: Object = doc(&item)?;
             if let Some(object_key) = object.working_set_key() {
                 account.insert(object_key, get_number(&item, "rev"), object);
