@@ -70,9 +70,9 @@ async fn failed_retried_lost() {
     let created = subscription("customer.subscription.created", PRO, &json!({}));
     feed(&engine, 0, &[customer(), created]).await;
     let charge = json!({ "id": "ch_1", "object": "charge", "customer": "cus_abc123", "status": "failed",
-        "currency": "usd", "amount": 5_800, "failure_code": "card_declined", "created": NOW + 3 * DAY });
+        "currency": "usd", "amount": 5_800, "failure_code": "card_declined", "created": NOW + DAY });
     let past_due = json!({ "status": "past_due" });
-    let lost = json!({ "status": "canceled", "ended_at": NOW + 4 * DAY, "canceled_at": NOW + 4 * DAY,
+    let lost = json!({ "status": "canceled", "ended_at": NOW + 5 * DAY, "canceled_at": NOW + 5 * DAY,
         "cancellation_details": { "reason": "payment_failed", "comment": null, "feedback": null } });
     let events = [
         ("charge.failed", charge),
@@ -82,7 +82,10 @@ async fn failed_retried_lost() {
         invoice("invoice.payment_failed", "open", 5_800, 3),
         subscription("customer.subscription.deleted", PRO, &lost),
     ];
-    let bodies = feed(&engine, 3 * DAY, &events).await;
+    // Past due begins with the first failed attempt, three days before Stripe says so.
+    let (attempt, later) = events.split_at(2);
+    let mut bodies = feed(&engine, DAY, attempt).await;
+    bodies.extend(feed(&engine, 4 * DAY + 3_600, later).await);
     let (lines, subjects) = told(&engine, &bodies).await;
     assert_eq!(
         lines,
@@ -184,7 +187,10 @@ async fn a_reason_that_comes_after_the_failure_is_told() {
     assert!(deliver(&target, &bodies).await.is_empty());
     assert_eq!(
         target.log.take(),
-        ["[❌🚨💳🔥] invoice_failed: user@example.com — Payment failed: $58 (insufficient_funds)"]
+        [
+            "[❌🚨💳🔥] invoice_failed: user@example.com — Payment failed: $58 \
+             (insufficient_funds), soft decline"
+        ]
     );
 }
 

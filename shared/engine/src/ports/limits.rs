@@ -42,10 +42,10 @@ impl ItemKey {
         }
     }
 
-    /// How many bytes both parts have.
+    /// How many bytes both parts have, with the names of their attributes: `pk` and `sk`.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.partition.len() + self.sort.len()
+        "pk".len() + self.partition.len() + "sk".len() + self.sort.len()
     }
 }
 
