@@ -1,5 +1,4 @@
 //! Wires the function: settings, log, clients, run.
-use aws_sdk_sesv2::config::retry::RetryConfig;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::EventBridge;
 use paygraph_bus::dead_letters::DeadLetterQueue;
@@ -9,11 +8,12 @@ use paygraph_engine::Deadline;
 use paygraph_engine::email::Post;
 use paygraph_engine::process::Engine;
 use paygraph_engine::sequence::Sequencer;
+use paygraph_runtime::aws::signed::Service;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{Config as _, SequenceConfig, environment};
 use paygraph_runtime::{aws, telemetry};
 use paygraph_sequence::handler::{Input, Target};
-use paygraph_sequence::ses::Ses;
+use paygraph_sequence::ses::{SES, Ses};
 use paygraph_store::DynamoStore;
 use serde_json::Value;
 
@@ -31,14 +31,11 @@ async fn main() -> Result<(), Error> {
     let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
     let store = DynamoStore::new(dynamo, config.table, settings);
     let clock = || SystemClock.now();
-    let once = aws_sdk_sesv2::config::Builder::from(&sdk)
-        .retry_config(RetryConfig::disabled())
-        .build();
     let target = Target {
         post: Post {
             engine: Engine::alone(store.clone(), clock),
             mailer: Ses::new(
-                aws_sdk_sesv2::Client::from_conf(once),
+                Service::new(&config.aws, SES)?,
                 config.unsubscribe_url,
                 config.email_configuration_set,
             ),

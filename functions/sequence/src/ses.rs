@@ -1,17 +1,25 @@
 //! Amazon SES: the one who carries e-mails.
 
-use aws_sdk_sesv2::Client;
-use aws_sdk_sesv2::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_sesv2::operation::send_email::SendEmailError;
-use aws_sdk_sesv2::types::{
-    Body, Content, Destination, EmailContent, Message, MessageHeader, MessageTag,
-};
-use hyper_util::client::legacy;
+use std::time::Duration;
+
 use paygraph_domain::text::single_line;
 use paygraph_engine::email::{Email, EmailError, Mailer};
+use paygraph_runtime::aws::signed::{Answer, Service, ServiceName, Unanswered};
+use serde_json::{Value, json};
 
 use crate::tenant_tag;
 
+/// The names of SES.
+pub const SES: ServiceName = ServiceName {
+    host: "email",
+    signing: "ses",
+    variable: "AWS_ENDPOINT_URL_SESV2",
+};
+/// The operation `SendEmail`.
+/// (<https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html>)
+const SEND_EMAIL: &str = "/v2/email/outbound-emails";
+/// How long SES may take to answer.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Refusals of SES that pass.
 const PASSING: [&str; 4] = [
     "LimitExceededException",
@@ -23,7 +31,7 @@ const PASSING: [&str; 4] = [
 /// SES, and what every e-mail says of how to get no more.
 #[derive(Debug, Clone)]
 pub struct Ses {
-    client: Client,
+    service: Service,
     /// What the link to unsubscribe begins with.
     unsubscribe_url: Option<String>,
     /// Where bounces and complaints are told of.
@@ -31,18 +39,35 @@ pub struct Ses {
 }
 
 impl Ses {
-    /// SES with a client that tries once: a second attempt may be a second e-mail.
+    /// SES over a service that makes one attempt: a second one may be a second e-mail.
     #[must_use]
     pub fn new(
-        client: Client,
+        service: Service,
         unsubscribe_url: Option<String>,
         configuration_set: Option<String>,
     ) -> Self {
         Self {
-            client,
+            service,
             unsubscribe_url,
             configuration_set,
         }
+    }
+
+    /// The request for an e-mail. An absent field means that SES has no value for it.
+    fn request(&self, email: &Email<'_>, url: &str) -> Value {
+        let mut request = json!({
+            "FromEmailAddress": email.from,
+            "Destination": { "ToAddresses": [email.to.as_str()] },
+            "Content": { "Simple": message(email, url) },
+            "EmailTags": tags(email),
+        });
+        if let Some(address) = email.reply_to {
+            request["ReplyToAddresses"] = json!([address]);
+        }
+        if let Some(name) = &self.configuration_set {
+            request["ConfigurationSetName"] = json!(name);
+        }
+        request
     }
 }
 
@@ -53,83 +78,59 @@ impl Mailer for Ses {
             return Err(EmailError::Never(reason.to_owned()));
         };
         let url = format!("{url}/{}", email.unsubscribe);
-        let message = message(email, &url).map_err(|error| EmailError::Never(error.to_string()))?;
-        let tags = tags(email).map_err(|error| EmailError::Never(error.to_string()))?;
-        let sent = self
-            .client
-            .send_email()
-            .from_email_address(email.from)
-            .set_reply_to_addresses(email.reply_to.map(|to| vec![to.to_owned()]))
-            .destination(
-                Destination::builder()
-                    .to_addresses(email.to.as_str())
-                    .build(),
-            )
-            .content(EmailContent::builder().simple(message).build())
-            .set_email_tags(Some(tags))
-            .set_configuration_set_name(self.configuration_set.clone())
-            .send()
-            .await;
-        sent.map(|_| ()).map_err(|error| classed(&error))
+        let body = self.request(email, &url).to_string().into_bytes();
+        match self.service.post(SEND_EMAIL, body, PATIENCE).await {
+            Ok(answer) => classed(&answer),
+            Err(error) => {
+                let reason = format!("SES: {error}");
+                Err(match error {
+                    Unanswered::Unsendable(_) => EmailError::Never(reason),
+                    Unanswered::NotConnected(_) => EmailError::Again(reason),
+                    Unanswered::Lost(_) => EmailError::Unknown(reason),
+                })
+            }
+        }
     }
 }
 
 /// The tags by which SES's feedback finds the tenant.
-fn tags(email: &Email<'_>) -> Result<Vec<MessageTag>, BuildError> {
+fn tags(email: &Email<'_>) -> Value {
     let tags = tenant_tag::tags(email.tenant).into_iter();
-    let tags = tags.map(|(name, value)| MessageTag::builder().name(name).value(value).build());
-    tags.collect()
+    tags.map(|(name, value)| json!({ "Name": name, "Value": value }))
+        .collect()
 }
 
 /// The message, with the two headers of a one-click unsubscribe (RFC 8058) and the link in its text.
-fn message(email: &Email<'_>, url: &str) -> Result<Message, BuildError> {
-    let content = |text: &str| Content::builder().data(text).charset("UTF-8").build();
-    let header = |name: &str, value: &str| {
-        let header = MessageHeader::builder().name(name).value(value);
-        header.build()
-    };
+fn message(email: &Email<'_>, url: &str) -> Value {
+    let content = |text: &str| json!({ "Data": text, "Charset": "UTF-8" });
     let text = format!(
         "{}\n\n-- \nIf you want no more of these e-mails: {url}\n",
         email.text.trim_end()
     );
-    Ok(Message::builder()
-        .subject(content(&single_line(email.subject))?)
-        .body(Body::builder().text(content(&text)?).build())
-        .headers(header("List-Unsubscribe", &format!("<{url}>"))?)
-        .headers(header(
-            "List-Unsubscribe-Post",
-            "List-Unsubscribe=One-Click",
-        )?)
-        .build())
+    json!({
+        "Subject": content(&single_line(email.subject)),
+        "Body": { "Text": content(&text) },
+        "Headers": [
+            { "Name": "List-Unsubscribe", "Value": format!("<{url}>") },
+            { "Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click" },
+        ],
+    })
 }
 
-/// Whether it was sent, as far as that can be known: what SES refuses was not; what got no answer, or
-/// an error of SES's own, may have been.
-fn classed(error: &SdkError<SendEmailError>) -> EmailError {
-    let reason = format!("SES: {}", DisplayErrorContext(error));
-    if let SdkError::ConstructionFailure(_) = error {
-        return EmailError::Never(reason);
+/// Whether it was sent, as far as an answer tells: what SES refuses was not; after an error of SES's
+/// own, it may have been.
+fn classed(answer: &Answer) -> Result<(), EmailError> {
+    if (200..300).contains(&answer.status) {
+        return Ok(());
     }
-    if never_connected(error) {
-        return EmailError::Again(reason);
-    }
-    let code = error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code);
-    if code.is_some_and(|code| PASSING.contains(&code)) {
-        return EmailError::Again(reason);
-    }
-    let status = error
-        .raw_response()
-        .map(|response| response.status().as_u16());
-    match status {
-        Some(400..=499) => EmailError::Never(reason),
-        Some(_) | None => EmailError::Unknown(reason),
-    }
-}
-
-fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    let mut sent = chain.filter_map(|error| error.downcast_ref::<legacy::Error>());
-    sent.any(legacy::Error::is_connect)
+    let name = answer.error.as_deref().unwrap_or_default();
+    let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let message = told["message"].as_str().unwrap_or_default();
+    let reason = format!("SES answered {}: {name} {message}", answer.status);
+    Err(match answer.status {
+        _ if PASSING.contains(&name) => EmailError::Again(reason),
+        429 => EmailError::Again(reason),
+        400..=499 => EmailError::Never(reason),
+        _ => EmailError::Unknown(reason),
+    })
 }

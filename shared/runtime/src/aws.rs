@@ -6,6 +6,9 @@
 //! AWS's own certificate authorities, which are few and part of the binary: reading the system's
 //! hundred and fifty took most of a start.
 
+#[cfg(feature = "signed")]
+pub mod signed;
+
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -52,19 +55,9 @@ impl LoadServiceConfig for ServiceEndpoints {
 /// is sent yet.
 #[must_use]
 pub fn sdk_config(config: &AwsConfig) -> SdkConfig {
-    let credentials = Credentials::new(
-        config.access_key_id.clone(),
-        config.secret_access_key.expose_secret(),
-        config
-            .session_token
-            .as_ref()
-            .map(|token| token.expose_secret().to_owned()),
-        None,
-        "environment",
-    );
     let mut builder = SdkConfig::builder()
         .region(Region::new(config.region.clone()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .credentials_provider(SharedCredentialsProvider::new(credentials(config)))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
@@ -81,6 +74,18 @@ pub fn sdk_config(config: &AwsConfig) -> SdkConfig {
         builder = builder.service_config(ServiceEndpoints(config.service_endpoint_urls.clone()));
     }
     builder.build()
+}
+
+/// The function's own credentials.
+fn credentials(config: &AwsConfig) -> Credentials {
+    let token = config.session_token.as_ref();
+    Credentials::new(
+        config.access_key_id.clone(),
+        config.secret_access_key.expose_secret(),
+        token.map(|token| token.expose_secret().to_owned()),
+        None,
+        "environment",
+    )
 }
 
 /// One for all clients, so that they share their connections.

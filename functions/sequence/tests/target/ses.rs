@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_sesv2::Client;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -10,10 +9,10 @@ use axum::routing::post;
 use paygraph_domain::email::Address;
 use paygraph_domain::id::TenantId;
 use paygraph_engine::email::{Email, EmailError, Mailer as _};
-use paygraph_runtime::aws;
+use paygraph_runtime::aws::signed::Service;
 use paygraph_runtime::config::AwsConfig;
 use paygraph_sequence::feedback::Feedback;
-use paygraph_sequence::ses::Ses;
+use paygraph_sequence::ses::{SES, Ses};
 use serde_json::{Value, json};
 
 /// The requests that it took.
@@ -41,7 +40,7 @@ impl FakeSes {
         };
         let unsubscribe = "https://paygraph.example/unsubscribe".to_owned();
         Ses::new(
-            Client::new(&aws::sdk_config(&config)),
+            Service::new(&config, SES).unwrap(),
             Some(unsubscribe),
             Some("paygraph".to_owned()),
         )

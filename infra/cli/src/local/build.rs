@@ -46,7 +46,8 @@ pub enum Build {
 impl Build {
     fn profile(self) -> &'static str {
         match self {
-            Self::Development | Self::Tests => "dev",
+            Self::Development => "dev",
+            Self::Tests => "test",
             Self::Bench => "bench",
             Self::Release => "release",
         }

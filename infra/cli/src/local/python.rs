@@ -42,6 +42,8 @@ pub fn ensure(places: &Places, lock: &Lock) -> anyhow::Result<PathBuf> {
         "install",
         "--quiet",
         "--disable-pip-version-check",
+        // Python compiles the modules that it imports; most are never imported.
+        "--no-compile",
         "-r",
     ]);
     lock.share(&mut install)?;
