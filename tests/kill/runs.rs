@@ -123,9 +123,15 @@ impl Subject {
         // What was committed and not published, the minute's sweep publishes.
         let _ = stack().tick(now() + 120);
         let (mut told, mut seen) = (BTreeMap::<String, usize>::new(), BTreeSet::new());
+        // Segments and signals follow from time too: the minute's tick may tell of them first.
+        let is_of_time = |name: &str| {
+            let of_time = ["segment_", "risk_signal_"];
+            of_time.iter().any(|of| name.starts_with(of))
+        };
         for (name, event) in stack().delivered_to(&self.tenant.id) {
             let is_of_run = event["cause"].as_str().unwrap().starts_with(&self.run);
-            if is_of_run && !name.starts_with("run_") && seen.insert(event["id"].to_string()) {
+            let is_compared = is_of_run && !name.starts_with("run_") && !is_of_time(&name);
+            if is_compared && seen.insert(event["id"].to_string()) {
                 *told.entry(name).or_default() += 1;
             }
         }

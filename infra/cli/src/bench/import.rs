@@ -198,7 +198,7 @@ impl Import {
         let time = format!("{took} ms, {percent} % of {plainly} ms");
         let refusals = &self.refusals;
         let named = format!(
-            "{} of {}, and {} others",
+            "{} of {}, {} kept in them",
             refusals.named(),
             refusals.refused(),
             refusals.others()
@@ -209,7 +209,7 @@ impl Import {
         };
         vec![
             Reading::new(name("time"), time, "≤ 110 %"),
-            Reading::new(name("named"), named, "all, and 0 others"),
+            Reading::new(name("named"), named, "all"),
             Reading::new(name("run"), complete.to_owned(), "not complete"),
         ]
     }

@@ -57,7 +57,7 @@ impl Refusals {
         self.refused.intersection(&self.named).count()
     }
 
-    /// How many objects the run names that the store did not refuse.
+    /// How many objects the run names that are kept in a refused one: a refund is kept in its charge.
     pub fn others(&self) -> usize {
         self.named.difference(&self.refused).count()
     }
