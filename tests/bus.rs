@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use paygraph_domain::id::TenantId;
 use serde_json::{Value, json};
 
 use crate::{Stack, unique};
@@ -10,6 +11,17 @@ impl Stack {
     /// What the bus delivered of a cause, in order, with repeats: (detail-type, envelope).
     #[must_use]
     pub fn delivered(&self, cause: &str) -> Vec<(String, Value)> {
+        self.delivered_if(|event| event["cause"] == cause)
+    }
+
+    /// What the bus delivered to a tenant, in order, with repeats: (detail-type, envelope).
+    #[must_use]
+    pub fn delivered_to(&self, tenant: &TenantId) -> Vec<(String, Value)> {
+        self.delivered_if(|event| event["tenant"] == tenant.as_str())
+    }
+
+    /// Every delivery so far whose envelope fits.
+    fn delivered_if(&self, fits: impl Fn(&Value) -> bool) -> Vec<(String, Value)> {
         let mut delivered = self.delivered.lock().unwrap();
         self.block_on(async {
             loop {
@@ -30,9 +42,7 @@ impl Stack {
                 }
             }
         });
-        let own = delivered
-            .iter()
-            .filter(|event| event["detail"]["cause"] == cause);
+        let own = delivered.iter().filter(|event| fits(&event["detail"]));
         own.map(|e| {
             (
                 e["detail-type"].as_str().unwrap().to_owned(),

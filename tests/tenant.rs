@@ -1,7 +1,11 @@
 //! A tenant of a test's own, and what happens to its customers.
 
-use paygraph_domain::id::TenantId;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use paygraph_domain::id::{Cause, TenantId};
+use paygraph_engine::ports::Store as _;
 use paygraph_store::token::Right;
+use paygraph_testkit::fake_stripe::{Config, FakeStripe};
 use paygraph_testkit::signer::sign;
 use serde_json::{Value, json};
 
@@ -21,7 +25,17 @@ impl Tenant {
     /// One that no other test has.
     #[must_use]
     pub fn unique() -> Self {
-        let id = TenantId::parse(unique("t")).unwrap();
+        Self::of(TenantId::parse(unique("t")).unwrap())
+    }
+
+    /// One that no other test has, which is connected to a fake Stripe.
+    #[must_use]
+    pub fn with_stripe(config: Config) -> (Self, FakeStripe) {
+        let (id, stripe) = stack().with_stripe(config);
+        (Self::of(id), stripe)
+    }
+
+    fn of(id: TenantId) -> Self {
         let secret = unique("whsec_");
         let document = json!({ "secrets": [secret], "account": null });
         stack().keep_secret(&format!("webhook/tenant/{id}"), &document);
@@ -31,8 +45,34 @@ impl Tenant {
 
     /// Sends an event as Stripe does.
     pub fn post(&self, event: &Value) {
+        self.post_text(&event.to_string());
+    }
+
+    /// Sends the texts of events as Stripe does, eight at a time.
+    pub fn post_all(&self, events: &[String]) {
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while let Some(event) = events.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        self.post_text(event);
+                    }
+                });
+            }
+        });
+    }
+
+    /// Waits until a cause is processed and published.
+    pub fn settled(&self, cause: &str) {
+        let cause = Cause::parse(cause).unwrap();
+        wait(&format!("{cause} to be processed"), || {
+            let entry = stack().block_on(stack().store.ledger(&self.id, &cause));
+            entry.unwrap().filter(|entry| entry.outbox.is_empty())
+        });
+    }
+
+    fn post_text(&self, body: &str) {
         let url = format!("{}/{}", stack().local("webhook_url"), self.id);
-        let body = event.to_string();
         let header = sign(body.as_bytes(), &self.secret, now());
         assert_eq!(stack().send(&url, body.as_bytes(), Some(&header)).0, 200);
     }

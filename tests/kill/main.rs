@@ -7,6 +7,7 @@
 
 mod broken;
 mod each_once;
+mod runs;
 
 use std::sync::{Mutex, PoisonError};
 

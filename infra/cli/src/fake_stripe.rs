@@ -28,6 +28,9 @@ pub struct FakeStripe {
     /// How many invoices each of them has
     #[arg(long, default_value_t = 12)]
     invoices: u64,
+    /// Give every customer the same: a subscription, and invoices that are paid at once
+    #[arg(long)]
+    uniform: bool,
     /// Which customers
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -75,6 +78,7 @@ impl FakeStripe {
     fn config(&self) -> Config {
         let world = Lazy {
             invoices_each: self.invoices,
+            uniform: self.uniform,
             seed: self.seed,
             ..Lazy::of(self.customers)
         };

@@ -102,6 +102,14 @@ impl Fold {
     }
 }
 
+/// The customers that events come to in their order, as the API shows them at an instant.
+pub fn customers(events: &[String], now: Timestamp) -> anyhow::Result<Vec<view::CustomerView>> {
+    let input = Box::new(io::Cursor::new(events.join("\n")));
+    let bus = Lines::new()?;
+    let folded = fold(input, Settings::example()?, Some(now), &bus)?;
+    Ok(folded.customers)
+}
+
 fn fold(
     input: Box<dyn BufRead + Send>,
     settings: Settings,

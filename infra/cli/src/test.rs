@@ -1,5 +1,7 @@
 //! `paygraph test`: everything that must hold, from format to the local stack.
 
+mod load;
+
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -11,7 +13,11 @@ use crate::local::build::{Build, WORKSPACE};
 use crate::local::emulator::Emulator;
 use crate::local::{self, Places, python, reach_directly};
 use crate::progress::Progress;
+use crate::stack::now;
 use crate::up::Up;
+
+/// A day in seconds.
+const DAY: i64 = 86_400;
 
 /// Check everything: format, lints, docs, template, and every test, on the local stack.
 ///
@@ -21,13 +27,14 @@ pub struct Test {
     /// Only the tests, without format, lints, docs and template
     #[arg(long)]
     only_tests: bool,
-    /// Only the tests over random histories, or those that kill runs, with larger counts
+    /// Only the tests over random histories, those that kill runs, or the load on the local stack,
+    /// with larger counts
     #[arg(long, value_name = "KIND", value_enum)]
     soak: Option<Soak>,
     /// The first seed [default: another one each day]
     #[arg(long, requires = "soak")]
     seed: Option<u64>,
-    /// How many histories, or rounds of a hundred kills
+    /// How many histories, rounds of a hundred kills, or events
     #[arg(long, requires = "soak", default_value_t = 1_000)]
     count: u64,
 }
@@ -39,21 +46,24 @@ enum Soak {
     Histories,
     /// An import and a comparison that are killed a hundred times.
     Kills,
+    /// Many webhooks at once on the local stack, with duplicates, against the same events in order.
+    Load,
 }
 
 impl Soak {
-    /// Its tests, and the variable that says how many there are.
-    fn tests(self) -> (&'static [&'static str], &'static str) {
+    /// Its tests, and the variable that says how many there are. The load is no test.
+    fn tests(self) -> Option<(&'static [&'static str], &'static str)> {
         match self {
-            Self::Histories => (
+            Self::Histories => Some((
                 &[
                     "the_record_is_the_truth_in_any_order",
                     "u11_an_import_comes_to_the_truth",
                     "t10_a_comparison_restores_the_truth",
                 ],
                 "PAYGRAPH_HISTORIES",
-            ),
-            Self::Kills => (&["survives_a_hundred_kills"], "PAYGRAPH_KILLS"),
+            )),
+            Self::Kills => Some((&["survives_a_hundred_kills"], "PAYGRAPH_KILLS")),
+            Self::Load => None,
         }
     }
 }
@@ -86,17 +96,16 @@ impl Test {
         if let Some(soak) = self.soak {
             return self.soak(&places, soak).map(|()| ExitCode::SUCCESS);
         }
-        let was_running = Emulator::running(&places).is_some();
-        let done = self.all(&places);
-        if !was_running && let Some(emulator) = Emulator::running(&places) {
-            emulator.stop(&places)?;
-        }
-        done.map(|()| ExitCode::SUCCESS)
+        on_the_stack(&places, || self.all(&places)).map(|()| ExitCode::SUCCESS)
     }
 
-    /// Runs some tests with larger counts, without the local stack, and prints what they say.
+    /// Runs some tests with larger counts, without the local stack, and prints what they say; or the
+    /// load, on the local stack.
     fn soak(&self, places: &Places, soak: Soak) -> anyhow::Result<()> {
-        let (tests, variable) = soak.tests();
+        let Some((tests, variable)) = soak.tests() else {
+            let seed = self.seed.unwrap_or_else(seed_of_the_day);
+            return on_the_stack(places, || load::load(places, seed, self.count));
+        };
         let engine = [
             "-p",
             "paygraph-engine",
@@ -133,6 +142,21 @@ impl Test {
             &[("PAYGRAPH_NATS_SERVER", nats)],
         )
     }
+}
+
+/// Does something, and stops the local stack afterwards if it was not running before.
+fn on_the_stack(places: &Places, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let was_running = Emulator::running(places).is_some();
+    let done = run();
+    if !was_running && let Some(emulator) = Emulator::running(places) {
+        emulator.stop(places)?;
+    }
+    done
+}
+
+/// Another seed each day.
+fn seed_of_the_day() -> u64 {
+    u64::try_from(now().unix() / DAY).unwrap_or_default()
 }
 
 fn done(name: &str, start: Instant) {

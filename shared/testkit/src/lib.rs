@@ -9,6 +9,7 @@ pub mod golden;
 pub mod history;
 #[cfg(feature = "nats-server")]
 pub mod nats;
+pub mod reports;
 pub mod signer;
 pub mod table;
 pub mod world;

@@ -1,5 +1,7 @@
 //! The import against a fake Stripe with Stripe's latency and limits, in a process of its own, and
-//! a store that counts and keeps nothing: how much of the budget is used, and how much memory.
+//! a store that counts and keeps nothing: how much of the budget is used, and how much memory. Then
+//! the largest import again over a store that refuses every tenth object, and one of four kinds of
+//! objects in equal parts, which uses all of the account's budget.
 
 mod nowhere;
 
@@ -17,7 +19,7 @@ use paygraph_stripe::client::{Access, Budget, Client, Limits};
 use paygraph_testkit::fake_stripe::LIVE_KEY;
 use serde_json::Value;
 
-use self::nowhere::{Noted, Nowhere, Unheard};
+use self::nowhere::{Noted, Nowhere, Refusals, Unheard};
 use super::Reading;
 use crate::stack::{now, run};
 
@@ -35,13 +37,60 @@ const LIMITS: Limits = Limits {
 /// The most objects of one kind in a second: a hundred in a page.
 const BUDGET: u64 = 2_500;
 
-/// Measures an import of each size.
+/// The kinds of which a uniform world has one object for each customer.
+const EQUAL: [Kind; 4] = [
+    Kind::Invoices,
+    Kind::Charges,
+    Kind::Subscriptions,
+    Kind::Customers,
+];
+
+/// Measures an import of each size, and the two variants at the largest one.
 pub fn measure(sizes: &[u64]) -> anyhow::Result<Vec<Reading>> {
     let mut readings = Vec::new();
+    let mut largest: Option<(u64, Import)> = None;
     for customers in sizes {
-        readings.extend(import(*customers)?.readings());
+        let plain = import(&World::usual(*customers), false)?;
+        readings.extend(plain.readings());
+        if largest.as_ref().is_none_or(|(most, _)| most < customers) {
+            largest = Some((*customers, plain));
+        }
+    }
+    if let Some((customers, plain)) = largest {
+        let refused = import(&World::usual(customers), true)?;
+        readings.extend(refused.readings_of_refusals(&plain));
+        let equal = import(&World::uniform(customers * 6), false)?;
+        readings.push(equal.reading_of_equal_parts());
     }
     Ok(readings)
+}
+
+/// What the fake Stripe has.
+struct World {
+    customers: u64,
+    invoices: u64,
+    /// Whether each customer has the same: one object of each of four kinds.
+    is_uniform: bool,
+}
+
+impl World {
+    /// Customers with about 24 objects each, as accounts have them.
+    fn usual(customers: u64) -> Self {
+        Self {
+            customers,
+            invoices: 12,
+            is_uniform: false,
+        }
+    }
+
+    /// Customers with four objects each.
+    fn uniform(customers: u64) -> Self {
+        Self {
+            customers,
+            invoices: 1,
+            is_uniform: true,
+        }
+    }
 }
 
 /// What an import came to.
@@ -49,6 +98,7 @@ struct Import {
     run: Run,
     took: Duration,
     noted: Noted,
+    refusals: Refusals,
     /// What the fake Stripe counted.
     asked: Asked,
 }
@@ -61,15 +111,18 @@ struct Asked {
     busiest: u64,
 }
 
-fn import(customers: u64) -> anyhow::Result<Import> {
-    let stripe = Stripe::start(customers)?;
+/// Imports a world; the store may refuse every tenth object for good.
+fn import(world: &World, refuses: bool) -> anyhow::Result<Import> {
+    let stripe = Stripe::start(world)?;
     let access = Access {
         key: stripe.key.clone().into(),
         account: None,
     };
     let client = Client::new(&stripe.url, access, Budget::new(LIMITS).into())?;
     let clock: fn() -> i64 = || now().unix();
-    let engine = Engine::alone(Nowhere::new(Settings::example()?), clock);
+    let store = Nowhere::new(Settings::example()?);
+    let store = if refuses { store.refusing() } else { store };
+    let engine = Engine::alone(store, clock);
     let runner = Runner {
         engine: &engine,
         publisher: &Unheard,
@@ -84,9 +137,10 @@ fn import(customers: u64) -> anyhow::Result<Import> {
     let deadline = Deadline::after(Duration::from_secs(3_600));
     let left = run(async { Ok(runner.go_on(&mut backfill, deadline).await?) })?;
     let took = begun.elapsed();
+    // `paygraph backfill` exits with 1 if the run is not complete.
     ensure!(
-        left == Left::Nothing && backfill.is_complete(),
-        "the import is not complete: {:?}",
+        left == Left::Nothing && backfill.is_finished() && backfill.is_complete() != refuses,
+        "the import has not ended as it should: {:?}",
         backfill.counts
     );
     ensure!(engine.store.commits() > 0, "nothing was committed");
@@ -94,6 +148,7 @@ fn import(customers: u64) -> anyhow::Result<Import> {
         run: backfill,
         took,
         noted: engine.store.noted(),
+        refusals: engine.store.refusals(),
         asked: stripe.asked()?,
     })
 }
@@ -133,6 +188,47 @@ impl Import {
     }
 }
 
+impl Import {
+    /// Compares an import of which objects were refused with the same one without refusals.
+    fn readings_of_refusals(&self, plain: &Self) -> Vec<Reading> {
+        let objects = self.run.counts.checked();
+        let name = |what: &str| format!("import of {objects} objects, 10 % refused, {what}");
+        let (took, plainly) = (self.took.as_millis(), plain.took.as_millis());
+        let percent = took * 100 / plainly.max(1);
+        let time = format!("{took} ms, {percent} % of {plainly} ms");
+        let refusals = &self.refusals;
+        let named = format!(
+            "{} of {}, {} kept in them",
+            refusals.named(),
+            refusals.refused(),
+            refusals.others()
+        );
+        let complete = match self.run.is_complete() {
+            true => "complete",
+            false => "not complete",
+        };
+        vec![
+            Reading::new(name("time"), time, "≤ 110 %"),
+            Reading::new(name("named"), named, "all"),
+            Reading::new(name("run"), complete.to_owned(), "not complete"),
+        ]
+    }
+
+    /// How many objects of the four kinds came in a second, until the last of them.
+    fn reading_of_equal_parts(&self) -> Reading {
+        let seen = || EQUAL.iter().filter_map(|kind| self.noted.kinds.get(kind));
+        let objects = seen().map(|(objects, _)| objects).sum();
+        let time = seen().map(|(_, time)| *time).max().unwrap_or_default();
+        let speed = per_second(objects, time);
+        let limited = self.asked.limited;
+        Reading::new(
+            format!("import of {objects} objects, four kinds equally"),
+            format!("{speed} objects/s, {limited} 429s"),
+            "≥ 9000 objects/s, 0 429s",
+        )
+    }
+}
+
 fn per_second(count: u64, time: Duration) -> u64 {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     count.saturating_mul(1_000) / millis.max(1)
@@ -146,10 +242,13 @@ struct Stripe {
 }
 
 impl Stripe {
-    fn start(customers: u64) -> anyhow::Result<Self> {
+    fn start(world: &World) -> anyhow::Result<Self> {
+        let uniform = world.is_uniform.then_some("--uniform");
         let mut process = Command::new(std::env::current_exe()?)
-            .args(["fake-stripe", "--json", "--port", "0", "--invoices", "12"])
-            .args(["--customers", &customers.to_string()])
+            .args(["fake-stripe", "--json", "--port", "0"])
+            .args(["--invoices", &world.invoices.to_string()])
+            .args(["--customers", &world.customers.to_string()])
+            .args(uniform)
             .args(["--latency-ms", &LATENCY.to_string()])
             // Test mode allows a quarter of what is measured here.
             .args(["--key", LIVE_KEY])

@@ -40,6 +40,8 @@ pub struct Lazy {
     pub spacing: u64,
     /// How many customers come within one second.
     pub together: u64,
+    /// Whether every customer has the same: its subscriptions, and a charge for each invoice.
+    pub uniform: bool,
 }
 
 impl Lazy {
@@ -56,6 +58,7 @@ impl Lazy {
             first_created: 1_727_740_800,
             spacing: (31_536_000 * together / customers.max(1)).clamp(1, 86_400),
             together,
+            uniform: false,
         }
     }
 }

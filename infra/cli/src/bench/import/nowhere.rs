@@ -19,15 +19,48 @@ use paygraph_engine::ports::{
 };
 use paygraph_engine::run::{Drift, Failure, Kind, Look, Run, Stage};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::bench::memory::resident_kib;
 
 type Answer<T> = Result<T, StoreError>;
+
+/// Of so many objects the store refuses one, if it refuses any.
+const REFUSED: u64 = 10;
 
 /// Takes everything, and keeps only how far the run is.
 pub struct Nowhere {
     settings: Arc<Settings>,
     commits: AtomicU64,
     noted: Mutex<Noted>,
+    /// Whether it refuses every tenth object for good, as DynamoDB refuses an item that is too large.
+    refuses: bool,
+    /// The objects that it refused, and those that the run set aside.
+    refusals: Mutex<Refusals>,
+}
+
+/// The ids of objects that a store refused, and of those that the run names for it.
+#[derive(Debug, Clone, Default)]
+pub struct Refusals {
+    refused: BTreeSet<String>,
+    named: BTreeSet<String>,
+}
+
+impl Refusals {
+    /// How many objects the store refused.
+    pub fn refused(&self) -> usize {
+        self.refused.len()
+    }
+
+    /// How many of them the run names.
+    pub fn named(&self) -> usize {
+        self.refused.intersection(&self.named).count()
+    }
+
+    /// How many objects the run names that are kept in a refused one: a refund is kept in its charge.
+    pub fn others(&self) -> usize {
+        self.named.difference(&self.refused).count()
+    }
 }
 
 /// What was seen at the notes of a run.
@@ -65,7 +98,35 @@ impl Nowhere {
             settings: Arc::new(settings),
             commits: AtomicU64::new(0),
             noted: Mutex::default(),
+            refuses: false,
+            refusals: Mutex::default(),
         }
+    }
+
+    /// The same, refusing every tenth object for good.
+    pub fn refusing(self) -> Self {
+        Self {
+            refuses: true,
+            ..self
+        }
+    }
+
+    /// What it refused so far.
+    pub fn refusals(&self) -> Refusals {
+        self.lock_refusals().clone()
+    }
+
+    fn lock_refusals(&self) -> MutexGuard<'_, Refusals> {
+        let refusals = self.refusals.lock();
+        refusals.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The objects of a commit that it refuses.
+    fn refused(&self, commit: &Commit) -> Vec<String> {
+        let keys = commit.objects.keys().filter(|_| self.refuses);
+        let ids = keys.map(|(customer, key)| key.id().map_or(customer.as_str(), |id| id.as_str()));
+        let refused = ids.filter(|id| xxh3_64(id.as_bytes()).is_multiple_of(REFUSED));
+        refused.map(str::to_owned).collect()
     }
 
     /// How many commits came.
@@ -133,7 +194,17 @@ impl Store for Nowhere {
         Ok(Vec::new())
     }
 
-    async fn commit(&self, _: &Commit) -> Result<(), CommitError> {
+    async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
+        let refused = self.refused(commit);
+        if let Some(first) = refused.first() {
+            let context = format!("{first} is too large for an item");
+            self.lock_refusals().refused.extend(refused);
+            return Err(CommitError::Store(StoreError {
+                context,
+                retry: false,
+                source: None,
+            }));
+        }
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -207,12 +278,19 @@ impl Runs for Nowhere {
         Ok(Vec::new())
     }
 
-    async fn note_failures(&self, _: &Run, _: &[Failure]) -> Answer<()> {
+    async fn note_failures(&self, _: &Run, failures: &[Failure]) -> Answer<()> {
+        let ids = failures.iter().map(|failure| failure.object.clone());
+        self.lock_refusals().named.extend(ids);
         Ok(())
     }
 
     async fn failures(&self, _: &Run) -> Answer<Vec<Failure>> {
-        Ok(Vec::new())
+        let refusals = self.lock_refusals();
+        let failure = |object: &String| Failure {
+            object: object.clone(),
+            reason: String::new(),
+        };
+        Ok(refusals.named.iter().map(failure).collect())
     }
 
     async fn note_returned(&self, _: &Run, _: &str, _: &[u64]) -> Answer<()> {

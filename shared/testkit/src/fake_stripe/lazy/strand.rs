@@ -43,6 +43,8 @@ const REFUNDED: u64 = 5;
 const DISPUTED: u64 = 6;
 const SCHEDULED: u64 = 7;
 const DELETED: u64 = 19;
+/// The fate of everybody in a uniform world: one charge for each invoice, and no checkout session.
+const UNIFORM: u64 = 18;
 
 /// The objects that customers `phase`, `phase + stride`, … have at one point of their lives.
 #[derive(Debug)]
@@ -128,7 +130,8 @@ impl LazyWorld {
             let fits = |fate: &u64| {
                 self.is_fated(object, *fate, at) && self.may_fit(object, *fate, at, search.filters)
             };
-            let fates: Vec<u64> = (0..ROUND).filter(fits).collect();
+            let of_all = |fate| if self.size.uniform { UNIFORM } else { fate };
+            let fates: Vec<u64> = (0..ROUND).filter(|fate| fits(&of_all(*fate))).collect();
             if fates.len() == 20 {
                 strands.push(self.strand(at, 0, 1, (first, end), search));
                 continue;
@@ -191,6 +194,9 @@ impl LazyWorld {
     }
 
     pub(super) fn fate(&self, customer: u64) -> u64 {
+        if self.size.uniform {
+            return UNIFORM;
+        }
         (customer % ROUND * 7 + self.size.seed % ROUND) % ROUND
     }
 

@@ -1,0 +1,185 @@
+//! An import and a comparison whose process is killed in the middle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+
+use paygraph_bus::Queue;
+use paygraph_engine::ports::Runs as _;
+use paygraph_engine::run::{Job, Request, Run, Stage};
+use paygraph_testkit::fake_stripe::{Config, FakeStripe, Fault, FaultKind};
+use paygraph_testkit::world::{History, World};
+use paygraph_tests::{DAY, Tenant, now, stack, unique, wait};
+use serde_json::{Value, json};
+
+use crate::ALONE;
+use crate::broken::{hide_for, kill};
+
+const QUEUE: &str = "jobs_queue_url";
+const FUNCTION: &str = "reconcile_function";
+/// How long a message of the jobs queue is not seen after it was taken, in the template.
+const HIDDEN: u32 = 1_800;
+/// The same in this test.
+const HIDDEN_HERE: u32 = 5;
+/// The token of the first lease of a tenant.
+const FIRST_LEASE: u64 = 1;
+
+/// A tenant with a Stripe of its own, and a run of theirs.
+struct Subject {
+    tenant: Tenant,
+    stripe: FakeStripe,
+    job: Job,
+    run: String,
+}
+
+impl Subject {
+    /// For a comparison, the tenant has the history but for every tenth event.
+    fn new(job: Job, history: &History) -> Self {
+        let (tenant, stripe) = Tenant::with_stripe(Config::default().unlimited());
+        stripe.own().hold(history);
+        if job == Job::Reconcile {
+            let kept = history.events.iter().enumerate();
+            let kept = kept.filter(|(place, _)| place % 10 != 3);
+            let kept: Vec<_> = kept.map(|(_, event)| event.clone()).collect();
+            tenant.post_all(&kept);
+            for event in &kept {
+                let event: Value = serde_json::from_str(event).unwrap();
+                // What follows a charge that was lost is parked.
+                let kind = event["data"]["object"]["object"].as_str().unwrap();
+                if !["refund", "dispute"].contains(&kind) {
+                    tenant.settled(event["id"].as_str().unwrap());
+                }
+            }
+        }
+        let run = unique("run-");
+        Self {
+            tenant,
+            stripe,
+            job,
+            run,
+        }
+    }
+
+    /// Asks for the run, as `paygraph backfill` and `paygraph reconcile` do.
+    fn ask(&self) {
+        let request = Request {
+            tenant: Some(self.tenant.id.clone()),
+            run: Some(self.run.clone()),
+            second_look_after: 0,
+            ..Request::new(self.job)
+        };
+        let queue = Queue::new(stack().sqs.clone(), stack().local(QUEUE));
+        stack().block_on(queue.ask(&request, 0)).unwrap();
+    }
+
+    fn look(&self) -> Option<Run> {
+        let run = stack().store.run(&self.tenant.id, &self.run);
+        stack().block_on(run).unwrap()
+    }
+
+    /// Waits until other objects are committed and invoices are not read.
+    fn wait_for_the_middle(&self) {
+        wait("the middle of the run", || {
+            let run = self.look()?;
+            (run.stage == Stage::Objects && run.counts.pages > 4).then_some(())
+        });
+    }
+
+    /// Waits for the run's end.
+    fn wait_for_the_end(&self) -> Run {
+        let run = wait("the end of the run", || {
+            self.look().filter(Run::is_finished)
+        });
+        assert!(run.is_complete(), "{:?}", run.counts);
+        run
+    }
+
+    /// Ends the lease of a process that was killed, as time would within 90 seconds.
+    fn end_lease(&self) {
+        let released = stack().store.release(&self.tenant.id, FIRST_LEASE);
+        stack().block_on(released).unwrap();
+    }
+
+    /// What the API shows of every customer, what the run found, and how many events of each type
+    /// it caused, each id once.
+    fn state(&self) -> Value {
+        let run = self.wait_for_the_end();
+        let store = &stack().store;
+        let everyone = stack()
+            .block_on(store.everyone(&self.tenant.id, |_| ()))
+            .unwrap();
+        let records = everyone.iter().map(|id| {
+            let (status, mut record) = self.tenant.ask(&format!("/api/stripe/customer/{id}"));
+            assert_eq!(status, 200, "{id}: {record}");
+            record["as_of"] = json!(null);
+            record
+        });
+        let records: Vec<_> = records.collect();
+        assert!(!records.is_empty());
+        let drift = stack().block_on(store.drift(&run)).unwrap();
+        let drift = drift.iter();
+        let drift: BTreeSet<_> = drift
+            .map(|of| format!("{:?} {} {:?}", of.class, of.object, of.outcome))
+            .collect();
+        // What was committed and not published, the minute's sweep publishes.
+        let _ = stack().tick(now() + 120);
+        let (mut told, mut seen) = (BTreeMap::<String, usize>::new(), BTreeSet::new());
+        // Segments and signals follow from time too: the minute's tick may tell of them first.
+        let is_of_time = |name: &str| {
+            let of_time = ["segment_", "risk_signal_"];
+            of_time.iter().any(|of| name.starts_with(of))
+        };
+        for (name, event) in stack().delivered_to(&self.tenant.id) {
+            let is_of_run = event["cause"].as_str().unwrap().starts_with(&self.run);
+            let is_compared = is_of_run && !name.starts_with("run_") && !is_of_time(&name);
+            if is_compared && seen.insert(event["id"].to_string()) {
+                *told.entry(name).or_default() += 1;
+            }
+        }
+        json!({
+            "records": records, "drift": drift, "told": told, "objects": run.counts.objects,
+        })
+    }
+}
+
+/// N8: the process that imports and the one that compares are killed in the middle. Whoever takes the
+/// runs up comes to the same records, drift and events as runs that nobody kills.
+#[test]
+fn n8_an_import_and_a_comparison_survive_the_end_of_their_processes() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let history = World::new(&unique("k"), 7, now() - 60 * DAY)
+        .live(12, 12)
+        .finish();
+    let [import, compared] = [Job::Backfill, Job::Reconcile].map(|job| {
+        let straight = Subject::new(job, &history);
+        straight.ask();
+        (straight, Subject::new(job, &history))
+    });
+    let expected = [&import.0, &compared.0].map(Subject::state);
+
+    hide_for(QUEUE, HIDDEN_HERE);
+    let killed = [&import.1, &compared.1];
+    for subject in killed {
+        // The lists of invoices never answer, while all others do.
+        let silence = Fault::share(100, "/v1/invoices", FaultKind::Silence);
+        subject.stripe.faults([silence]);
+        subject.ask();
+    }
+    for subject in killed {
+        subject.wait_for_the_middle();
+    }
+    assert!(kill(FUNCTION) >= 2, "two processes were at it");
+    for subject in killed {
+        let run = subject.look().unwrap();
+        assert!(run.stage == Stage::Objects, "{:?}", run.stage);
+        subject.stripe.faults([]);
+        subject.end_lease();
+    }
+    let found = killed.map(Subject::state);
+    hide_for(QUEUE, HIDDEN);
+    for (expected, found) in expected.iter().zip(&found) {
+        for part in ["records", "drift", "told", "objects"] {
+            assert_eq!(expected[part], found[part], "{part}");
+        }
+    }
+    assert_ne!(expected[1]["drift"], json!([]), "something was healed");
+}
