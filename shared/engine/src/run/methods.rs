@@ -1,8 +1,9 @@
-//! Compares the payment methods of customers with a live subscription.
+//! Reads the payment methods of customers with a live subscription.
 //!
 //! Stripe lists payment methods by customer only, so each customer costs one request. The stage uses
 //! a fifth of the budget. A comparison of recent objects asks for a seventh of the customers each
-//! day, so that each customer's turn comes once a week; a whole comparison asks for all of them.
+//! day, so that each customer's turn comes once a week; a whole comparison asks for all of them. An
+//! import asks for the customers of whom the lists told no payment method.
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -35,16 +36,16 @@ struct Customer {
 }
 
 impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
-    /// Lists the payment methods of customers with a live subscription, and compares them with
-    /// ours. A method of ours that Stripe does not list is asked for by its id.
-    pub(super) async fn compare_methods(
+    /// Lists the payment methods of customers with a live subscription, and takes them in or compares
+    /// them with ours. A method of ours that Stripe does not list is asked for by its id.
+    pub(super) async fn read_methods(
         &self,
         run: &mut Run,
         token: u64,
         deadline: Deadline,
     ) -> Result<Left, RunError> {
         let is_wanted = run.scope.wants(Kind::PaymentMethods) && run.scope.object.is_none();
-        if run.job != Job::Reconcile || !is_wanted {
+        if !is_wanted {
             return Ok(Left::Nothing);
         }
         let client = self.client.with_part_of_budget(PART);
@@ -57,7 +58,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             for some in found {
                 customers.extend(some?);
             }
-            self.compare_methods_of(run, &client, customers).await?;
+            self.read_methods_of(run, &client, customers).await?;
             (run.passed, run.stalled_since) = (some.last().cloned(), None);
             self.note(run, token).await?;
             if !deadline.has_time() {
@@ -80,7 +81,8 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         };
         let mut customers = Vec::new();
         for (id, rollup) in &contact.accounts {
-            if rollup.deleted || id.is_account() || !is_in_turn(run, id) {
+            let is_known = run.job == Job::Backfill && rollup.payment_method.on_file;
+            if rollup.deleted || id.is_account() || is_known || !is_in_turn(run, id) {
                 continue;
             }
             let account = store.account(&run.tenant, id).await?;
@@ -100,7 +102,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         Ok(customers)
     }
 
-    async fn compare_methods_of(
+    async fn read_methods_of(
         &self,
         run: &mut Run,
         client: &Client,
