@@ -44,8 +44,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         token: u64,
         deadline: Deadline,
     ) -> Result<Left, RunError> {
-        let is_wanted = run.scope.wants(Kind::PaymentMethods) && run.scope.object.is_none();
-        if !is_wanted {
+        if !wants_methods(run) {
             return Ok(Left::Nothing);
         }
         let client = self.client.with_part_of_budget(PART);
@@ -85,21 +84,44 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             if rollup.deleted || id.is_account() || is_known || !is_in_turn(run, id) {
                 continue;
             }
-            let account = store.account(&run.tenant, id).await?;
-            let mut held = account.subscriptions.values();
-            if held.any(|held| held.value.subscription.get().status.is_live()) {
-                let methods = account.payment_methods.iter();
-                let attached = methods.filter(|(_, held)| held.value.get().attached);
-                customers.push(Customer {
-                    id: id.clone(),
-                    attached: attached
-                        .map(|(id, _)| id.to_string())
-                        .filter(|id| is_method(id))
-                        .collect(),
-                });
-            }
+            customers.extend(self.subscriber(run, id).await?);
         }
         Ok(customers)
+    }
+
+    /// A Stripe customer, if it has a live subscription.
+    async fn subscriber(
+        &self,
+        run: &Run,
+        id: &StripeCustomerId,
+    ) -> Result<Option<Customer>, StoreError> {
+        let account = self.engine.store.account(&run.tenant, id).await?;
+        let mut held = account.subscriptions.values();
+        if !held.any(|held| held.value.subscription.get().status.is_live()) {
+            return Ok(None);
+        }
+        let methods = account.payment_methods.iter();
+        let attached = methods.filter(|(_, held)| held.value.get().attached);
+        let attached = attached.map(|(id, _)| id.to_string());
+        Ok(Some(Customer {
+            id: id.clone(),
+            attached: attached.filter(|id| is_method(id)).collect(),
+        }))
+    }
+
+    /// The same for one customer whose subscription was healed: this stage may not have known that it
+    /// is live.
+    pub(super) async fn read_methods_of_subscriber(
+        &self,
+        run: &mut Run,
+        id: &StripeCustomerId,
+    ) -> Result<(), RunError> {
+        if run.job != Job::Reconcile || !wants_methods(run) || id.is_account() {
+            return Ok(());
+        }
+        let customers: Vec<_> = self.subscriber(run, id).await?.into_iter().collect();
+        let client = self.client.with_part_of_budget(PART);
+        self.read_methods_of(run, &client, customers).await
     }
 
     async fn read_methods_of(
@@ -135,6 +157,11 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         self.take_in(run, facts).await?;
         Ok(self.engine.store.note_looks(run, &looks).await?)
     }
+}
+
+/// Whether a run asks for payment methods by customer.
+fn wants_methods(run: &Run) -> bool {
+    run.scope.wants(Kind::PaymentMethods) && run.scope.object.is_none()
 }
 
 /// Whether a comparison asks for a customer's payment methods.
