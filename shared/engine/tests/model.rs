@@ -26,17 +26,6 @@ use serde_json::Value;
 /// Seeds that once failed, beyond those that are always run. (A seed means another history when the
 /// world changes: what it found is best kept as a test of its own.)
 const KEPT: [u64; 0] = [];
-/// The shapes of history that the world has.
-const SHAPES: [Shape; 8] = [
-    Shape::Retries,
-    Shape::OutOfBand,
-    Shape::PartialPayments,
-    Shape::CreditBalance,
-    Shape::GuestCheckouts,
-    Shape::MixedIntervals,
-    Shape::DeletedProducts,
-    Shape::ExpiringCards,
-];
 /// A sample with fewer histories may exceed one undecided history in a hundred by chance.
 const SMALL_SAMPLE: u64 = 1_000;
 /// The undecided histories by which a small sample may exceed it.
@@ -119,7 +108,7 @@ fn smallest(seed: u64) -> Option<(u32, u32, String)> {
 
 fn check(seed: u64, (customers, steps): (u32, u32), count: &Mutex<Count>) -> Result<(), String> {
     let history = World::new("m", seed, 1_790_000_000)
-        .with(SHAPES)
+        .with(Shape::ALL)
         .live(customers, steps)
         .finish();
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -71,16 +71,21 @@ pub(crate) fn customer(reference: Option<&Ref>) -> Result<Option<StripeCustomerI
     id.map(StripeCustomerId::parse).transpose()
 }
 
-/// The account (`acct_…`) that an object names as its customer, as with Accounts v2: `customer` is null
-/// then (<https://docs.stripe.com/changelog/clover/2025-12-15/accounts-v2-v1-api-support>).
+/// The account (`acct_…`) that an object names as its customer, as with Accounts v2
+/// (<https://docs.stripe.com/changelog/clover/2025-12-15/accounts-v2-v1-api-support>). None if the
+/// object names a customer beside it: then the account only represents that customer.
 pub(crate) fn account_as_customer(
     object: &RawValue,
 ) -> Result<Option<StripeCustomerId>, ObjectError> {
     #[derive(Deserialize)]
     struct Head {
+        customer: Option<Ref>,
         customer_account: Option<Ref>,
     }
     let head: Head = serde_json::from_str(object.get())?;
+    if customer(head.customer.as_ref())?.is_some() {
+        return Ok(None);
+    }
     Ok(customer(head.customer_account.as_ref())?)
 }
 

@@ -301,6 +301,15 @@ fn a7_an_account_is_the_customer_where_no_customer_is_named() {
     assert_eq!(fact.customer.unwrap().as_str(), "acct_1");
 }
 
+/// A refund names customer and account, and belongs to the customer of its charge all the same.
+#[test]
+fn a7_a_refund_that_names_an_account_follows_its_charge() {
+    let refund = json!({ "id": "re_1", "object": "refund", "charge": "ch_1", "amount": 100,
+        "currency": "usd", "status": "succeeded", "customer": "cus_1",
+        "customer_account": "acct_1" });
+    assert_eq!(fact("refund.created", &refund).customer, None);
+}
+
 #[test]
 fn a7_nobodys_subscription_stays_unreadable() {
     let text = json!({ "id": "evt_1", "type": "customer.subscription.updated", "created": START,

@@ -124,6 +124,15 @@ impl World {
         self
     }
 
+    /// Lets so many seconds pass in which nothing happens.
+    #[must_use]
+    pub fn rest(self, seconds: i64) -> Self {
+        Self {
+            now: self.now + seconds,
+            ..self
+        }
+    }
+
     /// Ends the world, and gives its events and its truth.
     #[must_use]
     pub fn finish(self) -> History {

@@ -117,8 +117,21 @@ pub struct ChargeState {
     pub refunds: BTreeMap<StripeId, Tracked<Refund>>,
 }
 
+impl Charge {
+    /// Minor units that were held and will not be captured any more, or not yet. Stripe makes a refund
+    /// of them when it lets them go.
+    /// <https://docs.stripe.com/payments/place-a-hold-on-a-payment-method>
+    fn uncaptured(&self) -> i64 {
+        match (&self.status, self.asked) {
+            (Status::Succeeded, Some(asked)) => asked.saturating_sub(self.captured).max(0),
+            (Status::Succeeded | Status::Pending | Status::Failed | Status::Other(_), _) => 0,
+        }
+    }
+}
+
 impl ChargeState {
-    /// What was given back: Stripe's own total, or the sum of the refunds where that says more.
+    /// What was given back: Stripe's own total, or the sum of the refunds where that says more. The
+    /// refund of what was only held gives nothing back.
     #[must_use]
     pub fn refunded(&self) -> Option<(Currency, i64)> {
         let charge = self.charge.as_ref().map(Tracked::get);
@@ -130,6 +143,7 @@ impl ChargeState {
         let sum = going
             .clone()
             .fold(0_i64, |sum, refund| sum.saturating_add(refund.amount));
+        let sum = sum.saturating_sub(charge.map_or(0, Charge::uncaptured));
         let currency = charge
             .map(|charge| &charge.currency)
             .or_else(|| going.clone().next().map(|refund| &refund.currency))?;

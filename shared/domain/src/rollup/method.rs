@@ -27,6 +27,9 @@ pub struct OnFile {
     pub exp_year: Option<u16>,
 }
 
+/// What the ids of cards, sources and bank accounts of the time before payment methods begin with.
+const SOURCES: [&str; 3] = ["card_", "src_", "ba_"];
+
 /// The customer's default payment method, else any attached one.
 pub(super) fn on_file(account: &Account) -> OnFile {
     let customer = account.customer.as_ref().map(|stored| stored.value.get());
@@ -47,7 +50,7 @@ pub(super) fn on_file(account: &Account) -> OnFile {
     }
     known
         .values()
-        .filter(|(_, method)| method.attached)
+        .filter(|(at, method)| method.attached && !is_removed(account, *at, method))
         .max_by_key(|(at, method)| (*at, &method.id))
         .map_or_else(OnFile::default, |(_, method)| describe(method))
 }
@@ -75,6 +78,20 @@ fn known(account: &Account) -> BTreeMap<&StripeId, (Timestamp, &PaymentMethod)> 
         }
     }
     known
+}
+
+/// Whether the customer shows that an old source was removed, whose own event did not come. Stripe
+/// makes the first source the default one, and passes that on when a source is removed: a customer
+/// without a default has no source.
+/// <https://docs.stripe.com/api/customers/object#customer_object-default_source>
+fn is_removed(account: &Account, at: Timestamp, method: &PaymentMethod) -> bool {
+    let is_source = SOURCES.iter().any(|of| method.id.as_str().starts_with(of));
+    let customer = account.customer.as_ref().map(|stored| stored.value.get());
+    is_source
+        && customer.is_some_and(|customer| {
+            let default = &customer.default_payment_method;
+            default.get().is_none() && default.seen_at() >= Some(at)
+        })
 }
 
 fn describe(method: &PaymentMethod) -> OnFile {

@@ -1,8 +1,9 @@
-//! Compares the payment methods of customers with a live subscription.
+//! Reads the payment methods of customers with a live subscription.
 //!
 //! Stripe lists payment methods by customer only, so each customer costs one request. The stage uses
 //! a fifth of the budget. A comparison of recent objects asks for a seventh of the customers each
-//! day, so that each customer's turn comes once a week; a whole comparison asks for all of them.
+//! day, so that each customer's turn comes once a week; a whole comparison asks for all of them. An
+//! import asks for the customers of whom the lists told no payment method.
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -35,16 +36,15 @@ struct Customer {
 }
 
 impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
-    /// Lists the payment methods of customers with a live subscription, and compares them with
-    /// ours. A method of ours that Stripe does not list is asked for by its id.
-    pub(super) async fn compare_methods(
+    /// Lists the payment methods of customers with a live subscription, and takes them in or compares
+    /// them with ours. A method of ours that Stripe does not list is asked for by its id.
+    pub(super) async fn read_methods(
         &self,
         run: &mut Run,
         token: u64,
         deadline: Deadline,
     ) -> Result<Left, RunError> {
-        let is_wanted = run.scope.wants(Kind::PaymentMethods) && run.scope.object.is_none();
-        if run.job != Job::Reconcile || !is_wanted {
+        if !wants_methods(run) {
             return Ok(Left::Nothing);
         }
         let client = self.client.with_part_of_budget(PART);
@@ -57,7 +57,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             for some in found {
                 customers.extend(some?);
             }
-            self.compare_methods_of(run, &client, customers).await?;
+            self.read_methods_of(run, &client, customers).await?;
             (run.passed, run.stalled_since) = (some.last().cloned(), None);
             self.note(run, token).await?;
             if !deadline.has_time() {
@@ -80,27 +80,51 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         };
         let mut customers = Vec::new();
         for (id, rollup) in &contact.accounts {
-            if rollup.deleted || id.is_account() || !is_in_turn(run, id) {
+            let is_known = run.job == Job::Backfill && rollup.payment_method.on_file;
+            if rollup.deleted || id.is_account() || is_known || !is_in_turn(run, id) {
                 continue;
             }
-            let account = store.account(&run.tenant, id).await?;
-            let mut held = account.subscriptions.values();
-            if held.any(|held| held.value.subscription.get().status.is_live()) {
-                let methods = account.payment_methods.iter();
-                let attached = methods.filter(|(_, held)| held.value.get().attached);
-                customers.push(Customer {
-                    id: id.clone(),
-                    attached: attached
-                        .map(|(id, _)| id.to_string())
-                        .filter(|id| is_method(id))
-                        .collect(),
-                });
-            }
+            customers.extend(self.subscriber(run, id).await?);
         }
         Ok(customers)
     }
 
-    async fn compare_methods_of(
+    /// A Stripe customer, if it has a live subscription.
+    async fn subscriber(
+        &self,
+        run: &Run,
+        id: &StripeCustomerId,
+    ) -> Result<Option<Customer>, StoreError> {
+        let account = self.engine.store.account(&run.tenant, id).await?;
+        let mut held = account.subscriptions.values();
+        if !held.any(|held| held.value.subscription.get().status.is_live()) {
+            return Ok(None);
+        }
+        let methods = account.payment_methods.iter();
+        let attached = methods.filter(|(_, held)| held.value.get().attached);
+        let attached = attached.map(|(id, _)| id.to_string());
+        Ok(Some(Customer {
+            id: id.clone(),
+            attached: attached.filter(|id| is_method(id)).collect(),
+        }))
+    }
+
+    /// The same for one customer whose subscription was healed: this stage may not have known that it
+    /// is live.
+    pub(super) async fn read_methods_of_subscriber(
+        &self,
+        run: &mut Run,
+        id: &StripeCustomerId,
+    ) -> Result<(), RunError> {
+        if run.job != Job::Reconcile || !wants_methods(run) || id.is_account() {
+            return Ok(());
+        }
+        let customers: Vec<_> = self.subscriber(run, id).await?.into_iter().collect();
+        let client = self.client.with_part_of_budget(PART);
+        self.read_methods_of(run, &client, customers).await
+    }
+
+    async fn read_methods_of(
         &self,
         run: &mut Run,
         client: &Client,
@@ -133,6 +157,11 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         self.take_in(run, facts).await?;
         Ok(self.engine.store.note_looks(run, &looks).await?)
     }
+}
+
+/// Whether a run asks for payment methods by customer.
+fn wants_methods(run: &Run) -> bool {
+    run.scope.wants(Kind::PaymentMethods) && run.scope.object.is_none()
 }
 
 /// Whether a comparison asks for a customer's payment methods.

@@ -180,7 +180,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                     self.read(run, token, deadline).await?
                 }
                 Stage::Unreturned => self.by_id(run, token, deadline).await?,
-                Stage::Methods => self.compare_methods(run, token, deadline).await?,
+                Stage::Methods => self.read_methods(run, token, deadline).await?,
                 Stage::SecondLook => self.second_look(run, token, deadline).await?,
                 Stage::Finished => return Ok(Left::Nothing),
             };

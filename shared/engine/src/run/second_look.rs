@@ -12,6 +12,7 @@ use paygraph_stripe::client::{ClientError, Received};
 
 use super::drift::{Drift, Outcome};
 use super::errors::{full, no_cause, store_error};
+use super::kind::Kind;
 use super::look::Look;
 use super::read::{self, Facts};
 use super::runner::{AT_ONCE, Left, RunError, Runner};
@@ -77,6 +78,9 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                     self.recheck(run, &customer, answered).await?;
                     self.settle_left_over(run, &mut unsettled, answered).await?;
                     let looks: Vec<_> = answered.iter().map(|(look, _)| look.clone()).collect();
+                    if looks.iter().any(|look| look.kind == Kind::Subscriptions) {
+                        self.read_methods_of_subscriber(run, &customer).await?;
+                    }
                     store.looked(run, &looks).await?;
                 }
             }

@@ -221,6 +221,38 @@ fn l11_what_was_only_held_is_not_given_back() {
     story.ends_the_same();
 }
 
+/// L11: the rest of a hold that was captured in part comes as a refund of its own, and so does a hold
+/// that was canceled. Neither gives anything back.
+#[test]
+fn l11_the_refund_of_a_hold_gives_nothing_back() {
+    let (mut story, _) = charged();
+    let before = story.billing()["lifetime_value"].clone();
+    let held = |id: &str| {
+        json!({ "id": id, "object": "charge", "customer": "cus_1", "status": "succeeded",
+            "currency": "usd", "amount": 5_000, "amount_captured": 0, "amount_refunded": 0,
+            "captured": false, "payment_intent": "pi_held", "created": START })
+    };
+    let refund = |charge: &str, amount: i64| {
+        json!({ "id": format!("re_{charge}"), "object": "refund", "charge": charge,
+            "payment_intent": "pi_held", "amount": amount, "currency": "usd",
+            "status": "succeeded" })
+    };
+    let (mut part, mut canceled) = (held("ch_part"), held("ch_canceled"));
+    story.send("charge.succeeded", &part);
+    story.send("charge.succeeded", &canceled);
+    story.pass(DAY);
+    let fields = json!({ "captured": true, "amount_captured": 3_000, "amount_refunded": 2_000 });
+    story.update("charge.captured", &mut part, fields);
+    story.send("refund.created", &refund("ch_part", 2_000));
+    let fields = json!({ "amount_refunded": 5_000, "refunded": true });
+    story.update("charge.refunded", &mut canceled, fields);
+    story.send("refund.created", &refund("ch_canceled", 5_000));
+    assert_eq!(story.said("refund_issued").len(), 0);
+    let paid = before["usd"].as_i64().unwrap() + 3_000;
+    assert_eq!(story.billing()["lifetime_value"], json!({ "usd": paid }));
+    story.ends_the_same();
+}
+
 #[test]
 fn l11_a_refund_that_failed_is_taken_back() {
     let (mut story, mut paid) = charged();

@@ -11,29 +11,35 @@ use paygraph_domain::view;
 use paygraph_testkit::world::{Access, Since, Truth};
 use serde_json::{Value, json};
 
-use super::truth::same;
+use super::truth::{Way, same};
 
 /// A contact over all its Stripe customers, at an instant (Unix seconds).
-pub fn contact_is_true(contact: &Contact, truths: &[Truth], now: i64) -> Result<(), String> {
-    let own = truths.iter();
-    let own: Vec<&Truth> = own
-        .filter(|truth| truth.contact == contact.id.as_str())
-        .collect();
+pub fn contact_is_true(
+    way: Way,
+    contact: &Contact,
+    truths: &[Truth],
+    now: i64,
+) -> Result<(), String> {
+    let holds = |truth: &&Truth| {
+        let mut held = contact.accounts.keys();
+        held.any(|id| id.as_str() == truth.customer)
+    };
+    let own: Vec<&Truth> = truths.iter().filter(holds).collect();
     let settings = Settings::example().unwrap();
     let at = Timestamp::from_unix(now).unwrap();
     let view = view::customer(contact, &settings, &Catalog::default(), at);
     let view = serde_json::to_value(&view).unwrap();
     let checks = [
-        amounts(&view, &own),
-        plan_and_dates(&view, &own),
-        access(&view, &own, now),
-        signals(&view, &own),
+        amounts(way, &view, &own),
+        plan_and_dates(way, &view, &own),
+        access(way, &view, &own, now),
+        signals(way, &view, &own),
     ];
     let failed = checks.into_iter().find_map(Result::err);
     failed.map_or(Ok(()), |error| Err(format!("{}: {error}", contact.id)))
 }
 
-fn amounts(view: &Value, own: &[&Truth]) -> Result<(), String> {
+fn amounts(way: Way, view: &Value, own: &[&Truth]) -> Result<(), String> {
     let billing = &view["billing"];
     let mut value: BTreeMap<&String, i64> = BTreeMap::new();
     for (currency, sum) in own.iter().flat_map(|truth| &truth.lifetime_value) {
@@ -47,27 +53,27 @@ fn amounts(view: &Value, own: &[&Truth]) -> Result<(), String> {
     )?;
     let deleted = own.iter().all(|truth| truth.deleted);
     same("deleted", &json!(deleted), &view["deleted"])?;
-    let on_file = own.iter().any(|truth| truth.on_file);
-    same(
-        "on file",
-        &json!(on_file),
-        &billing["payment_method"]["on_file"],
-    )?;
+    if own.iter().all(|truth| way.tells_methods(truth)) {
+        let on_file = own.iter().any(|truth| truth.on_file);
+        let found = &billing["payment_method"]["on_file"];
+        same("on file", &json!(on_file), found)?;
+    }
     let shown = billing["billing_status"].as_str().unwrap();
     let statuses: Vec<_> = own.iter().map(|truth| truth.billing_status).collect();
     same("one of its statuses", &true, &statuses.contains(&shown))
 }
 
-fn plan_and_dates(view: &Value, own: &[&Truth]) -> Result<(), String> {
+fn plan_and_dates(way: Way, view: &Value, own: &[&Truth]) -> Result<(), String> {
     let billing = &view["billing"];
     let plans = || own.iter().filter_map(|truth| truth.plan.as_ref());
     let lifetime = own.iter().any(|truth| truth.lifetime);
-    if plans().all(|plan| plan.known) && !lifetime {
+    let is_told = |told: bool| told || way.tells_currencies();
+    if plans().all(|plan| plan.known && is_told(plan.told)) && !lifetime {
         let price = plans().max().map(|plan| plan.price.as_str());
         same("plan", &json!(price), &billing["plan"])?;
     }
     let primaries = || own.iter().filter_map(|truth| truth.primary.as_ref());
-    if primaries().all(|primary| primary.known) {
+    if primaries().all(|primary| primary.known && is_told(primary.told)) {
         let primary = primaries().max();
         let of = |date: Option<i64>| json!(date.map(rfc3339));
         for (field, date) in [
@@ -85,12 +91,17 @@ fn plan_and_dates(view: &Value, own: &[&Truth]) -> Result<(), String> {
 }
 
 /// A contact has the most access that one of its Stripe customers gives.
-fn access(view: &Value, own: &[&Truth], now: i64) -> Result<(), String> {
+fn access(way: Way, view: &Value, own: &[&Truth], now: i64) -> Result<(), String> {
     let lifetime = own.iter().any(|truth| truth.lifetime);
     let levels: Option<Vec<Access>> = own.iter().map(|truth| truth.standing.access).collect();
     let Some(best) = levels.map(|levels| levels.into_iter().max()) else {
         return Ok(());
     };
+    // Grace ends some days after the first failed attempt.
+    let is_told = own.iter().all(|truth| way.tells_failures(truth));
+    if matches!(best, Some(Access::Grace(_))) && !is_told {
+        return Ok(());
+    }
     let (level, until) = match best.unwrap_or(Access::None) {
         _ if lifetime => ("full", None),
         Access::Full => ("full", None),
@@ -103,7 +114,7 @@ fn access(view: &Value, own: &[&Truth], now: i64) -> Result<(), String> {
     same("access until", &json!(until), &found["until"])
 }
 
-fn signals(view: &Value, own: &[&Truth]) -> Result<(), String> {
+fn signals(way: Way, view: &Value, own: &[&Truth]) -> Result<(), String> {
     let found = view["risk_signals"].as_array().unwrap();
     let since = |kind: &str| -> Vec<&Value> {
         let of = found.iter().filter(|signal| signal["kind"] == kind);
@@ -113,8 +124,16 @@ fn signals(view: &Value, own: &[&Truth]) -> Result<(), String> {
     let shown = |instant: Option<i64>| -> Vec<Value> {
         instant.into_iter().map(|at| json!(rfc3339(at))).collect()
     };
-    let compare =
-        |kind: &str, expected: Vec<Value>| same(kind, &expected.iter().collect(), &since(kind));
+    let is_told = own.iter().all(|truth| way.tells_failures(truth));
+    let compare = |kind: &str, expected: Vec<Value>| {
+        let found = since(kind);
+        match kind {
+            "failed_payment" | "dunning" | "past_due" if !is_told => {
+                same(kind, &expected.len(), &found.len())
+            }
+            _ => same(kind, &expected.iter().collect(), &found),
+        }
+    };
     compare(
         "failed_payment",
         shown(standing().filter_map(|s| s.failed_payment).min()),
@@ -155,6 +174,7 @@ fn signals(view: &Value, own: &[&Truth]) -> Result<(), String> {
     let told = told.map(|since| since.as_str().unwrap().to_owned());
     same("disputes", &disputes, &told.collect())?;
     if let [only] = own
+        && way.tells_methods(only)
         && let Some(expiring) = only.standing.card_expiring
     {
         compare("card_expiring", shown(expiring))?;

@@ -17,24 +17,26 @@ use paygraph_testkit::world::{InvoiceTruth, SubscriptionTruth, Truth};
 use serde_json::{Value, json};
 
 use super::contact::contact_is_true;
+use crate::common::tenant;
 
 /// By which way the record came to be: not every way can tell everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// By all events.
     Events,
-    /// By Stripe's lists. Stripe lists payment methods by customer only, so that an import knows the
-    /// default ones.
+    /// By Stripe's lists.
     Import,
-    /// By some of the events, and by a comparison with Stripe. It asks for the payment methods of
-    /// customers with a live subscription.
+    /// By some of the events, and by a comparison with Stripe.
     Comparison,
 }
 
 impl Way {
-    /// Whether Stripe tells of a customer at all: of a deleted one only by its history.
+    /// Whether Stripe tells of a customer at all. No list has a deleted customer; the lists of
+    /// subscriptions, invoices and charges still have what belonged to it.
     fn tells_of(self, truth: &Truth) -> bool {
-        let has_history = !truth.subscriptions.is_empty() || !truth.invoices.is_empty();
+        let has_history = !truth.subscriptions.is_empty()
+            || !truth.invoices.is_empty()
+            || !truth.lifetime_value.is_empty();
         self == Self::Events || !truth.deleted || has_history
     }
 
@@ -43,16 +45,26 @@ impl Way {
         self == Self::Events || !truth.deleted
     }
 
-    /// Whether it tells if a payment method is on file.
-    fn tells_methods(self, truth: &Truth) -> bool {
+    /// Whether it tells amounts in other currencies: an event has no `currency_options`, and a list
+    /// has them if they are expanded.
+    pub fn tells_currencies(self) -> bool {
+        self != Self::Events
+    }
+
+    /// Whether it tells when an attempt to collect failed. A charge says when it was made. A card is
+    /// declined in that second, but a bank debit fails days later.
+    pub fn tells_failures(self, truth: &Truth) -> bool {
+        self == Self::Events || !truth.standing.debits
+    }
+
+    /// Whether it tells if a payment method is on file. Stripe lists payment methods by customer
+    /// only, one request for each: runs ask for those of customers with a live subscription. All
+    /// customers come with their default one.
+    pub fn tells_methods(self, truth: &Truth) -> bool {
         let ended = ["canceled", "incomplete", "incomplete_expired"];
         let mut subscriptions = truth.subscriptions.values();
         let is_live = subscriptions.any(|of| !ended.contains(&of.status.as_str()));
-        match self {
-            Self::Events => true,
-            Self::Import => truth.default_last4.is_some(),
-            Self::Comparison => truth.default_last4.is_some() || (is_live && !truth.deleted),
-        }
+        self == Self::Events || truth.default_last4.is_some() || (is_live && !truth.deleted)
     }
 }
 
@@ -74,6 +86,7 @@ pub fn compare_by(
     now: i64,
 ) -> Result<BTreeSet<&'static str>, String> {
     let contacts = store.contacts();
+    let catalog = store.whole_catalog(&tenant());
     let mut all = BTreeSet::new();
     for (id, account, beside) in store.accounts() {
         let truth = truths.iter().find(|truth| truth.customer == id.as_str());
@@ -84,7 +97,7 @@ pub fn compare_by(
             .ok_or_else(|| format!("nobody holds {id}"))?;
         let rollup = &holder.accounts[&id];
         let undecided = undecided(&account, &beside);
-        account_is_true(&account, &beside, truth)?;
+        account_is_true((way, &catalog), &account, &beside, truth)?;
         rollup_is_true(way, holder, rollup, truth, &undecided)
             .map_err(|error| format!("{id}: {error}"))?;
         all.extend(undecided);
@@ -99,10 +112,13 @@ pub fn compare_by(
         &Vec::new(),
         &missing.iter().map(|of| &of.customer).collect(),
     )?;
-    // Only events tell of every attempt of a payment, on which signals and access hang.
-    if all.is_empty() && way == Way::Events {
+    if way != Way::Events {
+        // Stripe was asked for what events could not tell.
+        same("undecided", &BTreeSet::new(), &all)?;
+    }
+    if all.is_empty() {
         for contact in &contacts {
-            contact_is_true(contact, truths, now)?;
+            contact_is_true(way, contact, truths, now)?;
         }
     }
     Ok(all)
@@ -149,7 +165,12 @@ fn undecided(account: &Account, beside: &[Object]) -> BTreeSet<&'static str> {
 }
 
 /// Every subscription, invoice and dispute by itself.
-fn account_is_true(account: &Account, beside: &[Object], truth: &Truth) -> Result<(), String> {
+fn account_is_true(
+    known: (Way, &Catalog),
+    account: &Account,
+    beside: &[Object],
+    truth: &Truth,
+) -> Result<(), String> {
     let ids: Vec<&str> = account.subscriptions.keys().map(StripeId::as_str).collect();
     let expected: Vec<&str> = truth.subscriptions.keys().map(String::as_str).collect();
     same("subscriptions", &expected, &ids)?;
@@ -157,7 +178,7 @@ fn account_is_true(account: &Account, beside: &[Object], truth: &Truth) -> Resul
         let state = &stored.value;
         if !state.subscription.is_undecided() {
             let expected = &truth.subscriptions[id.as_str()];
-            subscription_is_true(account, expected, id)?;
+            subscription_is_true(known, account, expected, id)?;
         }
     }
     let mut invoices = truth.invoices.clone();
@@ -190,15 +211,16 @@ fn account_is_true(account: &Account, beside: &[Object], truth: &Truth) -> Resul
 
 /// A subscription as the API shows it.
 fn subscription_is_true(
+    (way, catalog): (Way, &Catalog),
     account: &Account,
     truth: &SubscriptionTruth,
     id: &StripeId,
 ) -> Result<(), String> {
     let stored = &account.subscriptions[id];
-    let (settings, catalog) = (Settings::example().unwrap(), Catalog::default());
+    let settings = Settings::example().unwrap();
     let context = Context {
         settings: &settings,
-        catalog: &catalog,
+        catalog,
         now: stored.value.subscription.watermark(),
     };
     let customer = account.stripe_customer().unwrap();
@@ -219,7 +241,7 @@ fn subscription_is_true(
     let found = SubscriptionTruth {
         status: view.status,
         items: items.collect(),
-        mrr: if truth.mrr.is_some() && truth.told {
+        mrr: if truth.mrr.is_some() && (truth.told || way.tells_currencies()) {
             Some(own.unwrap_or(0))
         } else {
             truth.mrr
@@ -250,15 +272,15 @@ fn rollup_is_true(
         if truth
             .subscriptions
             .values()
-            .all(|s| s.told && s.mrr.is_some())
+            .all(|s| (s.told || way.tells_currencies()) && s.mrr.is_some())
         {
             same("mrr", &sum(truth, |s| s.mrr), &json!(rollup.mrr))?;
             same("arr", &sum(truth, |s| s.arr), &json!(rollup.arr))?;
         }
-        let untold = truth
-            .subscriptions
-            .iter()
-            .filter(|(_, s)| !s.told && matches!(s.status.as_str(), "active" | "past_due"));
+        let untold = truth.subscriptions.iter().filter(|(_, s)| {
+            let counts = matches!(s.status.as_str(), "active" | "past_due");
+            counts && !s.told && !way.tells_currencies()
+        });
         for (id, _) in untold {
             let named = rollup
                 .needs_refetch
@@ -266,13 +288,19 @@ fn rollup_is_true(
                 .any(|named| named.as_str() == id);
             same("untold, and listed to be fetched", &true, &named)?;
         }
+        if way.tells_currencies() {
+            same("to be fetched", &BTreeSet::new(), &rollup.needs_refetch)?;
+        }
     }
     if sure(&["customer"]) && way.tells_contact(truth) {
         same("contact", &truth.contact.as_str(), &holder.id.as_str())?;
     }
-    if sure(&["customer", "payment method"]) && way.tells_methods(truth) {
+    if sure(&["customer", "payment method"]) {
         let method = &rollup.payment_method;
-        same("on file", &truth.on_file, &method.on_file)?;
+        // A method that is known is asked for by its id: what was taken away is never on file.
+        if way.tells_methods(truth) || method.on_file {
+            same("on file", &truth.on_file, &method.on_file)?;
+        }
         if truth.default_last4.is_some() && !truth.deleted {
             same("card", &truth.default_last4, &method.last4)?;
         }

@@ -86,6 +86,115 @@ async fn t7_a_lost_attached_is_healed() {
     );
 }
 
+/// T7: no event told of a subscription, nor of its customer's payment method. One comparison has both,
+/// and the second one has nothing to do.
+#[tokio::test]
+async fn t7_a_subscriber_that_no_event_told_of_has_its_methods() {
+    let stripe = empty().await;
+    let stack = Stack::new(&stripe);
+    stripe.put(
+        json!({ "id": "cus_sub_1", "object": "customer", "created": START,
+        "invoice_settings": {}, "metadata": {} }),
+    );
+    stack.run(Job::Backfill, whole()).await;
+    for object in [
+        subscription("sub_1", &priced("price_small", 2_900), "active"),
+        method("pm_1", Some("cus_sub_1"), "4242"),
+    ] {
+        stripe.put(object);
+    }
+    stack.run(Job::Reconcile, whole()).await;
+    assert_eq!(on_file(&stack)["last4"], "4242");
+    let commits = stack.commits();
+    stack.run(Job::Reconcile, whole()).await;
+    assert_eq!(stack.commits(), commits);
+}
+
+/// T7: a change of an old card is asked for by its id, as the payment method that it also is.
+#[tokio::test]
+async fn t7_a_lost_change_of_an_old_card_is_healed() {
+    let stripe = empty().await;
+    let stack = Stack::new(&stripe);
+    let card = |year: u64| {
+        json!({ "id": "card_1", "object": "card", "brand": "Visa", "last4": "4242",
+            "customer": "cus_sub_1", "exp_month": 1, "exp_year": year })
+    };
+    for object in [
+        json!({ "id": "cus_sub_1", "object": "customer", "created": START, "metadata": {},
+            "invoice_settings": {}, "default_source": "card_1" }),
+        card(2034),
+    ] {
+        stripe.put(object);
+    }
+    stack.run(Job::Backfill, whole()).await;
+    // Stripe's answers have whole seconds: of two in one second nobody can tell the later.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    stripe.put(card(2039));
+    let (_, drift) = stack.run(Job::Reconcile, whole()).await;
+    assert_eq!(drift.len(), 1);
+    assert_eq!(on_file(&stack)["exp_year"], 2039);
+    let (run, drift) = stack.run(Job::Reconcile, whole()).await;
+    assert_eq!((drift.len(), run.counts.differed), (0, 0));
+}
+
+/// T7: Stripe has no default source any more, so the card of the time before payment methods is
+/// gone, although `customer.source.deleted` was lost.
+#[tokio::test]
+async fn t7_a_lost_removal_of_an_old_card_is_healed() {
+    let (stripe, stack) = connected().await;
+    let event = |n: i64, kind: &str, object: Value| {
+        json!({ "id": format!("evt_{n}"), "type": kind, "created": START + n, "livemode": false,
+            "data": { "object": object } })
+        .to_string()
+    };
+    let card = json!({ "id": "card_1", "object": "card", "brand": "Visa", "last4": "4242",
+        "customer": "cus_sub_1", "exp_month": 1, "exp_year": 2034 });
+    let customer = |source: Value| {
+        json!({ "id": "cus_sub_1", "object": "customer", "created": START, "metadata": {},
+            "invoice_settings": { "default_payment_method": null }, "default_source": source })
+    };
+    let told = [
+        event(1, "customer.source.created", card),
+        event(2, "customer.updated", customer(json!("card_1"))),
+    ];
+    stack.deliver(&told).await;
+    assert_eq!(on_file(&stack)["last4"], "4242");
+    stripe.put(customer(Value::Null));
+    stack.run(Job::Reconcile, whole()).await;
+    assert_eq!(on_file(&stack)["on_file"], false);
+}
+
+/// An import asks for the payment methods of a customer with a live subscription if the lists have
+/// told of none.
+#[tokio::test]
+async fn t7_an_import_has_the_methods_of_subscribers() {
+    let stripe = empty().await;
+    let stack = Stack::new(&stripe);
+    let customer = |id: &str| {
+        json!({ "id": id, "object": "customer", "created": START,
+            "invoice_settings": {}, "metadata": {} })
+    };
+    for object in [
+        customer("cus_sub_1"),
+        subscription("sub_1", &priced("price_small", 2_900), "active"),
+        method("pm_1", Some("cus_sub_1"), "4242"),
+        customer("cus_sub_2"),
+        subscription("sub_2", &priced("price_small", 2_900), "canceled"),
+        method("pm_2", Some("cus_sub_2"), "1881"),
+    ] {
+        stripe.put(object);
+    }
+    let (run, _) = stack.run(Job::Backfill, whole()).await;
+    let methods = paygraph_engine::run::Kind::PaymentMethods;
+    assert_eq!(run.counts.objects[&methods], 1);
+    let contacts = stack.engine.store.contacts();
+    let on_file: Vec<_> = contacts
+        .iter()
+        .map(|contact| billing(contact)["payment_method"]["last4"].take())
+        .collect();
+    assert_eq!(on_file, [json!("4242"), Value::Null]);
+}
+
 /// T7: nightly comparisons ask for each customer's methods once a week.
 #[tokio::test]
 async fn t7_nightly_comparisons_come_round_in_a_week() {

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use paygraph_engine::ports::Runs as _;
 use paygraph_engine::run::{Job, Left};
-use paygraph_testkit::world::{History, World};
+use paygraph_testkit::world::{History, Shape, Truth, World};
 
-use super::stack::{START, Stack, local, whole};
+use super::stack::{Stack, local, stop_clock, whole};
 use crate::common::seeds;
 use crate::model::truth::{Way, compare_by};
 
@@ -48,10 +48,33 @@ fn for_each_history(name: &str, check: impl AsyncFn(u64, &History) -> Result<(),
     assert!(failed.is_empty(), "{name}: by seed: {failed:#?}");
 }
 
+/// When every world begins.
+const START: i64 = 1_790_000_000;
+/// How long after the last event Stripe is asked (seconds).
+const LATER: i64 = 60;
+
+/// A stack over a Stripe that has lived through a history. Both have the clock of the history's end.
+fn stack_over(history: &History) -> Stack {
+    let stripe = local(history);
+    stripe.set_now(history.now);
+    stop_clock(history.now);
+    Stack::in_process(&stripe)
+}
+
 fn history(seed: u64) -> History {
     let mut random = fastrand::Rng::with_seed(!seed);
     let (customers, steps) = (random.u32(1..=3), random.u32(10..=25));
-    World::new("m", seed, START).live(customers, steps).finish()
+    World::new("m", seed, START)
+        .with(Shape::ALL)
+        .live(customers, steps)
+        .rest(LATER)
+        .finish()
+}
+
+/// The truth of every customer and guest. A guest is a customer of its own here, under the id of the
+/// session.
+fn truths(history: &History) -> Vec<Truth> {
+    [history.truths.as_slice(), &history.guests].concat()
 }
 
 /// An import into an empty table comes to the truth, and a second one commits nothing. U11: a
@@ -59,13 +82,12 @@ fn history(seed: u64) -> History {
 #[test]
 fn u11_an_import_comes_to_the_truth() {
     for_each_history("import", async |_: u64, history: &History| {
-        let stripe = local(history);
-        let stack = Stack::in_process(&stripe);
+        let stack = stack_over(history);
         stack.run(Job::Backfill, whole()).await;
         compare_by(
             Way::Import,
             &stack.engine.store,
-            &history.truths,
+            &truths(history),
             history.now,
         )?;
         let commits = stack.commits();
@@ -91,8 +113,7 @@ fn u11_an_import_comes_to_the_truth() {
 #[test]
 fn t10_a_comparison_restores_the_truth_and_the_second_finds_nothing() {
     for_each_history("comparison", async |seed: u64, history: &History| {
-        let stripe = local(history);
-        let stack = Stack::in_process(&stripe);
+        let stack = stack_over(history);
         let mut random = fastrand::Rng::with_seed(seed);
         let lost = if seed.is_multiple_of(2) { 10 } else { 15 };
         let kept = history.events.iter().filter(|_| random.u32(0..100) >= lost);
@@ -101,7 +122,7 @@ fn t10_a_comparison_restores_the_truth_and_the_second_finds_nothing() {
         let known = compare_by(
             Way::Comparison,
             &stack.engine.store,
-            &history.truths,
+            &truths(history),
             history.now,
         );
         known.map_err(|error| format!("{error}; healed {drift:#?}"))?;

@@ -1,5 +1,6 @@
 //! A stack over a fake Stripe.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -34,8 +35,18 @@ pub struct Stack {
     runs: AtomicI64,
 }
 
+thread_local! {
+    /// Where the clock of this thread's stacks stands still, if it does.
+    static STOPPED_AT: Cell<Option<i64>> = const { Cell::new(None) };
+}
+
+/// Stops the clock of this thread's stacks (Unix seconds).
+pub fn stop_clock(at: i64) {
+    STOPPED_AT.set(Some(at));
+}
+
 pub fn now() -> i64 {
-    SystemClock.now()
+    STOPPED_AT.get().unwrap_or_else(|| SystemClock.now())
 }
 
 /// A fake Stripe that answers in the same process.

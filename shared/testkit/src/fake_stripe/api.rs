@@ -139,8 +139,26 @@ fn check_status(kind: &Kind, query: &Query) -> Result<(), Refusal> {
 fn get(view: &View<'_>, kind: &Kind, id: &str, pairs: &Pairs) -> Result<Value, Refusal> {
     let expansion = expansion_only(pairs)?;
     let found = view.account.get(kind, id);
+    let found = found.or_else(|| card_as_method(view, kind, id));
     let object = found.ok_or_else(|| Refusal::missing(kind.object, id, "id"))?;
     view.object(&object, &expansion)
+}
+
+/// A card of the time before payment methods as the payment method that it also is.
+/// (<https://docs.stripe.com/payments/payment-methods/transitioning>)
+fn card_as_method(view: &View<'_>, kind: &Kind, id: &str) -> Option<Value> {
+    let card = Kind::of("card").filter(|_| kind.object == "payment_method")?;
+    let card = view.account.get(card, id)?;
+    let customer = card.get("customer").filter(|of| !of.is_null())?;
+    let brand = card.get("brand").and_then(Value::as_str)?.to_lowercase();
+    let of = |field: &str| card.get(field).cloned().unwrap_or_default();
+    Some(json!({
+        "id": id, "object": "payment_method", "type": "card", "customer": customer,
+        "livemode": false, "metadata": {}, "card": {
+            "brand": brand, "last4": of("last4"), "exp_month": of("exp_month"),
+            "exp_year": of("exp_year"),
+        },
+    }))
 }
 
 fn expansion_only(pairs: &Pairs) -> Result<Expansion, Refusal> {

@@ -19,16 +19,19 @@ impl World {
             "livemode": false, "invoice_settings": { "default_payment_method": null },
             "default_source": null, "discount": null,
         });
-        self.tell("customer.created", &customer);
-        let currency = if self.chance(85) { "usd" } else { "eur" };
-        let debit = self.random_of_shape(Shape::BankDebits, 0..3) == Some(0);
-        Life {
+        let has_account = self.random_of_shape(Shape::CustomerAccounts, 0..3) == Some(0);
+        let account = (has_account && !self.old).then(|| self.id("acct"));
+        let mut life = Life {
             id,
             group,
-            customer,
-            debit,
-            ..Life::guest(currency)
-        }
+            account,
+            ..Life::guest("usd")
+        };
+        life.customer = life.name_account(customer);
+        self.tell("customer.created", &life.customer);
+        life.currency = if self.chance(85) { "usd" } else { "eur" };
+        life.debit = self.random_of_shape(Shape::BankDebits, 0..3) == Some(0);
+        life
     }
 
     pub(super) fn change_customer(&mut self, life: &mut Life) {
@@ -128,7 +131,7 @@ impl World {
         self.update(
             "payment_method.detached",
             method,
-            json!({ "customer": null }),
+            json!({ "customer": null, "customer_account": null }),
         );
         if life.customer["invoice_settings"]["default_payment_method"] == id.as_str() {
             self.make_default(life, json!(null));

@@ -61,7 +61,9 @@ impl World {
         self.tell("charge.failed", &life.charges[at]);
         self.tell_intent_of(life, &intent, &id, Outcome::Declined);
         let tried = number(&life.invoices[place], "attempt_count");
-        let next = (tried < 2 && self.chance(60)).then_some(self.now + 4 * DAY);
+        let is_sent = text(&life.invoices[place], "collection_method") == "send_invoice";
+        let is_retried = !is_sent && tried < 2 && self.chance(60);
+        let next = is_retried.then_some(self.now + 4 * DAY);
         self.has_failed(life, place, tried, next);
     }
 }

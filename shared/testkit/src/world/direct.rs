@@ -93,13 +93,7 @@ impl World {
             charge["payment_intent"].clone(),
         );
         if rest > 0 {
-            let refund = json!({
-                "id": self.id("re"), "object": "refund", "charge": id, "amount": rest,
-                "payment_intent": intent, "currency": charge["currency"], "status": "succeeded",
-                "created": self.now, "metadata": {}, "reason": null,
-            });
-            self.tell("refund.created", &refund);
-            life.refunds.push(refund);
+            self.tell_refund(life, place, rest, None);
         }
         let intent = intent.as_str().unwrap_or_default();
         self.tell_intent_of(life, intent, &id, Outcome::Paid);

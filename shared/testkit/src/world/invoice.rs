@@ -300,6 +300,10 @@ impl World {
             json!({ "attempt_count": tried, "attempted": true, "next_payment_attempt": next });
         self.update("invoice.updated", invoice, fields);
         self.tell("invoice.payment_failed", invoice);
+        if text(invoice, "collection_method") == "send_invoice" {
+            // The customer may pay until the due date, and nothing happens before it.
+            return;
+        }
         let first = text(invoice, "billing_reason") == "subscription_create";
         let subscription = subscription_of(invoice);
         self.set_status(life, &subscription, &["active"], "past_due");

@@ -10,6 +10,8 @@ pub(super) struct Life {
     /// Customers of one group may name the same contact.
     pub group: u32,
     pub currency: &'static str,
+    /// The account (`acct_…`) that represents it in Accounts v2.
+    pub account: Option<String>,
     /// Whether it pays by debits of its bank account.
     pub debit: bool,
     pub customer: Value,
@@ -34,6 +36,7 @@ impl Life {
             id: String::new(),
             group: 0,
             currency,
+            account: None,
             debit: false,
             customer: Value::Null,
             methods: Vec::new(),
@@ -75,7 +78,15 @@ impl Life {
     /// An object with the customer that it belongs to.
     pub(super) fn own(&self, mut object: Value) -> Value {
         object["customer"] = self.reference();
-        object["customer_account"] = Value::Null;
+        object["customer_account"] = json!(self.account);
+        object
+    }
+
+    /// An object with the account that it names, if its customer has one.
+    pub(super) fn name_account(&self, mut object: Value) -> Value {
+        if let Some(account) = &self.account {
+            object["customer_account"] = json!(account);
+        }
         object
     }
 }

@@ -123,6 +123,28 @@ impl World {
         self.give_back(life, place, part, None);
     }
 
+    /// Makes a refund of a charge and tells of it.
+    pub(super) fn tell_refund(
+        &mut self,
+        life: &mut Life,
+        place: usize,
+        amount: i64,
+        reason: Option<&str>,
+    ) {
+        let charge = &life.charges[place];
+        let mut refund = json!({
+            "id": self.id("re"), "object": "refund", "charge": charge["id"], "amount": amount,
+            "payment_intent": charge["payment_intent"], "currency": charge["currency"],
+            "status": "succeeded", "created": self.now, "metadata": {}, "reason": reason,
+        });
+        if life.account.is_some() {
+            refund["customer"] = charge["customer"].clone();
+        }
+        let refund = life.name_account(refund);
+        self.tell("refund.created", &refund);
+        life.refunds.push(refund);
+    }
+
     /// Gives back so much of a charge.
     pub(super) fn give_back(
         &mut self,
@@ -133,13 +155,7 @@ impl World {
     ) {
         let charge = &life.charges[place];
         let (all, gone) = (number(charge, "amount"), number(charge, "amount_refunded"));
-        let refund = json!({
-            "id": self.id("re"), "object": "refund", "charge": charge["id"], "amount": part,
-            "payment_intent": charge["payment_intent"], "currency": charge["currency"],
-            "status": "succeeded", "created": self.now, "metadata": {}, "reason": reason,
-        });
-        self.tell("refund.created", &refund);
-        life.refunds.push(refund);
+        self.tell_refund(life, place, part, reason);
         let fields = json!({ "amount_refunded": gone + part, "refunded": gone + part == all });
         self.update("charge.refunded", &mut life.charges[place], fields);
     }

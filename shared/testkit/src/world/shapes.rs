@@ -47,6 +47,9 @@ pub enum Shape {
     DeletedProducts,
     /// Cards that are about to run out.
     ExpiringCards,
+    /// Customers of Accounts v2: objects name the account (`customer_account`) next to the
+    /// customer. (<https://docs.stripe.com/changelog/clover/2025-12-15/accounts-v2-v1-api-support>)
+    CustomerAccounts,
 }
 
 impl Shape {
@@ -65,7 +68,7 @@ impl Shape {
     }
 
     /// Every shape.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Retries,
         Self::BankDebits,
         Self::WriteOffs,
@@ -82,5 +85,6 @@ impl Shape {
         Self::ChosenIds,
         Self::DeletedProducts,
         Self::ExpiringCards,
+        Self::CustomerAccounts,
     ];
 }

@@ -284,11 +284,15 @@ impl World {
             json!([])
         } else {
             let coupon = self.coupon();
-            json!([{
+            let mut discount = json!({
                 "id": self.id("di"), "object": "discount", "customer": subscription["customer"],
                 "subscription": subscription["id"], "start": self.now, "end": null,
                 "source": { "type": "coupon", "coupon": coupon },
-            }])
+            });
+            if is_set(subscription, "customer_account") {
+                discount["customer_account"] = subscription["customer_account"].clone();
+            }
+            json!([discount])
         };
         self.update(UPDATED, subscription, json!({ "discounts": discounts }));
     }

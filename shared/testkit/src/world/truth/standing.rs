@@ -24,6 +24,8 @@ pub struct Standing {
     pub dunning: Option<(i64, i64)>,
     /// The first end that is set of a live subscription, and when it was asked for.
     pub leaving: Option<(i64, i64)>,
+    /// Whether it pays by bank debits: when one failed, only its event tells.
+    pub debits: bool,
     /// Since when the card on file is about to run out; none within `Some` if it is not, and none
     /// where several methods could be the one on file.
     pub card_expiring: Option<Option<i64>>,
@@ -108,6 +110,7 @@ pub(super) fn standing(life: &Life, method: Option<Method>, now: i64) -> Standin
         failed_payment: failing().map(|invoice| invoice.since).min(),
         dunning: retried.min(),
         leaving: leaving.min(),
+        debits: life.debit,
         card_expiring: card_expiring(life, method, now),
     }
 }

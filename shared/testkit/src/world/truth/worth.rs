@@ -43,8 +43,10 @@ pub struct Plan {
     newest: (i64, String, Reverse<usize>),
     /// The price.
     pub price: String,
-    /// Whether all of that is known.
+    /// Whether the rules say all of that.
     pub known: bool,
+    /// Whether events alone tell it. They do not tell amounts in other currencies.
+    pub told: bool,
 }
 
 /// The subscription that dates are taken from. The greater one goes before the lesser.
@@ -62,8 +64,10 @@ pub struct Primary {
     pub cancel_at: Option<i64>,
     /// The end of its trial.
     pub trial_end: Option<i64>,
-    /// Whether its worth is known.
+    /// Whether the rules say what it is worth.
     pub known: bool,
+    /// Whether events alone tell that.
+    pub told: bool,
 }
 
 /// The statuses of subscriptions that are live.
@@ -202,15 +206,19 @@ pub(super) fn next_invoice(object: &Value) -> Option<i64> {
 /// The item that is worth most among live subscriptions.
 pub(super) fn plan(subscriptions: &[Value]) -> Option<Plan> {
     let live = subscriptions.iter().filter(|object| is_live(object));
-    let known = live.clone().all(|object| {
-        let whole = amount_off(object).is_none() || items(object).len() == 1;
-        is_told(object) && whole
-    });
+    let known = live
+        .clone()
+        .all(|object| amount_off(object).is_none() || items(object).len() == 1);
+    let told = live.clone().all(is_told);
     let of_items = live.flat_map(|object| {
         let all = items(object).into_iter().enumerate();
         all.map(move |(place, item)| item_as_plan(object, place, item))
     });
-    of_items.max().map(|plan| Plan { known, ..plan })
+    of_items.max().map(|plan| Plan {
+        known,
+        told,
+        ..plan
+    })
 }
 
 fn item_as_plan(object: &Value, place: usize, item: &Value) -> Plan {
@@ -227,13 +235,15 @@ fn item_as_plan(object: &Value, place: usize, item: &Value) -> Plan {
         ),
         price: text(&item["price"], "id").to_owned(),
         known: true,
+        told: true,
     }
 }
 
 /// The live subscription that is worth most, else the newest.
 pub(super) fn primary(subscriptions: &[Value]) -> Option<Primary> {
     let live = subscriptions.iter().filter(|object| is_live(object));
-    let known = live.clone().all(|o| is_told(o) && worth(o).is_some());
+    let known = live.clone().all(|object| worth(object).is_some());
+    let told = live.clone().all(is_told);
     let all = subscriptions.iter().map(|object| {
         let live = is_live(object);
         let all: i128 = items(object).iter().map(|item| nominal(item, object)).sum();
@@ -251,7 +261,12 @@ pub(super) fn primary(subscriptions: &[Value]) -> Option<Primary> {
             cancel_at,
             trial_end: object["trial_end"].as_i64(),
             known: true,
+            told: true,
         }
     });
-    all.max().map(|primary| Primary { known, ..primary })
+    all.max().map(|primary| Primary {
+        known,
+        told,
+        ..primary
+    })
 }
