@@ -26,17 +26,6 @@ use serde_json::{Value, json};
 
 use crate::model::truth::{self, Way};
 
-/// The shapes of history that the worlds have: those that the engine's tests compare.
-const SHAPES: [Shape; 8] = [
-    Shape::Retries,
-    Shape::OutOfBand,
-    Shape::PartialPayments,
-    Shape::CreditBalance,
-    Shape::GuestCheckouts,
-    Shape::MixedIntervals,
-    Shape::DeletedProducts,
-    Shape::ExpiringCards,
-];
 /// The customers of one world, and the steps of each of them.
 const SIZE: (u32, u32) = (5, 8);
 /// Where a world begins whose length is measured (Unix seconds).
@@ -57,7 +46,7 @@ fn worlds(first_seed: u64, customers: u32) -> Vec<Ended> {
     let world = |seed| {
         let name = unique("w");
         let from = |start| {
-            let world = World::new(&name, seed, start).with(SHAPES);
+            let world = World::new(&name, seed, start).with(Shape::ALL);
             world.live(SIZE.0, SIZE.1).finish()
         };
         let lasts = from(SOMETIME).now - SOMETIME;

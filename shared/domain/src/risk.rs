@@ -150,7 +150,8 @@ impl Risk {
                 feedback: subscription.cancel_feedback.get().clone(),
             };
             self.leaving = Some(match self.leaving.take() {
-                Some(known) if known.end <= leaving.end => known,
+                // Of two that end together, the one that was asked for first.
+                Some(known) if (known.end, known.since) <= (leaving.end, leaving.since) => known,
                 Some(_) | None => leaving,
             });
         }

@@ -318,3 +318,26 @@ fn l15_a_cancellation_that_comes_is_not_withdrawn() {
     assert_eq!(story.billing()["cancel_at"], Value::Null);
     story.ends_the_same();
 }
+
+/// L15: of two subscriptions that end together, the one that was canceled first dates the signal,
+/// whichever has the lower id.
+#[test]
+fn l15_of_two_that_end_together_the_first_cancellation_counts() {
+    let mut story = Story::new();
+    let items = |id| vec![item(id, price(1), 1)];
+    let mut later = subscription("sub_1", "active", items("si_1"));
+    let mut first = subscription("sub_2", "active", items("si_2"));
+    story.send("customer.subscription.created", &later);
+    story.send("customer.subscription.created", &first);
+    let end = START + MONTH;
+    let mut asked = Vec::new();
+    for subscription in [&mut first, &mut later] {
+        story.pass(DAY);
+        asked.push(story.now());
+        let fields = json!({ "cancel_at": end, "canceled_at": story.now() });
+        story.update("customer.subscription.updated", subscription, fields);
+    }
+    assert_eq!(story.customer()["risk_signals"][0]["since"], rfc(asked[0]));
+    assert_eq!(story.billing()["cancel_at"], rfc(end));
+    story.ends_the_same();
+}
