@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use paygraph_domain::account::{Account, Catalog, Object, ObjectKey};
+use paygraph_domain::account::{Account, Catalog, CatalogKey, Object, ObjectKey};
 use paygraph_domain::contact::Contact;
 use paygraph_domain::id::{StripeCustomerId, StripeId};
 use paygraph_domain::settings::Settings;
@@ -158,11 +158,8 @@ fn compare(way: Way, tenant: &Tenant, worlds: &[Ended]) {
         let copied = stack().block_on(copy(tenant, &own, history));
         // A guest is a customer of its own here, under the session's id.
         let truths = [history.truths.as_slice(), &history.guests].concat();
-        let compared = match way {
-            Way::Events => truth::compare(&copied, &truths, history.now),
-            Way::Import | Way::Comparison => truth::compare_by(way, &copied, &truths, history.now),
-        };
-        match compared {
+        let stored = (&copied, &stack().block_on(catalog(tenant, history)));
+        match truth::compare(way, stored, &truths, history.now) {
             Ok(kinds) => undecided += usize::from(!kinds.is_empty()),
             Err(error) => failed.push((place, error)),
         }
@@ -291,6 +288,15 @@ fn working_set(account: &Account) -> Vec<ObjectKey> {
         .chain(discounts)
         .chain(schedules)
         .collect()
+}
+
+/// What the table has of the catalog: every entry that the world made.
+async fn catalog(tenant: &Tenant, history: &History) -> Catalog {
+    let products = ids(history, "product").map(CatalogKey::Product);
+    let prices = ids(history, "price").map(CatalogKey::Price);
+    let coupons = ids(history, "coupon").map(CatalogKey::Coupon);
+    let keys = products.chain(prices).chain(coupons).collect();
+    stack().store.catalog(&tenant.id, &keys).await.unwrap()
 }
 
 fn ids(history: &History, kind: &str) -> impl Iterator<Item = StripeId> {

@@ -18,10 +18,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::common::{TestEngine, differences, engine, feed, seeds, shuffled, state, torn_engine};
+use crate::common::{
+    TestEngine, differences, engine, feed, seeds, shuffled, state, tenant, torn_engine,
+};
 use paygraph_engine::memory::MemoryBus;
 use paygraph_testkit::world::{History, Shape, World};
 use serde_json::Value;
+
+use self::truth::Way;
 
 /// Seeds that once failed, beyond those that are always run. (A seed means another history when the
 /// world changes: what it found is best kept as a test of its own.)
@@ -139,7 +143,9 @@ fn check(seed: u64, (customers, steps): (u32, u32), count: &Mutex<Count>) -> Res
     }
     // A guest is a customer of its own here, under the session's id.
     let truths = [history.truths.as_slice(), &history.guests].concat();
-    let undecided = truth::compare(&straight.store, &truths, history.now)?;
+    let catalog = straight.store.whole_catalog(&tenant());
+    let stored = (&straight.store, &catalog);
+    let undecided = truth::compare(Way::Events, stored, &truths, history.now)?;
     note(&mut count.lock().unwrap(), &history, &undecided);
     Ok(())
 }

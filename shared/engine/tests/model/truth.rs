@@ -17,7 +17,6 @@ use paygraph_testkit::world::{InvoiceTruth, SubscriptionTruth, Truth};
 use serde_json::{Value, json};
 
 use super::contact::contact_is_true;
-use crate::common::tenant;
 
 /// By which way the record came to be: not every way can tell everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +67,16 @@ impl Way {
     }
 }
 
-/// Compares all that is stored with all that is true, where every event came. Gives the kinds of
-/// objects about which the record says that it cannot know; what depends on those is left out.
+/// Compares all that is stored with all that is true, with the catalog that is stored beside it.
+/// Gives the kinds of objects about which the record says that it cannot know; what depends on those
+/// is left out.
 pub fn compare(
-    store: &MemoryStore,
-    truths: &[Truth],
-    now: i64,
-) -> Result<BTreeSet<&'static str>, String> {
-    compare_by(Way::Events, store, truths, now)
-}
-
-/// The same where the record came to be in another way.
-pub fn compare_by(
     way: Way,
-    store: &MemoryStore,
+    (store, catalog): (&MemoryStore, &Catalog),
     truths: &[Truth],
     now: i64,
 ) -> Result<BTreeSet<&'static str>, String> {
     let contacts = store.contacts();
-    let catalog = store.whole_catalog(&tenant());
     let mut all = BTreeSet::new();
     for (id, account, beside) in store.accounts() {
         let truth = truths.iter().find(|truth| truth.customer == id.as_str());
@@ -97,7 +87,7 @@ pub fn compare_by(
             .ok_or_else(|| format!("nobody holds {id}"))?;
         let rollup = &holder.accounts[&id];
         let undecided = undecided(&account, &beside);
-        account_is_true((way, &catalog), &account, &beside, truth)?;
+        account_is_true((way, catalog), &account, &beside, truth)?;
         rollup_is_true(way, holder, rollup, truth, &undecided)
             .map_err(|error| format!("{id}: {error}"))?;
         all.extend(undecided);

@@ -16,8 +16,8 @@ use paygraph_engine::run::{Job, Left};
 use paygraph_testkit::world::{History, Shape, Truth, World};
 
 use super::stack::{Stack, local, stop_clock, whole};
-use crate::common::seeds;
-use crate::model::truth::{Way, compare_by};
+use crate::common::{seeds, tenant};
+use crate::model::truth::{self, Way};
 
 /// Checks every history on two threads, and names the seed of the first that fails.
 fn for_each_history(name: &str, check: impl AsyncFn(u64, &History) -> Result<(), String> + Sync) {
@@ -84,12 +84,7 @@ fn u11_an_import_comes_to_the_truth() {
     for_each_history("import", async |_: u64, history: &History| {
         let stack = stack_over(history);
         stack.run(Job::Backfill, whole()).await;
-        compare_by(
-            Way::Import,
-            &stack.engine.store,
-            &truths(history),
-            history.now,
-        )?;
+        compare(Way::Import, &stack, history)?;
         let commits = stack.commits();
         let (again, _) = stack.run(Job::Backfill, whole()).await;
         if (again.counts.committed, stack.commits()) != (0, commits) {
@@ -119,15 +114,17 @@ fn t10_a_comparison_restores_the_truth_and_the_second_finds_nothing() {
         let kept = history.events.iter().filter(|_| random.u32(0..100) >= lost);
         stack.deliver(kept).await;
         let (_, drift) = stack.run(Job::Reconcile, whole()).await;
-        let known = compare_by(
-            Way::Comparison,
-            &stack.engine.store,
-            &truths(history),
-            history.now,
-        );
+        let known = compare(Way::Comparison, &stack, history);
         known.map_err(|error| format!("{error}; healed {drift:#?}"))?;
         finds_nothing(&stack, "after a comparison").await
     });
+}
+
+/// Compares all that a stack has with the truth of a history.
+fn compare(way: Way, stack: &Stack, history: &History) -> Result<(), String> {
+    let store = &stack.engine.store;
+    let stored = (store, &store.whole_catalog(&tenant()));
+    truth::compare(way, stored, &truths(history), history.now).map(|_| ())
 }
 
 /// A comparison finds nothing, and commits nothing.
