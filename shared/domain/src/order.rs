@@ -144,6 +144,9 @@ impl<T: Snapshot> Tracked<T> {
         if let Some(disposition) = self.observe_beside_fetched(&incoming) {
             return disposition;
         }
+        if self.takes_in_another_answer(&incoming) {
+            return Disposition::Applied;
+        }
         match place(&incoming).cmp(&place(&self.head)) {
             std::cmp::Ordering::Less => {
                 let before = self.head.object.clone();
@@ -220,6 +223,27 @@ impl<T: Snapshot> Tracked<T> {
             }
             (Some(_) | None, Some(_) | None) => None,
         }
+    }
+
+    /// Takes in another answer of Stripe from the same seconds: a list and a single object do not have
+    /// the same fields. Two answers that contradict each other are rivals.
+    fn takes_in_another_answer(&mut self, incoming: &Version<T>) -> bool {
+        let are_fetched = self.head.since.is_some() && incoming.since.is_some();
+        if !are_fetched || self.undecided || place(incoming) != place(&self.head) {
+            return false;
+        }
+        let mut merged = self.head.object.clone();
+        merged.inherit(&incoming.object);
+        let mut other = incoming.object.clone();
+        other.inherit(&self.head.object);
+        if merged != other {
+            return false;
+        }
+        if incoming.content > self.head.content {
+            self.head = incoming.clone();
+        }
+        self.head.object = merged;
+        true
     }
 
     fn versions(&self) -> impl Iterator<Item = &Version<T>> {

@@ -211,6 +211,62 @@ fn absent_is_not_null() {
     assert_eq!(field.get(), &None);
 }
 
+/// Two answers of Stripe from the same seconds, each with a field that the other was not asked for.
+#[test]
+fn d8_answers_that_do_not_contradict_each_other_are_one() {
+    #[derive(Debug, Clone, PartialEq)]
+    struct Answer {
+        listed: Seen<u32>,
+        alone: Seen<u32>,
+    }
+    impl Snapshot for Answer {
+        fn is_final(&self) -> bool {
+            false
+        }
+        fn inherit(&mut self, other: &Self) {
+            self.listed.inherit(&other.listed);
+            self.alone.inherit(&other.alone);
+        }
+    }
+    let answer = |at, since: Option<i64>, content, listed, alone| {
+        let at = Timestamp::from_unix(at).unwrap();
+        Version {
+            at,
+            since: since.map(|since| Timestamp::from_unix(since).unwrap()),
+            content,
+            leaves: Leaves::default(),
+            steps: Vec::new(),
+            object: Answer {
+                listed: Seen::new(at, listed),
+                alone: Seen::new(at, alone),
+            },
+        }
+    };
+    let event = answer(1, None, 1, Some(1), Some(1));
+    let list = answer(9, Some(8), 2, Some(2), None);
+    let single = answer(9, Some(8), 3, Some(2), Some(3));
+    let fold = |order: &[Version<Answer>]| {
+        let mut tracked = Tracked::first(order[0].clone());
+        for version in &order[1..] {
+            tracked.observe(version.clone());
+        }
+        tracked
+    };
+    for order in orders(3) {
+        let versions = [&event, &list, &single];
+        let order: Vec<_> = order.iter().map(|place| versions[*place].clone()).collect();
+        let tracked = fold(&order);
+        assert_eq!(
+            (*tracked.get().listed.get(), *tracked.get().alone.get()),
+            (2, 3)
+        );
+        assert!(!tracked.is_undecided());
+    }
+    // Two answers that do contradict each other leave it open.
+    let other = answer(9, Some(8), 4, Some(5), None);
+    assert!(fold(&[list, other]).is_undecided());
+}
+
 #[test]
 fn leaves_survive_storage() {
     let stored = leaves(&[3, 1, 2]);
