@@ -71,6 +71,20 @@ impl Soak {
 /// The features under which the engine's tests are built with everything else.
 const ENGINE_FEATURES: [&str; 4] = ["-p", "paygraph", "--features", "paygraph/as-tests"];
 
+/// Optimises the crates that large counts of histories spend their time in.
+const OPTIMISED: [&str; 10] = [
+    "--config",
+    "profile.test.package.paygraph-domain.opt-level=1",
+    "--config",
+    "profile.test.package.paygraph-engine.opt-level=1",
+    "--config",
+    "profile.test.package.paygraph-stripe.opt-level=1",
+    "--config",
+    "profile.test.package.paygraph-testkit.opt-level=1",
+    "--config",
+    "profile.test.package.cel.opt-level=1",
+];
+
 /// A step: what it is called, and cargo's arguments.
 const CHECKS: [(&str, &[&str]); 3] = [
     ("format", &["fmt", "--all", "--check"]),
@@ -114,7 +128,14 @@ impl Test {
             "--",
             "--nocapture",
         ];
-        let arguments = [&["test"], ENGINE_FEATURES.as_slice(), &engine, tests].concat();
+        let arguments = [
+            &["test"],
+            OPTIMISED.as_slice(),
+            ENGINE_FEATURES.as_slice(),
+            &engine,
+            tests,
+        ]
+        .concat();
         let mut variables = vec![(variable, self.count.to_string().into())];
         if let Some(seed) = self.seed {
             variables.push(("PAYGRAPH_SEED", seed.to_string().into()));

@@ -46,8 +46,7 @@ pub enum Build {
 impl Build {
     fn profile(self) -> &'static str {
         match self {
-            Self::Development => "dev",
-            Self::Tests => "test",
+            Self::Development | Self::Tests => "dev",
             Self::Bench => "bench",
             Self::Release => "release",
         }
