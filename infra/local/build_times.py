@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures a build in CPU seconds, by crate and profile.
 
-As RUSTC_WRAPPER it appends a line for each call of rustc to $PAYGRAPH_BUILD_LOG.
+As RUSTC_WRAPPER it appends a line for each call of rustc to $PAYGRAPH_BUILD_LOG. A line says
+whether rustc made a crate, made a test, or only checked (for clippy and the docs).
 With that file as its argument it prints the table:
 
     export PAYGRAPH_BUILD_LOG=/tmp/build.tsv RUSTC_WRAPPER=$PWD/infra/local/build_times.py
@@ -30,7 +31,8 @@ def wrap(command: list[str]) -> int:
     if crate != "___":
         parts = folder.split(os.sep)
         profile = parts[parts.index("target") + 1] if "target" in parts[:-1] else "?"
-        kind = "test" if "--test" in command else "crate"
+        emitted = next((word for word in command if word.startswith("--emit=")), "link")
+        kind = "test" if "--test" in command else "crate" if "link" in emitted else "check"
         seconds = used.ru_utime + used.ru_stime
         with open(os.environ["PAYGRAPH_BUILD_LOG"], "a", encoding="utf-8") as log:
             log.write(f"{profile}\t{kind}\t{crate}\t{seconds:.2f}\n")
