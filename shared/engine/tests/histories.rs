@@ -5,16 +5,17 @@ use std::sync::Arc;
 use crate::common::{differences, engine, feed, run, shuffled, state, torn_engine};
 use paygraph_engine::memory::MemoryBus;
 use paygraph_engine::process::Done;
-use paygraph_testkit::world::World;
+use paygraph_testkit::world::{Shape, World};
 use proptest::prelude::*;
 use serde_json::Value;
 
 fn history(seed: u64, customers: u32, steps: u32) -> Vec<String> {
-    World::new("w", seed, 1_790_000_000).run(customers, steps)
+    let world = World::new("w", seed, 1_790_000_000).with(Shape::ALL);
+    world.run(customers, steps)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     /// D1–D9, D14: the end state is the same for every order and duplication.
     #[test]
