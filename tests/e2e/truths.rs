@@ -39,6 +39,10 @@ struct Ended {
 }
 
 /// So many customers, unless the environment names another number, in worlds of their own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no other way to be told"
+)]
 fn worlds(first_seed: u64, customers: u32) -> Vec<Ended> {
     let asked = std::env::var("PAYGRAPH_CUSTOMERS").ok();
     let customers = asked.map_or(customers, |asked| asked.parse().unwrap());
@@ -143,6 +147,7 @@ fn report(command: &[&str]) -> Value {
 }
 
 /// Compares what the stack has of each world with the world's truth.
+#[expect(clippy::print_stdout, reason = "a test tells what it compared")]
 fn compare(way: Way, tenant: &Tenant, worlds: &[Ended]) {
     let everyone = stack().store.everyone(&tenant.id, |_| ());
     let everyone = stack().block_on(everyone).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use paygraph_domain::text::single_line;
 use paygraph_engine::email::{Email, EmailError, Mailer};
 use paygraph_runtime::aws::signed::{Answer, Service, ServiceName, Unanswered};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::tenant_tag;
 
@@ -55,19 +55,25 @@ impl Ses {
 
     /// The request for an e-mail. An absent field means that SES has no value for it.
     fn request(&self, email: &Email<'_>, url: &str) -> Value {
-        let mut request = json!({
-            "FromEmailAddress": email.from,
-            "Destination": { "ToAddresses": [email.to.as_str()] },
-            "Content": { "Simple": message(email, url) },
-            "EmailTags": tags(email),
-        });
+        let mut request = Map::from_iter([
+            ("FromEmailAddress".to_owned(), json!(email.from)),
+            (
+                "Destination".to_owned(),
+                json!({ "ToAddresses": [email.to.as_str()] }),
+            ),
+            (
+                "Content".to_owned(),
+                json!({ "Simple": message(email, url) }),
+            ),
+            ("EmailTags".to_owned(), tags(email)),
+        ]);
         if let Some(address) = email.reply_to {
-            request["ReplyToAddresses"] = json!([address]);
+            request.insert("ReplyToAddresses".to_owned(), json!([address]));
         }
         if let Some(name) = &self.configuration_set {
-            request["ConfigurationSetName"] = json!(name);
+            request.insert("ConfigurationSetName".to_owned(), json!(name));
         }
-        request
+        request.into()
     }
 }
 
@@ -125,7 +131,8 @@ fn classed(answer: &Answer) -> Result<(), EmailError> {
     }
     let name = answer.error.as_deref().unwrap_or_default();
     let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let message = told["message"].as_str().unwrap_or_default();
+    let message = told.get("message").and_then(Value::as_str);
+    let message = message.unwrap_or_default();
     let reason = format!("SES answered {}: {name} {message}", answer.status);
     Err(match answer.status {
         _ if PASSING.contains(&name) => EmailError::Again(reason),

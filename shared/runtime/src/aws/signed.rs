@@ -3,7 +3,7 @@
 //! An SDK holds every operation of its service, and a build pays for all of them: SES's took a CPU
 //! minute. A function that makes one call signs it here instead, with the signer of the SDKs.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -13,6 +13,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::AwsConfig;
 use crate::http::{Asked, Connections, connections};
 use crate::telemetry::Chain;
@@ -94,7 +95,7 @@ impl Service {
         body: Vec<u8>,
         time: Duration,
     ) -> Result<Answer, Unanswered> {
-        let request = self.signed(path, body, SystemTime::now())?;
+        let request = self.signed(path, body, SystemClock.now())?;
         let answer = async {
             let answer = self.pool.request(request).await.map_err(|error| {
                 let problem = Chain(&error).to_string();
@@ -117,7 +118,8 @@ impl Service {
         tokio::time::timeout(time, answer).await.map_err(late)?
     }
 
-    fn signed(&self, path: &str, body: Vec<u8>, at: SystemTime) -> Result<Asked, Unanswered> {
+    /// A request that is signed at an instant (Unix seconds).
+    fn signed(&self, path: &str, body: Vec<u8>, at: i64) -> Result<Asked, Unanswered> {
         fn unsendable(error: impl std::error::Error) -> Unanswered {
             Unanswered::Unsendable(error.to_string())
         }
@@ -127,7 +129,7 @@ impl Service {
             .identity(&identity)
             .region(&self.region)
             .name(self.name.signing)
-            .time(at)
+            .time(UNIX_EPOCH + Duration::from_secs(u64::try_from(at).unwrap_or_default()))
             .settings(SigningSettings::default())
             .build()
             .map_err(unsendable)?
