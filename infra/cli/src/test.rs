@@ -100,7 +100,18 @@ const CHECKS: [(&str, &[&str]); 3] = [
             "warnings",
         ],
     ),
-    ("docs", &["doc", "--workspace", "--no-deps", "--quiet"]),
+    // With the features of the lints, so that no dependency is checked a second time.
+    (
+        "docs",
+        &[
+            "doc",
+            "--workspace",
+            "--features",
+            "paygraph/as-tests",
+            "--no-deps",
+            "--quiet",
+        ],
+    ),
 ];
 
 impl Test {

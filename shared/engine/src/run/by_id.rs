@@ -234,7 +234,7 @@ fn live(account: &Account) -> Vec<(String, Timestamp)> {
 
 /// The payment methods that decide whether one is on file, and that no list returns: the customer
 /// has no default one that is attached.
-fn deciding_methods(account: &Account) -> impl Iterator<Item = &StripeId> {
+pub(super) fn deciding_methods(account: &Account) -> impl Iterator<Item = &StripeId> {
     let customer = account.customer.as_ref().map(|held| held.value.get());
     let default = customer.and_then(|customer| customer.default_payment_method.get().as_ref());
     let attached = account.payment_methods.iter();

@@ -10,7 +10,7 @@ use futures::stream;
 use paygraph_domain::id::{CustomerId, StripeCustomerId};
 use paygraph_stripe::client::{Client, Page, Received};
 
-use super::by_id::is_method;
+use super::by_id::{deciding_methods, is_method};
 use super::kind::Kind;
 use super::look::Look;
 use super::read::{self, Facts};
@@ -109,9 +109,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         }))
     }
 
-    /// The same for one customer whose subscription was healed: this stage may not have known that it
-    /// is live.
-    pub(super) async fn read_methods_of_subscriber(
+    /// The same for one customer of whom the second look asked again: this stage may not have known
+    /// that a subscription is live. Without one, the methods that decide whether one is on file are
+    /// asked for by their ids.
+    pub(super) async fn read_methods_of_customer(
         &self,
         run: &mut Run,
         id: &StripeCustomerId,
@@ -119,9 +120,16 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         if run.job != Job::Reconcile || !wants_methods(run) || id.is_account() {
             return Ok(());
         }
-        let customers: Vec<_> = self.subscriber(run, id).await?.into_iter().collect();
-        let client = self.client.with_part_of_budget(PART);
-        self.read_methods_of(run, &client, customers).await
+        if let Some(customer) = self.subscriber(run, id).await? {
+            let client = self.client.with_part_of_budget(PART);
+            return self.read_methods_of(run, &client, vec![customer]).await;
+        }
+        let store = &self.engine.store;
+        let account = store.account(&run.tenant, id).await?;
+        let looks: Vec<_> = deciding_methods(&account)
+            .map(|method| Look::unlisted(id, Kind::PaymentMethods, method.as_str()))
+            .collect();
+        Ok(store.note_looks(run, &looks).await?)
     }
 
     async fn read_methods_of(

@@ -78,8 +78,9 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                     self.recheck(run, &customer, answered).await?;
                     self.settle_left_over(run, &mut unsettled, answered).await?;
                     let looks: Vec<_> = answered.iter().map(|(look, _)| look.clone()).collect();
-                    if looks.iter().any(|look| look.kind == Kind::Subscriptions) {
-                        self.read_methods_of_subscriber(run, &customer).await?;
+                    let decides = [Kind::Customers, Kind::Subscriptions];
+                    if looks.iter().any(|look| decides.contains(&look.kind)) {
+                        self.read_methods_of_customer(run, &customer).await?;
                     }
                     store.looked(run, &looks).await?;
                 }
