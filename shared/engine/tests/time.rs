@@ -82,10 +82,10 @@ fn told(bus: &MemoryBus, from: usize) -> Vec<(String, String, Value)> {
     .collect()
 }
 
-/// A hundred thousand contacts, of which forty flip: the tick reads in proportion to the forty.
+/// Ten thousand contacts, of which forty flip: the tick reads in proportion to the forty.
 #[tokio::test]
 async fn a_segment_moves_without_a_scan() {
-    const ALL: usize = 100_000;
+    const ALL: usize = 10_000;
     const FLIP: usize = 40;
     let (engine, bus) = (engine(), MemoryBus::default());
     for n in 0..ALL {
