@@ -5,7 +5,7 @@ use std::time::Duration;
 use paygraph_domain::text::single_line;
 use paygraph_engine::email::{Email, EmailError, Mailer};
 use paygraph_runtime::aws::signed::{Answer, Service, ServiceName, Unanswered};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::tenant_tag;
 
@@ -55,25 +55,24 @@ impl Ses {
 
     /// The request for an e-mail. An absent field means that SES has no value for it.
     fn request(&self, email: &Email<'_>, url: &str) -> Value {
-        let mut request = Map::from_iter([
-            ("FromEmailAddress".to_owned(), json!(email.from)),
+        let name = self.configuration_set.as_ref();
+        let fields = [
+            ("ConfigurationSetName", name.map(|name| json!(name))),
+            ("Content", Some(json!({ "Simple": message(email, url) }))),
             (
-                "Destination".to_owned(),
-                json!({ "ToAddresses": [email.to.as_str()] }),
+                "Destination",
+                Some(json!({ "ToAddresses": [email.to.as_str()] })),
             ),
+            ("EmailTags", Some(tags(email))),
+            ("FromEmailAddress", Some(json!(email.from))),
             (
-                "Content".to_owned(),
-                json!({ "Simple": message(email, url) }),
+                "ReplyToAddresses",
+                email.reply_to.map(|address| json!([address])),
             ),
-            ("EmailTags".to_owned(), tags(email)),
-        ]);
-        if let Some(address) = email.reply_to {
-            request.insert("ReplyToAddresses".to_owned(), json!([address]));
-        }
-        if let Some(name) = &self.configuration_set {
-            request.insert("ConfigurationSetName".to_owned(), json!(name));
-        }
-        request.into()
+        ];
+        let fields = fields.into_iter();
+        let told = fields.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Value::Object(told.collect())
     }
 }
 

@@ -90,7 +90,7 @@ fn is_removed(account: &Account, at: Timestamp, method: &PaymentMethod) -> bool 
     is_source
         && customer.is_some_and(|customer| {
             let default = &customer.default_payment_method;
-            default.get().is_none() && default.seen_at() >= Some(at)
+            default.get().is_none() && default.seen_at() > Some(at)
         })
 }
 
