@@ -79,20 +79,26 @@ pub fn root() -> PathBuf {
         .to_path_buf()
 }
 
-/// Runs `cargo paygraph` with arguments.
+/// The command `cargo paygraph` with arguments, at the project's root.
 ///
 /// Cargo tells a test about its package by variables. If the inner cargo had them, the build script
 /// of `ring`, which looks at them, would run again, and all that depends on it would be compiled again.
 #[must_use]
-pub fn paygraph(arguments: &[&str]) -> Output {
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_"];
     for name in names.filter(|name| of_package.iter().any(|of| name.starts_with(of))) {
         command.env_remove(name);
     }
-    command.current_dir(root()).arg("paygraph");
-    command.args(arguments).output().unwrap()
+    command.current_dir(root()).arg("paygraph").args(arguments);
+    command
+}
+
+/// Runs `cargo paygraph` with arguments.
+#[must_use]
+pub fn paygraph(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
 }
 
 /// The stack: the one that `paygraph test` has started, else one is started if it is not there.

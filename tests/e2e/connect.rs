@@ -1,7 +1,7 @@
 //! Connecting to Stripe: over HTTP as a browser and an API client do, and by the command.
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use paygraph_store::token::Right as TokenRight;
 use paygraph_testkit::fake_stripe::{
     AccountConfig, Config, Delivery, FakeStripe, KEY, Key, Right, Shelf, needed_rights,
 };
-use paygraph_tests::{customer_created, event, now, root, stack, unique, wait};
+use paygraph_tests::{customer_created, event, now, stack, unique, wait};
 use serde_json::{Value, json};
 use ureq::http::Response;
 
@@ -332,8 +332,7 @@ fn n13_the_command_connects_and_checks() {
     let account = &world().accounts[2];
     let tenant = Tenant::new().id;
     let run = |command: &[&str], input: &str| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).arg("paygraph");
+        let mut cargo = paygraph_tests::command(command);
         let place = [
             "--stripe-url",
             world().stripe.url(),
@@ -342,7 +341,6 @@ fn n13_the_command_connects_and_checks() {
             "--json",
         ];
         cargo
-            .args(command)
             .args(place)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
