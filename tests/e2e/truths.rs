@@ -28,8 +28,6 @@ use crate::model::truth::{self, Way};
 
 /// The customers of one world, and the steps of each of them.
 const SIZE: (u32, u32) = (5, 8);
-/// Where a world begins whose length is measured (Unix seconds).
-const SOMETIME: i64 = 1_700_000_000;
 
 /// A world that ended just now.
 struct Ended {
@@ -49,12 +47,10 @@ fn worlds(first_seed: u64, customers: u32) -> Vec<Ended> {
     let seeds = (first_seed..).take(usize::try_from(customers / SIZE.0).unwrap());
     let world = |seed| {
         let name = unique("w");
-        let from = |start| {
+        let history = History::ending_at(now() - 60, |start| {
             let world = World::new(&name, seed, start).with(Shape::ALL);
-            world.live(SIZE.0, SIZE.1).finish()
-        };
-        let lasts = from(SOMETIME).now - SOMETIME;
-        let history = from(now() - 60 - lasts);
+            world.live(SIZE.0, SIZE.1)
+        });
         Ended { name, history }
     };
     seeds.map(world).collect()

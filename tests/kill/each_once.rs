@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use aws_sdk_sqs::types::QueueAttributeName;
+use paygraph_bus::Queue;
 use paygraph_domain::id::CustomerId;
 use paygraph_domain::sequence::{State, Why};
 use paygraph_engine::sequence::Enrolments as _;
@@ -59,17 +59,9 @@ fn hide_all_for(seconds: u32) {
 
 /// Waits until nobody has anything left to do.
 fn all_done() {
-    use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
-    let waiting = |queue: &str| {
-        let asked = stack().sqs.get_queue_attributes();
-        let asked = asked.queue_url(stack().local(queue));
-        let asked = asked.attribute_names(ApproximateNumberOfMessages);
-        let asked = asked.attribute_names(ApproximateNumberOfMessagesNotVisible);
-        let told = stack().block_on(asked.send()).unwrap();
-        let counts = told.attributes.unwrap_or_default().into_values();
-        counts
-            .map(|count| count.parse::<u32>().unwrap())
-            .sum::<u32>()
+    let waiting = |name: &str| {
+        let queue = Queue::new(stack().sqs.clone(), stack().local(name));
+        stack().block_on(queue.count_messages()).unwrap()
     };
     for queue in QUEUES {
         wait(queue, || (waiting(queue) == 0).then_some(()));

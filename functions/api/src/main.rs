@@ -35,9 +35,8 @@ async fn main() -> Result<(), Error> {
         engine: Engine::alone(store, || SystemClock.now()),
         publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
         queues: Queues {
-            client: sqs,
-            ingest: config.queue_url,
-            dead_letters: config.dlq_url,
+            ingest: Queue::new(sqs.clone(), config.queue_url),
+            dead_letters: Queue::new(sqs, config.dlq_url),
         },
         connect,
     };

@@ -8,7 +8,7 @@ use paygraph_engine::Deadline;
 use paygraph_engine::email::Post;
 use paygraph_engine::process::Engine;
 use paygraph_engine::sequence::Sequencer;
-use paygraph_runtime::aws::signed::Service;
+use paygraph_runtime::aws::signed::SignedClient;
 use paygraph_runtime::clock::{Clock, SystemClock};
 use paygraph_runtime::config::{Config as _, SequenceConfig, environment};
 use paygraph_runtime::{aws, telemetry};
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Error> {
         post: Post {
             engine: Engine::alone(store.clone(), clock),
             mailer: Ses::new(
-                Service::new(&config.aws, SES)?,
+                SignedClient::new(&config.aws, SES)?,
                 config.unsubscribe_url,
                 config.email_configuration_set,
             ),

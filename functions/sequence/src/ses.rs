@@ -1,26 +1,26 @@
-//! Amazon SES: the one who carries e-mails.
+//! Sends the e-mails of sequences by Amazon SES.
 
 use std::time::Duration;
 
 use paygraph_domain::text::single_line;
 use paygraph_engine::email::{Email, EmailError, Mailer};
-use paygraph_runtime::aws::signed::{Answer, Service, ServiceName, Unanswered};
+use paygraph_runtime::aws::signed::{RequestError, ServiceNames, ServiceResponse, SignedClient};
 use serde_json::{Value, json};
 
 use crate::tenant_tag;
 
 /// The names of SES.
-pub const SES: ServiceName = ServiceName {
+pub const SES: ServiceNames = ServiceNames {
     host: "email",
     signing: "ses",
-    variable: "AWS_ENDPOINT_URL_SESV2",
+    endpoint_variable: "AWS_ENDPOINT_URL_SESV2",
 };
 /// The operation `SendEmail`.
 /// (<https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html>)
 const SEND_EMAIL: &str = "/v2/email/outbound-emails";
 /// How long SES may take to answer.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// Refusals of SES that pass.
+/// The errors of SES after which another attempt may succeed.
 const PASSING: [&str; 4] = [
     "LimitExceededException",
     "SendingPausedException",
@@ -28,33 +28,33 @@ const PASSING: [&str; 4] = [
     "TooManyRequestsException",
 ];
 
-/// SES, and what every e-mail says of how to get no more.
+/// The client of SES, with the settings that every e-mail has.
 #[derive(Debug, Clone)]
 pub struct Ses {
-    service: Service,
-    /// What the link to unsubscribe begins with.
+    client: SignedClient,
+    /// The first part of every link to unsubscribe.
     unsubscribe_url: Option<String>,
-    /// Where bounces and complaints are told of.
+    /// The configuration set of SES, which reports bounces and complaints.
     configuration_set: Option<String>,
 }
 
 impl Ses {
-    /// SES over a service that makes one attempt: a second one may be a second e-mail.
+    /// Takes a client that makes one attempt, since a second one may send a second e-mail.
     #[must_use]
     pub fn new(
-        service: Service,
+        client: SignedClient,
         unsubscribe_url: Option<String>,
         configuration_set: Option<String>,
     ) -> Self {
         Self {
-            service,
+            client,
             unsubscribe_url,
             configuration_set,
         }
     }
 
-    /// The request for an e-mail. An absent field means that SES has no value for it.
-    fn request(&self, email: &Email<'_>, url: &str) -> Value {
+    /// Writes the request for an e-mail. A field without a value is left out.
+    fn write_request(&self, email: &Email<'_>, url: &str) -> Value {
         let name = self.configuration_set.as_ref();
         let fields = [
             ("ConfigurationSetName", name.map(|name| json!(name))),
@@ -83,15 +83,15 @@ impl Mailer for Ses {
             return Err(EmailError::Never(reason.to_owned()));
         };
         let url = format!("{url}/{}", email.unsubscribe);
-        let body = self.request(email, &url).to_string().into_bytes();
-        match self.service.post(SEND_EMAIL, body, PATIENCE).await {
-            Ok(answer) => classed(&answer),
+        let body = self.write_request(email, &url).to_string().into_bytes();
+        match self.client.post_json(SEND_EMAIL, body, PATIENCE).await {
+            Ok(response) => classify_response(&response),
             Err(error) => {
                 let reason = format!("SES: {error}");
                 Err(match error {
-                    Unanswered::Unsendable(_) => EmailError::Never(reason),
-                    Unanswered::NotConnected(_) => EmailError::Again(reason),
-                    Unanswered::Lost(_) => EmailError::Unknown(reason),
+                    RequestError::Unsigned(_) => EmailError::Never(reason),
+                    RequestError::NotConnected(_) => EmailError::Again(reason),
+                    RequestError::NoResponse(_) => EmailError::Unknown(reason),
                 })
             }
         }
@@ -122,18 +122,18 @@ fn message(email: &Email<'_>, url: &str) -> Value {
     })
 }
 
-/// Whether it was sent, as far as an answer tells: what SES refuses was not; after an error of SES's
-/// own, it may have been.
-fn classed(answer: &Answer) -> Result<(), EmailError> {
-    if (200..300).contains(&answer.status) {
+/// Decides by a response whether SES sent the e-mail. After a refusal it did not. After an error of
+/// its own it may have.
+fn classify_response(response: &ServiceResponse) -> Result<(), EmailError> {
+    if (200..300).contains(&response.status) {
         return Ok(());
     }
-    let name = answer.error.as_deref().unwrap_or_default();
-    let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let name = response.error.as_deref().unwrap_or_default();
+    let told: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     let message = told.get("message").and_then(Value::as_str);
     let message = message.unwrap_or_default();
-    let reason = format!("SES answered {}: {name} {message}", answer.status);
-    Err(match answer.status {
+    let reason = format!("SES answered {}: {name} {message}", response.status);
+    Err(match response.status {
         _ if PASSING.contains(&name) => EmailError::Again(reason),
         429 => EmailError::Again(reason),
         400..=499 => EmailError::Never(reason),

@@ -4,14 +4,11 @@ pub mod story;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use clap::Args;
-use paygraph_domain::id::{Cause, TenantId};
-use paygraph_engine::ports::Store;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::api::Api;
 use crate::local::{Local, Places};
@@ -98,20 +95,9 @@ fn send(local: &Local, chapter: &Chapter) -> anyhow::Result<usize> {
 
 /// Waits until every event of a chapter is processed and published.
 async fn settle(stack: &Stack, chapter: &Chapter) -> anyhow::Result<()> {
-    let tenant = TenantId::parse("default")?;
     let deadline = Instant::now() + PATIENCE;
     for event in &chapter.events {
-        let cause = Cause::parse(event["id"].as_str().unwrap_or_default())?;
-        loop {
-            let entry = stack.store.ledger(&tenant, &cause).await?;
-            if entry.is_some_and(|entry| entry.outbox.is_empty()) {
-                break;
-            }
-            if Instant::now() > deadline {
-                bail!("{cause} did not come through within a minute");
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
+        stack.settle_event(event, deadline).await?;
     }
     // The bus delivers a moment after it has taken an event.
     sleep(Duration::from_millis(500)).await;

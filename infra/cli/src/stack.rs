@@ -1,12 +1,15 @@
 //! The stack that a command talks to: the local one, or a deployed one by name.
 
-use anyhow::Context as _;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use clap::Args;
 use paygraph_bus::EventBridge;
-use paygraph_domain::id::TenantId;
+use paygraph_domain::id::{Cause, TenantId};
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
+use paygraph_engine::ports::Store as _;
 use paygraph_engine::process::Engine;
 use paygraph_runtime::aws::sdk_config;
 use paygraph_runtime::clock::{Clock, SystemClock};
@@ -14,8 +17,12 @@ use paygraph_runtime::config::{AwsConfig, Config, Variables, environment};
 use paygraph_runtime::secrets::SecretsManager;
 use paygraph_store::DynamoStore;
 use paygraph_stripe::client::{Client, Connections, Limits, STRIPE_URL};
+use serde_json::Value;
 
 use crate::local::{Local, Places};
+
+/// The pause between two looks at the ledger.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Which stack.
 #[derive(Args, Debug, Clone)]
@@ -91,6 +98,23 @@ impl Stack {
                  with its key. The local stack gets one by `cargo paygraph up --stripe-key KEY`"
             )
         })
+    }
+
+    /// Waits until an event of the tenant `default` is processed and published.
+    pub async fn settle_event(&self, event: &Value, deadline: Instant) -> anyhow::Result<()> {
+        let tenant = TenantId::parse("default")?;
+        let cause = Cause::parse(event["id"].as_str().unwrap_or_default())?;
+        loop {
+            let entry = self.store.ledger(&tenant, &cause).await?;
+            if entry.is_some_and(|entry| entry.outbox.is_empty()) {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{cause} was not processed and published in time"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// The engine, and the bus on which what it tells is published.

@@ -1,6 +1,7 @@
-//! Sending to a queue of SQS.
+//! Sends to a queue of SQS, and counts its messages.
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
 use paygraph_domain::id::TenantId;
 use paygraph_engine::connection::StartImport;
 use paygraph_engine::ports::StoreError;
@@ -47,6 +48,28 @@ impl Queue {
             retry: true,
             source: Some(error.into()),
         })
+    }
+
+    /// Counts the messages of the queue, with those that a consumer has received. SQS gives both
+    /// numbers approximately.
+    ///
+    /// # Errors
+    /// [`StoreError`] when SQS does not answer.
+    pub async fn count_messages(&self) -> Result<u64, StoreError> {
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let asked = self.client.get_queue_attributes().queue_url(&self.url);
+        let asked = asked.set_attribute_names(Some(counts.to_vec()));
+        let response = asked.send().await.map_err(|error| StoreError {
+            context: "counting the messages of a queue".to_owned(),
+            retry: true,
+            source: Some(error.into()),
+        })?;
+        let attributes = response.attributes.unwrap_or_default();
+        let count = |name| attributes.get(name)?.parse::<u64>().ok();
+        Ok(counts.iter().filter_map(count).sum())
     }
 }
 

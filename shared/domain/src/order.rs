@@ -70,10 +70,10 @@ pub trait Snapshot: Clone + PartialEq {
     fn complete(&mut self, _: &Self) {}
 }
 
-/// What became of a snapshot that was shown to [`Tracked::observe`].
+/// The effect of a snapshot on an object, from [`Tracked::observe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// It is what counts now, or it changed what counts.
+    /// The snapshot counts now, or it changed the one that counts.
     Applied,
     /// It is older than what is stored and adds nothing.
     Stale,

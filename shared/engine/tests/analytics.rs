@@ -145,7 +145,7 @@ fn naive(store: &MemoryStore, published: &[Outgoing], day: &str) -> Vec<Figure> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(30))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Over random worlds, for every day on which anything happened, wherever the adding up was
     /// broken off.

@@ -15,7 +15,7 @@ fn history(seed: u64, customers: u32, steps: u32) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// D1–D9, D14: the end state is the same for every order and duplication.
     #[test]

@@ -71,6 +71,19 @@ pub struct History {
     pub now: i64,
 }
 
+/// The beginning of a world whose length is measured (Unix seconds).
+const SOMETIME: i64 = 1_700_000_000;
+
+impl History {
+    /// A history that ends at an instant (Unix seconds). `live` makes the same world for every
+    /// beginning.
+    #[must_use]
+    pub fn ending_at(end: i64, live: impl Fn(i64) -> World) -> Self {
+        let lasts = live(SOMETIME).now - SOMETIME;
+        live(end - lasts).finish()
+    }
+}
+
 impl World {
     /// A world that begins at an instant (Unix seconds).
     #[must_use]

@@ -66,9 +66,8 @@ impl Stage {
             engine: Engine::alone(store, clock),
             publisher: EventBridge::new(aws.event_bridge(), "paygraph-bus"),
             queues: Queues {
-                client: sqs,
-                ingest: "https://sqs.example/ingest".to_owned(),
-                dead_letters: "https://sqs.example/dead".to_owned(),
+                ingest: Queue::new(sqs.clone(), "https://sqs.example/ingest"),
+                dead_letters: Queue::new(sqs, "https://sqs.example/dead"),
             },
             connect,
         };

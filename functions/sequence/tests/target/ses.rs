@@ -9,7 +9,7 @@ use axum::routing::post;
 use paygraph_domain::email::Address;
 use paygraph_domain::id::TenantId;
 use paygraph_engine::email::{Email, EmailError, Mailer as _};
-use paygraph_runtime::aws::signed::Service;
+use paygraph_runtime::aws::signed::SignedClient;
 use paygraph_runtime::config::AwsConfig;
 use paygraph_sequence::feedback::Feedback;
 use paygraph_sequence::ses::{SES, Ses};
@@ -30,21 +30,66 @@ impl FakeSes {
             .route("/v2/email/outbound-emails", post(send_email))
             .with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let config = AwsConfig {
-            region: "eu-west-1".to_owned(),
-            endpoint_url: Some(url),
-            service_endpoint_urls: [].into(),
-            access_key_id: "example".to_owned(),
-            secret_access_key: "example".into(),
-            session_token: None,
-        };
-        let unsubscribe = "https://paygraph.example/unsubscribe".to_owned();
-        Ses::new(
-            Service::new(&config, SES).unwrap(),
-            Some(unsubscribe),
-            Some("paygraph".to_owned()),
-        )
+        ses_at(url)
     }
+}
+
+/// Our own SES that asks a server.
+fn ses_at(url: String) -> Ses {
+    let config = AwsConfig {
+        region: "eu-west-1".to_owned(),
+        endpoint_url: Some(url),
+        service_endpoint_urls: [].into(),
+        access_key_id: "example".to_owned(),
+        secret_access_key: "example".into(),
+        session_token: None,
+    };
+    let unsubscribe = "https://paygraph.example/unsubscribe".to_owned();
+    Ses::new(
+        SignedClient::new(&config, SES).unwrap(),
+        Some(unsubscribe),
+        Some("paygraph".to_owned()),
+    )
+}
+
+/// Sends an e-mail by an SES that answers with a status and the name of an error.
+async fn send_and_get(status: u16, error: &'static str) -> Result<(), EmailError> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let status = StatusCode::from_u16(status).unwrap();
+    let body = json!({ "message": "no" }).to_string();
+    let answer = move || async move { (status, [("x-amzn-errortype", error)], body) };
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let tenant = TenantId::parse("default").unwrap();
+    send(&ses_at(url), &tenant, "Hello").await
+}
+
+/// N6: an e-mail that SES refused was not sent, and comes again if the refusal passes. After an error
+/// of SES's own it may have been sent, and does not come again.
+#[tokio::test]
+async fn n6_an_error_of_ses_tells_whether_the_email_was_sent() {
+    for (status, error) in [
+        (429, "TooManyRequestsException"),
+        (400, "SendingPausedException"),
+        (400, "LimitExceededException"),
+        (400, "ThrottlingException"),
+        (429, ""),
+    ] {
+        let failed = send_and_get(status, error).await;
+        assert!(matches!(failed, Err(EmailError::Again(_))), "{failed:?}");
+    }
+    let refused = send_and_get(400, "MessageRejected").await;
+    let reason = "SES answered 400: MessageRejected no".to_owned();
+    assert_eq!(refused, Err(EmailError::Never(reason)));
+    let failed = send_and_get(500, "InternalServiceErrorException").await;
+    assert!(matches!(failed, Err(EmailError::Unknown(_))), "{failed:?}");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let tenant = TenantId::parse("default").unwrap();
+    let failed = send(&ses_at(url), &tenant, "Hello").await;
+    assert!(matches!(failed, Err(EmailError::Again(_))), "{failed:?}");
 }
 
 /// What SES refuses of tags, subjects and headers, with the error of its API.

@@ -50,30 +50,30 @@ pub fn measure(sizes: &[u64]) -> anyhow::Result<Vec<Reading>> {
     let mut readings = Vec::new();
     let mut largest: Option<(u64, Import)> = None;
     for customers in sizes {
-        let plain = import(&World::usual(*customers), false)?;
+        let plain = import(&StripeWorld::usual(*customers), false)?;
         readings.extend(plain.readings());
         if largest.as_ref().is_none_or(|(most, _)| most < customers) {
             largest = Some((*customers, plain));
         }
     }
     if let Some((customers, plain)) = largest {
-        let refused = import(&World::usual(customers), true)?;
+        let refused = import(&StripeWorld::usual(customers), true)?;
         readings.extend(refused.readings_of_refusals(&plain));
-        let equal = import(&World::uniform(customers * 6), false)?;
+        let equal = import(&StripeWorld::uniform(customers * 6), false)?;
         readings.push(equal.reading_of_equal_parts());
     }
     Ok(readings)
 }
 
-/// What the fake Stripe has.
-struct World {
+/// The size and the form of the fake Stripe's objects.
+struct StripeWorld {
     customers: u64,
     invoices: u64,
     /// Whether each customer has the same: one object of each of four kinds.
     is_uniform: bool,
 }
 
-impl World {
+impl StripeWorld {
     /// Customers with about 24 objects each, as accounts have them.
     fn usual(customers: u64) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl World {
     }
 }
 
-/// What an import came to.
+/// A finished import with its measurements.
 struct Import {
     run: Run,
     took: Duration,
@@ -112,7 +112,7 @@ struct Asked {
 }
 
 /// Imports a world; the store may refuse every tenth object for good.
-fn import(world: &World, refuses: bool) -> anyhow::Result<Import> {
+fn import(world: &StripeWorld, refuses: bool) -> anyhow::Result<Import> {
     let stripe = Stripe::start(world)?;
     let access = Access {
         key: stripe.key.clone().into(),
@@ -186,9 +186,7 @@ impl Import {
             Reading::new(name("429s"), self.asked.limited.to_string(), "0"),
         ]
     }
-}
 
-impl Import {
     /// Compares an import of which objects were refused with the same one without refusals.
     fn readings_of_refusals(&self, plain: &Self) -> Vec<Reading> {
         let objects = self.run.counts.checked();
@@ -242,7 +240,7 @@ struct Stripe {
 }
 
 impl Stripe {
-    fn start(world: &World) -> anyhow::Result<Self> {
+    fn start(world: &StripeWorld) -> anyhow::Result<Self> {
         let uniform = world.is_uniform.then_some("--uniform");
         let mut process = Command::new(std::env::current_exe()?)
             .args(["fake-stripe", "--json", "--port", "0"])

@@ -8,13 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
-use aws_sdk_sqs::types::QueueAttributeName;
+use anyhow::{anyhow, bail, ensure};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use paygraph_domain::id::{Cause, TenantId};
+use paygraph_bus::Queue;
 use paygraph_engine::Deadline;
-use paygraph_engine::ports::Store as _;
-use paygraph_testkit::world::World;
+use paygraph_testkit::world::{History, World};
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -31,8 +29,6 @@ const READS: usize = 16;
 const EVENTS_EACH: u64 = 20;
 /// How many steps each customer lives through.
 const STEPS: u32 = 14;
-/// Where a world begins whose length is measured (Unix seconds).
-const SOMETIME: i64 = 1_700_000_000;
 /// How long the stack may take after the last webhook, and how long the queue may take to be empty.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a look waits for the next one.
@@ -49,14 +45,16 @@ pub fn load(places: &Places, seed: u64, count: u64) -> anyhow::Result<()> {
         events.len(),
         sent.len()
     );
-    let dead = run(waiting(&stack, &local.dlq_url))?;
+    let queue = |url: &String| Queue::new(stack.sqs.clone(), url);
+    let (ingest, dead_letters) = (queue(&local.queue_url), queue(&local.dlq_url));
+    let dead = run(async { Ok(dead_letters.count_messages().await?) })?;
     let begun = Instant::now();
     send(&local, &sent)?;
     let answered = begun.elapsed();
     run(settle(&stack, &events))?;
     let settled = begun.elapsed();
-    run(empty(&stack, &local.queue_url))?;
-    let letters = run(waiting(&stack, &local.dlq_url))?;
+    run(wait_until_empty(&ingest))?;
+    let letters = run(async { Ok(dead_letters.count_messages().await?) })?;
     ensure!(letters == dead, "{letters} dead letters, and {dead} before");
     println!(
         "webhooks answered: {} ms, {}/s; events processed and published: {} ms, {}/s",
@@ -76,13 +74,10 @@ pub fn load(places: &Places, seed: u64, count: u64) -> anyhow::Result<()> {
 fn events(seed: u64, count: u64) -> anyhow::Result<Vec<String>> {
     let customers = u32::try_from((count / EVENTS_EACH).max(1))?;
     let name = format!("load{:x}x", fastrand::u64(..));
-    let world = |start| {
-        World::new(&name, seed, start)
-            .live(customers, STEPS)
-            .finish()
-    };
-    let lasts = world(SOMETIME).now - SOMETIME;
-    let mut events = world(now().unix() - 60 - lasts).events;
+    let history = History::ending_at(now().unix() - 60, |start| {
+        World::new(&name, seed, start).live(customers, STEPS)
+    });
+    let mut events = history.events;
     events.truncate(usize::try_from(count)?);
     Ok(events)
 }
@@ -117,49 +112,30 @@ fn send(local: &Local, events: &[&String]) -> anyhow::Result<()> {
 
 /// Waits until each event is processed and published.
 async fn settle(stack: &Stack, events: &[String]) -> anyhow::Result<()> {
-    let (tenant, deadline) = (TenantId::parse("default")?, Instant::now() + PATIENCE);
+    let deadline = Instant::now() + PATIENCE;
     let settled = stream::iter(events).map(anyhow::Ok);
     settled
         .try_for_each_concurrent(READS, async |event| {
             let event: Value = serde_json::from_str(event)?;
-            let cause = Cause::parse(event["id"].as_str().unwrap_or_default())?;
-            loop {
-                let entry = stack.store.ledger(&tenant, &cause).await?;
-                if entry.is_some_and(|entry| entry.outbox.is_empty()) {
-                    return Ok(());
-                }
-                ensure!(Instant::now() < deadline, "waited in vain for {cause}");
-                tokio::time::sleep(PAUSE).await;
-            }
+            stack.settle_event(&event, deadline).await
         })
         .await
 }
 
-/// Waits until a queue is empty.
-async fn empty(stack: &Stack, queue: &str) -> anyhow::Result<()> {
+/// Waits until the ingest queue is empty.
+async fn wait_until_empty(ingest: &Queue) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let messages = waiting(stack, queue).await?;
+        let messages = ingest.count_messages().await?;
         if messages == 0 {
             return Ok(());
         }
         ensure!(
             Instant::now() < deadline,
-            "{messages} messages stay in {queue}"
+            "{messages} messages stay in the ingest queue"
         );
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// How many messages a queue has, those that somebody works on among them.
-async fn waiting(stack: &Stack, queue: &str) -> anyhow::Result<u64> {
-    use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
-    let asked = stack.sqs.get_queue_attributes().queue_url(queue);
-    let asked = asked.attribute_names(ApproximateNumberOfMessages);
-    let asked = asked.attribute_names(ApproximateNumberOfMessagesNotVisible);
-    let counts = asked.send().await?.attributes.context("no counts")?;
-    let counts = counts.values().map(|count| count.parse::<u64>());
-    Ok(counts.sum::<Result<_, _>>()?)
 }
 
 /// Compares each customer's record with the one of the same events in order. Gives their number.

@@ -27,7 +27,7 @@ pub struct OnFile {
     pub exp_year: Option<u16>,
 }
 
-/// What the ids of cards, sources and bank accounts of the time before payment methods begin with.
+/// The prefixes of ids of cards, sources and bank accounts from before PaymentMethods.
 const SOURCES: [&str; 3] = ["card_", "src_", "ba_"];
 
 /// The customer's default payment method, else any attached one.

@@ -1,4 +1,4 @@
-//! What is wrong: a signal per kind of trouble, each with since when, how bad, and what it is seen by.
+//! The signals of risk: one for each kind of trouble, with its beginning, severity and evidence.
 
 use jiff::civil::date;
 use jiff::tz::TimeZone;

@@ -1,4 +1,4 @@
-//! Notes what has to be asked for by its id: the object that a run is about, or what no list
+//! Notes the objects that a run asks for by their ids: the one that it is about, or all that no list
 //! returned.
 
 use std::collections::HashSet;

@@ -109,9 +109,9 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         }))
     }
 
-    /// The same for one customer of whom the second look asked again: this stage may not have known
-    /// that a subscription is live. Without one, the methods that decide whether one is on file are
-    /// asked for by their ids.
+    /// Reads the methods of a customer that the second look has just compared, since this stage may
+    /// not have known its live subscription. Without a live subscription, it asks by their ids for the
+    /// methods that decide whether one is on file.
     pub(super) async fn read_methods_of_customer(
         &self,
         run: &mut Run,

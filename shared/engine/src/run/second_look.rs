@@ -1,4 +1,4 @@
-//! Asks again for what differed: what still does is drift.
+//! Asks Stripe a second time for the objects that differed. An object that still differs is drift.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,10 +31,11 @@ const LOOKS: usize = 50;
 const TOGETHER: usize = 10;
 
 /// A look with Stripe's answer.
-type Answered = (Look, Result<Received<String>, ClientError>);
+type AnsweredLook = (Look, Result<Received<String>, ClientError>);
 
 impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
-    /// Asks again for what differed: what still does is drift, and is healed or left for review.
+    /// Asks again for the objects that differed. Heals an object that still differs, or leaves it for
+    /// review.
     pub(super) async fn second_look(
         &self,
         run: &mut Run,
@@ -108,13 +109,13 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     }
 
     /// Asks Stripe for objects by their ids, side by side. Gives the answers by customer.
-    async fn ask_again(&self, looks: Vec<Look>) -> BTreeMap<StripeCustomerId, Vec<Answered>> {
+    async fn ask_again(&self, looks: Vec<Look>) -> BTreeMap<StripeCustomerId, Vec<AnsweredLook>> {
         let each = looks.into_iter().map(|look| async move {
             let answer = read::object(&self.client, look.kind, &look.object).await;
             (look, answer)
         });
         let mut answers = stream::iter(each).buffered(AT_ONCE);
-        let mut customers: BTreeMap<_, Vec<Answered>> = BTreeMap::new();
+        let mut customers: BTreeMap<_, Vec<AnsweredLook>> = BTreeMap::new();
         while let Some((look, answer)) = answers.next().await {
             let of_customer = customers.entry(look.customer.clone()).or_default();
             of_customer.push((look, answer));
@@ -128,7 +129,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         &self,
         run: &mut Run,
         customer: &StripeCustomerId,
-        answered: &[Answered],
+        answered: &[AnsweredLook],
     ) -> Result<(), RunError> {
         let refused = match self.recheck_together(run, customer, answered).await {
             Err(error) if error.is_refusal() || matches!(error, RunError::Busy) => error,
@@ -164,7 +165,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         &self,
         run: &mut Run,
         customer: &StripeCustomerId,
-        answered: &[Answered],
+        answered: &[AnsweredLook],
     ) -> Result<(), RunError> {
         let (facts, missing) = self.facts_of(run, customer, answered).await?;
         let origin = self.origin(run, customer.as_str(), &facts)?;
@@ -219,7 +220,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         &self,
         run: &mut Run,
         customer: &StripeCustomerId,
-        answered: &'l [Answered],
+        answered: &'l [AnsweredLook],
     ) -> Result<(Vec<Fact>, Vec<&'l Look>), RunError> {
         let (cause, source) = origin_of(run)?;
         let (mut facts, mut missing) = (Facts::default(), Vec::new());
@@ -249,7 +250,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         Ok((facts, missing))
     }
 
-    /// The drift of this run whose healing nobody has noted yet: whoever healed it died.
+    /// Reads the drift that this run left pending: a process may have healed it and died.
     async fn unsettled(&self, run: &Run) -> Result<Vec<Drift>, RunError> {
         let mut drift = self.engine.store.drift(run).await?;
         drift.retain(|drift| drift.outcome == Outcome::Pending);
@@ -261,7 +262,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         &self,
         run: &Run,
         unsettled: &mut Vec<Drift>,
-        answered: &[Answered],
+        answered: &[AnsweredLook],
     ) -> Result<(), RunError> {
         let asked: BTreeSet<&str> = answered
             .iter()

@@ -1,7 +1,7 @@
-//! Signed requests to a service of AWS, for a function that makes a single call of it.
+//! A client for a function that calls a single operation of an AWS service.
 //!
-//! An SDK holds every operation of its service, and a build pays for all of them: SES's took a CPU
-//! minute. A function that makes one call signs it here instead, with the signer of the SDKs.
+//! An SDK contains every operation of its service, and each first build compiles all of them. The SDK
+//! of SES took a CPU minute. This client signs a request with `aws-sigv4`, the signer of the SDKs.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -18,131 +18,132 @@ use crate::config::AwsConfig;
 use crate::http::{Asked, Connections, connections};
 use crate::telemetry::Chain;
 
-/// The most bytes of an answer.
+/// The most bytes of a response body.
 const MAX_BYTES: usize = 1 << 20;
-/// The header in which AWS names an error.
+/// The response header with the name of an error.
 /// (<https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization>)
 const ERROR_TYPE: &str = "x-amzn-errortype";
 
-/// The names of a service.
+/// The names of an AWS service.
 #[derive(Debug, Clone, Copy)]
-pub struct ServiceName {
-    /// The first word of its host: `email` in `email.eu-west-1.amazonaws.com`.
+pub struct ServiceNames {
+    /// The first label of its host: `email` in `email.eu-west-1.amazonaws.com`.
     pub host: &'static str,
-    /// The name that signatures have.
+    /// The service name in signatures: `ses`.
     pub signing: &'static str,
-    /// The variable that says that it is at another place.
-    pub variable: &'static str,
+    /// The environment variable with another endpoint: `AWS_ENDPOINT_URL_SESV2`.
+    pub endpoint_variable: &'static str,
 }
 
-/// A service of AWS that takes JSON.
+/// A client of one AWS service that takes JSON over HTTP.
 #[derive(Debug, Clone)]
-pub struct Service {
+pub struct SignedClient {
     pool: Connections,
-    url: String,
+    endpoint: String,
     region: String,
-    name: ServiceName,
+    names: ServiceNames,
     credentials: Credentials,
 }
 
-/// An answer, whatever its status.
+/// A response with any HTTP status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ServiceResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The name of the error, if AWS names one: `ThrottlingException`.
+    /// The name of the error if AWS names one: `ThrottlingException`.
     pub error: Option<String>,
-    /// The body.
+    /// The response body.
     pub body: Bytes,
 }
 
-/// Why there is no answer.
+/// The reason for a missing response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
-    /// The request cannot be sent as it is.
+pub enum RequestError {
+    /// Signing failed, and the client sent nothing.
     #[error("the request cannot be signed: {0}")]
-    Unsendable(String),
-    /// The service was not reached, and has no part of the request.
+    Unsigned(String),
+    /// The connection failed, and the service received nothing.
     #[error("not connected: {0}")]
     NotConnected(String),
-    /// The service may have the request.
-    #[error("no answer: {0}")]
-    Lost(String),
+    /// The service may have received the request.
+    #[error("no response: {0}")]
+    NoResponse(String),
 }
 
-impl Service {
-    /// A service with the function's own credentials.
+impl SignedClient {
+    /// Makes a client with the function's own credentials.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(config: &AwsConfig, name: ServiceName) -> Result<Self, rustls::Error> {
+    pub fn new(config: &AwsConfig, names: ServiceNames) -> Result<Self, rustls::Error> {
         Ok(Self {
             pool: connections()?,
-            url: url(config, name),
+            endpoint: endpoint_of(config, names),
             region: config.region.clone(),
-            name,
+            names,
             credentials: super::credentials(config),
         })
     }
 
-    /// Posts JSON once: it never makes a second attempt.
+    /// Posts JSON in a single attempt. A response with an error status is a response.
     ///
     /// # Errors
-    /// [`Unanswered`]. Any answer is an answer.
-    pub async fn post(
+    /// [`RequestError`] after `time`, or when no response comes.
+    pub async fn post_json(
         &self,
         path: &str,
         body: Vec<u8>,
         time: Duration,
-    ) -> Result<Answer, Unanswered> {
-        let request = self.signed(path, body, SystemClock.now())?;
-        let answer = async {
-            let answer = self.pool.request(request).await.map_err(|error| {
+    ) -> Result<ServiceResponse, RequestError> {
+        let request = self.sign_request(path, body, SystemClock.now())?;
+        let response = async {
+            let response = self.pool.request(request).await.map_err(|error| {
                 let problem = Chain(&error).to_string();
                 match error.is_connect() {
-                    true => Unanswered::NotConnected(problem),
-                    false => Unanswered::Lost(problem),
+                    true => RequestError::NotConnected(problem),
+                    false => RequestError::NoResponse(problem),
                 }
             })?;
-            let (head, body) = answer.into_parts();
+            let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_BYTES).collect().await;
-            let body = body.map_err(|error| Unanswered::Lost(Chain(error.as_ref()).to_string()))?;
+            let body =
+                body.map_err(|error| RequestError::NoResponse(Chain(error.as_ref()).to_string()))?;
             let error = head.headers.get(ERROR_TYPE);
-            Ok(Answer {
+            Ok(ServiceResponse {
                 status: head.status.as_u16(),
-                error: error.and_then(|name| error_name(name.to_str().ok()?)),
+                error: error.and_then(|name| parse_error_name(name.to_str().ok()?)),
                 body: body.to_bytes(),
             })
         };
-        let late = |_| Unanswered::Lost(format!("none within {} s", time.as_secs()));
-        tokio::time::timeout(time, answer).await.map_err(late)?
+        let late = |_| RequestError::NoResponse(format!("none within {} s", time.as_secs()));
+        tokio::time::timeout(time, response).await.map_err(late)?
     }
 
-    /// A request that is signed at an instant (Unix seconds).
-    fn signed(&self, path: &str, body: Vec<u8>, at: i64) -> Result<Asked, Unanswered> {
-        fn unsendable(error: impl std::error::Error) -> Unanswered {
-            Unanswered::Unsendable(error.to_string())
+    /// Makes a request with a signature of an instant (Unix seconds).
+    fn sign_request(&self, path: &str, body: Vec<u8>, at: i64) -> Result<Asked, RequestError> {
+        fn unsigned(error: impl std::error::Error) -> RequestError {
+            RequestError::Unsigned(error.to_string())
         }
-        let url = format!("{}{path}", self.url);
+        let url = format!("{}{path}", self.endpoint);
         let identity = self.credentials.clone().into();
         let parameters = SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
-            .name(self.name.signing)
+            .name(self.names.signing)
             .time(UNIX_EPOCH + Duration::from_secs(u64::try_from(at).unwrap_or_default()))
             .settings(SigningSettings::default())
             .build()
-            .map_err(unsendable)?
+            .map_err(unsigned)?
             .into();
         let json = "application/json";
         let headers = [(CONTENT_TYPE.as_str(), json)];
         let signed_body = SignableBody::Bytes(&body);
         let signable = SignableRequest::new("POST", &url, headers.into_iter(), signed_body);
-        let signed = sign(signable.map_err(unsendable)?, &parameters).map_err(unsendable)?;
+        let signed = sign(signable.map_err(unsigned)?, &parameters).map_err(unsigned)?;
         let (instructions, _) = signed.into_parts();
         let mut request = Request::new(Full::from(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = url.parse().map_err(unsendable)?;
+        *request.uri_mut() = url.parse().map_err(unsigned)?;
         let json = HeaderValue::from_static(json);
         request.headers_mut().insert(CONTENT_TYPE, json);
         instructions.apply_to_request_http1x(&mut request);
@@ -150,20 +151,22 @@ impl Service {
     }
 }
 
-/// Where the service is.
-fn url(config: &AwsConfig, name: ServiceName) -> String {
+/// The URL of a service in the configured region, or of its replacement.
+fn endpoint_of(config: &AwsConfig, names: ServiceNames) -> String {
     let places = &config.service_endpoint_urls;
-    let other = places.get(name.variable).or(config.endpoint_url.as_ref());
+    let other = places
+        .get(names.endpoint_variable)
+        .or(config.endpoint_url.as_ref());
     if let Some(url) = other {
         return url.trim_end_matches('/').to_owned();
     }
     let region = &config.region;
     let china = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://{}.{region}.amazonaws.com{china}", name.host)
+    format!("https://{}.{region}.amazonaws.com{china}", names.host)
 }
 
-/// The name of an error: what comes before `:` and after `#`.
-fn error_name(told: &str) -> Option<String> {
+/// Reads the name of an error, which stands before `:` and after `#`.
+fn parse_error_name(told: &str) -> Option<String> {
     let name = told.split(':').next()?.rsplit('#').next()?.trim();
     (!name.is_empty()).then(|| name.to_owned())
 }

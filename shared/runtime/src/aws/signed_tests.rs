@@ -4,10 +4,10 @@ use std::net::TcpListener;
 use super::*;
 use crate::config::{Config as _, Variables};
 
-const SES: ServiceName = ServiceName {
+const SES: ServiceNames = ServiceNames {
     host: "email",
     signing: "ses",
-    variable: "AWS_ENDPOINT_URL_SESV2",
+    endpoint_variable: "AWS_ENDPOINT_URL_SESV2",
 };
 
 fn config(region: &str, places: &[(&str, &str)]) -> AwsConfig {
@@ -22,7 +22,7 @@ fn config(region: &str, places: &[(&str, &str)]) -> AwsConfig {
     AwsConfig::read(&Variables::from_iter(all)).unwrap()
 }
 
-/// A server that gives one connection this answer, and gives back what it read.
+/// Starts a server that sends one response, and returns the request as text.
 fn answering(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -36,11 +36,12 @@ fn answering(answer: &'static str) -> (String, std::thread::JoinHandle<String>) 
     (url, server)
 }
 
-async fn post(url: &str) -> Result<Answer, Unanswered> {
-    let service = Service::new(&config("eu-west-1", &[("AWS_ENDPOINT_URL", url)]), SES).unwrap();
+async fn post(url: &str) -> Result<ServiceResponse, RequestError> {
+    let service =
+        SignedClient::new(&config("eu-west-1", &[("AWS_ENDPOINT_URL", url)]), SES).unwrap();
     let time = Duration::from_secs(5);
     service
-        .post("/v2/email/outbound-emails", b"{}".to_vec(), time)
+        .post_json("/v2/email/outbound-emails", b"{}".to_vec(), time)
         .await
 }
 
@@ -59,7 +60,7 @@ fn a_service_is_where_the_region_or_the_variables_say() {
         ("eu-west-1", &[local, own], "http://127.0.0.1:9"),
     ];
     for (region, places, expected) in cases {
-        assert_eq!(url(&config(region, places), SES), expected);
+        assert_eq!(endpoint_of(&config(region, places), SES), expected);
     }
 }
 
@@ -97,8 +98,8 @@ async fn an_error_has_the_name_that_aws_gives_it() {
     assert_eq!(answer.error.as_deref(), Some("TooManyRequestsException"));
     server.join().unwrap();
     let full = "aws.protocoltests.restjson#FooError:http://internal.amazon.com/coral/";
-    assert_eq!(error_name(full).as_deref(), Some("FooError"));
-    assert_eq!(error_name(""), None);
+    assert_eq!(parse_error_name(full).as_deref(), Some("FooError"));
+    assert_eq!(parse_error_name(""), None);
 }
 
 #[tokio::test]
@@ -108,8 +109,11 @@ async fn a_request_that_reached_nobody_is_told_apart_from_one_that_got_no_answer
         .local_addr()
         .unwrap();
     let failed = post(&format!("http://{closed}")).await.unwrap_err();
-    assert!(matches!(failed, Unanswered::NotConnected(_)), "{failed:?}");
+    assert!(
+        matches!(failed, RequestError::NotConnected(_)),
+        "{failed:?}"
+    );
     let (url, _server) = answering("");
     let failed = post(&url).await.unwrap_err();
-    assert!(matches!(failed, Unanswered::Lost(_)), "{failed:?}");
+    assert!(matches!(failed, RequestError::NoResponse(_)), "{failed:?}");
 }
