@@ -2,8 +2,9 @@
 
 mod load;
 
+use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -85,6 +86,22 @@ const OPTIMISED: [&str; 10] = [
     "profile.test.package.cel.opt-level=1",
 ];
 
+/// The tests of a build of everything.
+const TEST: [&str; 2] = ["test", "--no-fail-fast"];
+/// Tests that share no stack with others: they break it, or let time pass on it.
+const ALONE_ON_STACK: [&str; 4] = ["--test", "kill", "--test", "time"];
+/// Tests that call no function of the stack.
+const WITHOUT_STACK: [&str; 2] = ["--exclude", "paygraph-tests"];
+/// The other tests of what is deployed.
+const BESIDE_ON_STACK: [&str; 6] = [
+    "--test",
+    "architecture",
+    "--test",
+    "template",
+    "--test",
+    "e2e",
+];
+
 /// A step: what it is called, and cargo's arguments.
 const CHECKS: [(&str, &[&str]); 3] = [
     ("format", &["fmt", "--all", "--check"]),
@@ -151,29 +168,57 @@ impl Test {
         if let Some(seed) = self.seed {
             variables.push(("PAYGRAPH_SEED", seed.to_string().into()));
         }
-        cargo(places, "soak", &arguments, &variables)
+        run(places, "soak", &arguments, &variables)
     }
 
     fn all(&self, places: &Places) -> anyhow::Result<()> {
         if !self.only_tests {
             for (name, arguments) in CHECKS {
-                cargo(places, name, arguments, &[])?;
+                run(places, name, arguments, &[])?;
             }
             template(places)?;
         }
         let start = Instant::now();
         Up::detached().ready_with(places, Build::Tests)?;
         done("build and local stack", start);
-        let arguments = [&["test", "--no-fail-fast"], WORKSPACE.as_slice()].concat();
-        let python = python::ensure(places, &places.lock()?)?;
-        let nats = python.with_file_name("nats-server");
-        cargo(
-            places,
-            "tests",
-            &arguments,
-            &[("PAYGRAPH_NATS_SERVER", nats)],
-        )
+        run_tests(places)
     }
+}
+
+/// Runs every test, also after one that fails.
+///
+/// The tests that need the stack for themselves mostly wait. They run beside the tests that need no
+/// stack, and what they print comes after those.
+fn run_tests(places: &Places) -> anyhow::Result<()> {
+    let python = python::ensure(places, &places.lock()?)?;
+    let variables = [("PAYGRAPH_NATS_SERVER", python.with_file_name("nats-server"))];
+    let tests = |targets: &[&'static str]| [TEST.as_slice(), &WORKSPACE, targets].concat();
+    let printed = places.home.join("tests-alone-on-the-stack.txt");
+    let alone = {
+        let output = File::create(&printed)?;
+        let mut command = cargo(places, &tests(&ALONE_ON_STACK), &variables);
+        let command = command.stdout(output.try_clone()?).stderr(output);
+        command.spawn().context("cannot start cargo")?
+    };
+    let without_stack = run(
+        places,
+        "tests without the stack",
+        &tests(&WITHOUT_STACK),
+        &variables,
+    );
+    let alone = {
+        let name = "tests alone on the stack";
+        let ended = wait(name, alone);
+        eprint!("{}", fs::read_to_string(&printed)?);
+        ended
+    };
+    let beside = run(
+        places,
+        "tests on the stack",
+        &tests(&BESIDE_ON_STACK),
+        &variables,
+    );
+    without_stack.and(alone).and(beside)
 }
 
 /// Does something, and stops the local stack afterwards if it was not running before.
@@ -195,29 +240,38 @@ fn done(name: &str, start: Instant) {
     eprintln!("✓ {name} ({} s)", start.elapsed().as_secs());
 }
 
-fn cargo(
+/// Runs cargo, which prints what it does.
+fn run(
     places: &Places,
     name: &'static str,
     arguments: &[&str],
     variables: &[(&str, PathBuf)],
 ) -> anyhow::Result<()> {
+    let mut command = cargo(places, arguments, variables);
+    wait(name, command.spawn().context("cannot start cargo")?)
+}
+
+/// Waits until a step ends, and fails unless everything holds.
+fn wait(name: &'static str, mut step: Child) -> anyhow::Result<()> {
     let start = Instant::now();
     let _progress = Progress::lines(name);
-    let mut command = local::cargo(places);
-    reach_directly(&mut command);
-    let status = command
-        .args(arguments)
-        .env("RUSTDOCFLAGS", "-D warnings")
-        // The tests are to use the stack that is there, and not to build the functions another way.
-        .env("PAYGRAPH_LOCAL", places.local_json())
-        .envs(variables.iter().cloned())
-        .status()
-        .context("cannot start cargo")?;
-    if !status.success() {
+    if !step.wait()?.success() {
         bail!("{name}: does not hold");
     }
     done(name, start);
     Ok(())
+}
+
+fn cargo(places: &Places, arguments: &[&str], variables: &[(&str, PathBuf)]) -> Command {
+    let mut command = local::cargo(places);
+    reach_directly(&mut command);
+    command
+        .args(arguments)
+        .env("RUSTDOCFLAGS", "-D warnings")
+        // The tests are to use the stack that is there, and not to build the functions another way.
+        .env("PAYGRAPH_LOCAL", places.local_json())
+        .envs(variables.iter().cloned());
+    command
 }
 
 /// What `sam validate --lint` runs.
