@@ -11,6 +11,7 @@
 
 mod bus;
 mod objects;
+mod platform;
 mod slack;
 mod tenant;
 
@@ -34,6 +35,7 @@ use serde_json::{Value, json};
 
 use self::bus::tap;
 pub use self::objects::{customer_created, event, invoice, subscription};
+pub use self::platform::Platform;
 pub use self::slack::Slack;
 pub use self::tenant::Tenant;
 
@@ -57,6 +59,7 @@ pub struct Stack {
     /// What the bus has delivered since the tests began, in order.
     delivered: Mutex<Vec<Value>>,
     tap: String,
+    platform: OnceLock<Platform>,
 }
 
 /// Asks anybody for JSON, with a token or without one.
@@ -181,7 +184,7 @@ impl Stack {
         let tap = runtime.block_on(tap(&sqs, &bus, &text("event_bus")));
         let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
         let store = DynamoStore::new(dynamo, text("table"), Settings::example().unwrap());
-        Self {
+        let stack = Self {
             local,
             runtime,
             store,
@@ -189,7 +192,15 @@ impl Stack {
             sqs,
             delivered: Mutex::default(),
             tap,
-        }
+            platform: OnceLock::new(),
+        };
+        stack.platform.set(Platform::start(&stack)).unwrap();
+        stack
+    }
+
+    /// The fake Stripe that the API and the imports ask.
+    pub fn platform(&self) -> &Platform {
+        self.platform.get().unwrap()
     }
 
     /// A token of a tenant's.
@@ -205,12 +216,19 @@ impl Stack {
     #[must_use]
     pub fn with_stripe(&self, config: Config) -> (TenantId, FakeStripe) {
         let tenant = TenantId::parse(unique("t")).unwrap();
+        let stripe = self.connect_stripe(&tenant, config);
+        (tenant, stripe)
+    }
+
+    /// Connects a tenant to a fake Stripe of its own.
+    #[must_use]
+    pub fn connect_stripe(&self, tenant: &TenantId, config: Config) -> FakeStripe {
         let stripe = self.block_on(FakeStripe::start(config)).unwrap();
         self.keep_secret(
             &format!("stripe/{tenant}"),
             &json!({ "key": KEY, "account": null, "url": stripe.url() }),
         );
-        (tenant, stripe)
+        stripe
     }
 
     /// A value of `local.json`.

@@ -2,56 +2,14 @@
 
 use std::io::Write as _;
 use std::process::Stdio;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use paygraph_domain::id::TenantId;
 use paygraph_store::token::Right as TokenRight;
-use paygraph_testkit::fake_stripe::{
-    AccountConfig, Config, Delivery, FakeStripe, KEY, Key, Right, Shelf, needed_rights,
-};
+use paygraph_testkit::fake_stripe::{Delivery, Key, Right, Shelf, needed_rights};
 use paygraph_tests::{customer_created, event, now, stack, unique, wait};
 use serde_json::{Value, json};
 use ureq::http::Response;
-
-/// How many accounts the fake Stripe has beside the platform's.
-const ACCOUNTS: usize = 4;
-
-struct World {
-    stripe: FakeStripe,
-    accounts: Vec<String>,
-}
-
-/// A fake Stripe, which the stack's API and imports ask from now on. Other tests keep another place
-/// beside their tenants' keys.
-fn world() -> &'static World {
-    static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| {
-        let accounts: Vec<_> = (0..ACCOUNTS).map(|_| unique("acct_")).collect();
-        let mut config = Config::default().unlimited();
-        let named = accounts.iter().map(|id| AccountConfig::new(id));
-        config.accounts.extend(named);
-        let stripe = stack().block_on(FakeStripe::start(config)).unwrap();
-        let platform = json!({ "key": KEY, "account": null });
-        stack().keep_secret("stripe/platform", &platform);
-        for function in ["api_function", "reconcile_function"] {
-            let path = format!("{}/configuration", stack().local(function));
-            let mut variables =
-                stack().lambda("GET", &path, &Value::Null)["Environment"]["Variables"].clone();
-            variables["PAYGRAPH_STRIPE_URL"] = json!(stripe.url());
-            let environment = json!({ "Environment": { "Variables": variables } });
-            let _ = stack().lambda("PUT", &path, &environment);
-        }
-        let url = stripe.url().to_owned();
-        let probe = Tenant::new();
-        wait("the API to ask the fake Stripe", || {
-            let (status, answer) = probe.json(&probe.post("{}"));
-            let asks = answer["authorize_url"].as_str()?.starts_with(&url);
-            (status == 200 && asks).then_some(())
-        });
-        World { stripe, accounts }
-    })
-}
 
 /// A tenant with a token that may write.
 struct Tenant {
@@ -167,7 +125,8 @@ fn ticket(page: &str) -> String {
 /// A restricted key of an account that may do this.
 fn key(account: &str, rights: &[(&str, Right)]) -> String {
     let key = unique("rk_test_");
-    world()
+    stack()
+        .platform()
         .stripe
         .add_key(Key::restricted(&key, account, rights));
     key
@@ -177,11 +136,11 @@ fn key(account: &str, rights: &[(&str, Right)]) -> String {
 /// of the account are the tenant's, and another tenant cannot have it.
 #[test]
 fn i8_i9_an_account_is_connected_by_oauth_and_takes_its_access_back() {
-    let account = &world().accounts[0];
+    let account = &stack().platform().accounts[0];
     let (tenant, other) = (Tenant::new(), Tenant::new());
     let (state, cookie) = tenant.start();
     let (_, thief) = other.start();
-    world().stripe.add_code("ac_e2e", account);
+    stack().platform().stripe.add_code("ac_e2e", account);
     let query = format!("code=ac_e2e&state={state}");
     for stranger in ["", thief.as_str()] {
         let (status, page) = back(&query, stranger);
@@ -217,7 +176,7 @@ fn i8_i9_an_account_is_connected_by_oauth_and_takes_its_access_back() {
     assert_eq!(status, 403, "{page}");
     assert!(page.contains("access_denied"));
     let (state, second) = other.start();
-    world().stripe.add_code("ac_e2e_2", account);
+    stack().platform().stripe.add_code("ac_e2e_2", account);
     let (status, page) = back(&format!("code=ac_e2e_2&state={state}"), &second);
     assert_eq!(status, 409, "{page}");
     assert!(page.contains("another tenant"));
@@ -247,7 +206,7 @@ fn i8_i9_an_account_is_connected_by_oauth_and_takes_its_access_back() {
 /// believed; in the end it is forgotten.
 #[test]
 fn n13_n15_an_account_is_connected_by_a_restricted_key() {
-    let account = &world().accounts[1];
+    let account = &stack().platform().accounts[1];
     let (tenant, other) = (Tenant::new(), Tenant::new());
     let some: Vec<_> = needed_rights()
         .into_iter()
@@ -300,7 +259,7 @@ fn n13_n15_an_account_is_connected_by_a_restricted_key() {
         (409, &json!("account_taken"))
     );
 
-    let shelf: Shelf = world().stripe.account(account).unwrap();
+    let shelf: Shelf = stack().platform().stripe.account(account).unwrap();
     let customer = unique("cus_");
     let object = json!({ "id": customer, "object": "customer", "created": now() });
     shelf.happen("customer.created", object).unwrap();
@@ -329,13 +288,13 @@ fn n13_n15_an_account_is_connected_by_a_restricted_key() {
 /// The command does the same, tells what is missing, and ends with 1 then.
 #[test]
 fn n13_the_command_connects_and_checks() {
-    let account = &world().accounts[2];
+    let account = &stack().platform().accounts[2];
     let tenant = Tenant::new().id;
     let run = |command: &[&str], input: &str| {
         let mut cargo = paygraph_tests::command(command);
         let place = [
             "--stripe-url",
-            world().stripe.url(),
+            stack().platform().stripe.url(),
             "--tenant",
             tenant.as_str(),
             "--json",
@@ -370,10 +329,11 @@ fn n13_the_command_connects_and_checks() {
         (&told["key_livemode"], &told["endpoint"]["enabled"]),
         (&json!(false), &json!(true))
     );
-    world()
+    stack()
+        .platform()
         .stripe
         .add_key(Key::restricted(&key, account, &some));
-    let shelf = world().stripe.account(account).unwrap();
+    let shelf = stack().platform().stripe.account(account).unwrap();
     shelf.remove(told["endpoint"]["id"].as_str().unwrap());
     let (fine, told) = run(&["check"], "");
     assert!(!fine);

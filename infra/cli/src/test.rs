@@ -190,8 +190,8 @@ impl Test {
 /// The tests that need the stack for themselves mostly wait. They run beside the tests that need no
 /// stack, and what they print comes after those.
 fn run_tests(places: &Places) -> anyhow::Result<()> {
-    let python = python::ensure(places, &places.lock()?)?;
-    let variables = [("PAYGRAPH_NATS_SERVER", python.with_file_name("nats-server"))];
+    let nats = python::test_tool(places, "nats-server")?;
+    let variables = [("PAYGRAPH_NATS_SERVER", nats)];
     let tests = |targets: &[&'static str]| [TEST.as_slice(), &WORKSPACE, targets].concat();
     let printed = places.home.join("tests-alone-on-the-stack.txt");
     let alone = {
@@ -277,9 +277,8 @@ fn cargo(places: &Places, arguments: &[&str], variables: &[(&str, PathBuf)]) -> 
 /// What `sam validate --lint` runs.
 fn template(places: &Places) -> anyhow::Result<()> {
     let start = Instant::now();
-    let python = python::ensure(places, &places.lock()?)?;
+    let lint = python::test_tool(places, "cfn-lint")?;
     let _progress = Progress::lines("template");
-    let lint = python.with_file_name("cfn-lint");
     let template = places.root.join("template.yaml");
     python::run(Command::new(lint).arg(template), "template.yaml")?;
     done("template", start);

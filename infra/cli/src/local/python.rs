@@ -1,6 +1,7 @@
 //! Python for the emulator, in an environment of its own.
 
 use std::fs;
+use std::ops::Not as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,44 +14,103 @@ use crate::progress::Progress;
 /// The oldest Python that the emulator runs on.
 const OLDEST: (u32, u32) = (3, 10);
 
-/// The environment's Python, with everything installed. Does nothing when it is there already.
+/// Packages that are pinned together, in a file of `infra/local`.
+#[derive(Debug, Clone, Copy)]
+pub struct Packages {
+    requirements: &'static str,
+    /// Is in the environment, with a hash of the file, when its packages are.
+    marker: &'static str,
+    installing: &'static str,
+    installed: &'static str,
+}
+
+/// The emulator and what deploys to it.
+const EMULATOR: Packages = Packages {
+    requirements: "requirements.txt",
+    marker: "installed",
+    installing: "Installing the emulator of AWS (once) …",
+    installed: "The emulator of AWS is installed",
+};
+/// What the tests need beside: a linter of templates and a NATS server.
+const TEST_TOOLS: Packages = Packages {
+    requirements: "requirements-tests.txt",
+    marker: "installed-tests",
+    installing: "Installing the tools of the tests (once) …",
+    installed: "The tools of the tests are installed",
+};
+
+/// Gives the environment's Python. Installs the emulator if it is not there.
 pub fn ensure(places: &Places, lock: &Lock) -> anyhow::Result<PathBuf> {
+    let (venv, python) = environment(places);
+    if !python.exists() || EMULATOR.missing(places)?.is_some() {
+        // What an interrupted run has left is not to be trusted.
+        if venv.exists() {
+            fs::remove_dir_all(&venv)?;
+        }
+        let mut make = Command::new(find()?);
+        make.args(["-m", "venv"]).arg(&venv);
+        lock.share(&mut make)?;
+        run(&mut make, "making a Python environment")?;
+    }
+    EMULATOR.install(places, lock)?;
+    Ok(python)
+}
+
+/// Gives a tool of the tests by its name. Installs all of them if they are not there.
+pub fn test_tool(places: &Places, name: &str) -> anyhow::Result<PathBuf> {
+    let lock = places.lock()?;
+    let python = ensure(places, &lock)?;
+    TEST_TOOLS.install(places, &lock)?;
+    Ok(python.with_file_name(name))
+}
+
+/// The folder of the environment, and its Python.
+fn environment(places: &Places) -> (PathBuf, PathBuf) {
     let venv = places.home.join("venv");
     let python = venv.join("bin/python");
-    let requirements = places.root.join("infra/local/requirements.txt");
-    let wanted = fs::read(&requirements)
-        .with_context(|| format!("cannot read {}", requirements.display()))?;
-    let wanted = format!("{:016x}", xxh3_64(&wanted));
-    let marker = venv.join("installed");
-    if fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) && python.exists() {
-        return Ok(python);
+    (venv, python)
+}
+
+impl Packages {
+    fn file(self, places: &Places) -> PathBuf {
+        places.root.join("infra/local").join(self.requirements)
     }
-    let system = find()?;
-    let progress = Progress::spinner("Installing the emulator of AWS (once) …");
-    // What an interrupted run has left is not to be trusted.
-    if venv.exists() {
-        fs::remove_dir_all(&venv)?;
+
+    /// What the marker will say when the packages are installed; none if they are.
+    fn missing(self, places: &Places) -> anyhow::Result<Option<String>> {
+        let file = self.file(places);
+        let wanted = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let wanted = format!("{:016x}", xxh3_64(&wanted));
+        let installed = fs::read_to_string(environment(places).0.join(self.marker));
+        Ok(installed
+            .is_ok_and(|installed| installed == wanted)
+            .not()
+            .then_some(wanted))
     }
-    let mut make = Command::new(&system);
-    make.args(["-m", "venv"]).arg(&venv);
-    lock.share(&mut make)?;
-    run(&mut make, "making a Python environment")?;
-    let mut install = Command::new(&python);
-    install.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        // Python compiles the modules that it imports; most are never imported.
-        "--no-compile",
-        "-r",
-    ]);
-    lock.share(&mut install)?;
-    run(install.arg(&requirements), "installing the emulator")?;
-    super::write_whole(&marker, &wanted)?;
-    progress.print("The emulator of AWS is installed");
-    Ok(python)
+
+    fn install(self, places: &Places, lock: &Lock) -> anyhow::Result<()> {
+        let Some(wanted) = self.missing(places)? else {
+            return Ok(());
+        };
+        let (venv, python) = environment(places);
+        let progress = Progress::spinner(self.installing);
+        let mut install = Command::new(python);
+        install.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            // Python compiles the modules that it imports; most are never imported.
+            "--no-compile",
+            "-r",
+        ]);
+        lock.share(&mut install)?;
+        run(install.arg(self.file(places)), self.installing)?;
+        super::write_whole(&venv.join(self.marker), &wanted)?;
+        progress.print(self.installed);
+        Ok(())
+    }
 }
 
 fn find() -> anyhow::Result<PathBuf> {
