@@ -2,9 +2,10 @@
 
 mod load;
 
-use std::fs::{self, File};
+use std::num::NonZero;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode};
+use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -86,21 +87,8 @@ const OPTIMISED: [&str; 10] = [
     "profile.test.package.cel.opt-level=1",
 ];
 
-/// The tests of a build of everything.
-const TEST: [&str; 2] = ["test", "--no-fail-fast"];
-/// Tests that share no stack with others: they break it, or let time pass on it.
-const ALONE_ON_STACK: [&str; 4] = ["--test", "kill", "--test", "time"];
-/// Tests that call no function of the stack.
-const WITHOUT_STACK: [&str; 2] = ["--exclude", "paygraph-tests"];
-/// The other tests of what is deployed.
-const BESIDE_ON_STACK: [&str; 6] = [
-    "--test",
-    "architecture",
-    "--test",
-    "template",
-    "--test",
-    "e2e",
-];
+/// How many tests run at once if there are fewer cores: those of the local stack mostly wait.
+const AT_ONCE: usize = 4;
 
 /// A step: what it is called, and cargo's arguments.
 const CHECKS: [(&str, &[&str]); 3] = [
@@ -168,57 +156,29 @@ impl Test {
         if let Some(seed) = self.seed {
             variables.push(("PAYGRAPH_SEED", seed.to_string().into()));
         }
-        run(places, "soak", &arguments, &variables)
+        cargo(places, "soak", &arguments, &variables)
     }
 
     fn all(&self, places: &Places) -> anyhow::Result<()> {
         if !self.only_tests {
             for (name, arguments) in CHECKS {
-                run(places, name, arguments, &[])?;
+                cargo(places, name, arguments, &[])?;
             }
             template(places)?;
         }
         let start = Instant::now();
         Up::detached().ready_with(places, Build::Tests)?;
         done("build and local stack", start);
-        run_tests(places)
+        let arguments = [&["test", "--no-fail-fast"], WORKSPACE.as_slice()].concat();
+        let nats = python::test_tool(places, "nats-server")?;
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let at_once = cores.max(AT_ONCE).to_string();
+        let variables = [
+            ("PAYGRAPH_NATS_SERVER", nats),
+            ("RUST_TEST_THREADS", at_once.into()),
+        ];
+        cargo(places, "tests", &arguments, &variables)
     }
-}
-
-/// Runs every test, also after one that fails.
-///
-/// The tests that need the stack for themselves mostly wait. They run beside the tests that need no
-/// stack, and what they print comes after those.
-fn run_tests(places: &Places) -> anyhow::Result<()> {
-    let nats = python::test_tool(places, "nats-server")?;
-    let variables = [("PAYGRAPH_NATS_SERVER", nats)];
-    let tests = |targets: &[&'static str]| [TEST.as_slice(), &WORKSPACE, targets].concat();
-    let printed = places.home.join("tests-alone-on-the-stack.txt");
-    let alone = {
-        let output = File::create(&printed)?;
-        let mut command = cargo(places, &tests(&ALONE_ON_STACK), &variables);
-        let command = command.stdout(output.try_clone()?).stderr(output);
-        command.spawn().context("cannot start cargo")?
-    };
-    let without_stack = run(
-        places,
-        "tests without the stack",
-        &tests(&WITHOUT_STACK),
-        &variables,
-    );
-    let alone = {
-        let name = "tests alone on the stack";
-        let ended = wait(name, alone);
-        eprint!("{}", fs::read_to_string(&printed)?);
-        ended
-    };
-    let beside = run(
-        places,
-        "tests on the stack",
-        &tests(&BESIDE_ON_STACK),
-        &variables,
-    );
-    without_stack.and(alone).and(beside)
 }
 
 /// Does something, and stops the local stack afterwards if it was not running before.
@@ -240,38 +200,29 @@ fn done(name: &str, start: Instant) {
     eprintln!("✓ {name} ({} s)", start.elapsed().as_secs());
 }
 
-/// Runs cargo, which prints what it does.
-fn run(
+fn cargo(
     places: &Places,
     name: &'static str,
     arguments: &[&str],
     variables: &[(&str, PathBuf)],
 ) -> anyhow::Result<()> {
-    let mut command = cargo(places, arguments, variables);
-    wait(name, command.spawn().context("cannot start cargo")?)
-}
-
-/// Waits until a step ends, and fails unless everything holds.
-fn wait(name: &'static str, mut step: Child) -> anyhow::Result<()> {
     let start = Instant::now();
     let _progress = Progress::lines(name);
-    if !step.wait()?.success() {
-        bail!("{name}: does not hold");
-    }
-    done(name, start);
-    Ok(())
-}
-
-fn cargo(places: &Places, arguments: &[&str], variables: &[(&str, PathBuf)]) -> Command {
     let mut command = local::cargo(places);
     reach_directly(&mut command);
-    command
+    let status = command
         .args(arguments)
         .env("RUSTDOCFLAGS", "-D warnings")
         // The tests are to use the stack that is there, and not to build the functions another way.
         .env("PAYGRAPH_LOCAL", places.local_json())
-        .envs(variables.iter().cloned());
-    command
+        .envs(variables.iter().cloned())
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("{name}: does not hold");
+    }
+    done(name, start);
+    Ok(())
 }
 
 /// What `sam validate --lint` runs.
