@@ -93,6 +93,31 @@ fn n10_n11_n12_n21_the_command_imports_compares_and_heals() {
     assert_eq!(of(&run(&["sync", id, "--json"])), (Vec::new(), json!(0)));
 }
 
+/// T3: an import names an object that it cannot read, imports all others, and the command ends with 1.
+#[test]
+fn t3_an_import_names_what_it_sets_aside_and_ends_with_1() {
+    let world = Config::with_world(Lazy::of(2)).unlimited();
+    let (tenant, stripe) = stack().with_stripe(world);
+    let (_, listed) = get_from(
+        &format!("{}/v1/subscriptions?limit=1", stripe.url()),
+        Some(KEY),
+    );
+    let mut subscription = listed["data"][0].clone();
+    subscription["status"] = json!(5);
+    assert!(stripe.put(subscription.clone()));
+    let imported = paygraph(&["backfill", "--json", "--tenant", tenant.as_str()]);
+    let error = String::from_utf8_lossy(&imported.stderr);
+    assert_eq!(imported.status.code(), Some(1), "{error}");
+    let report: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    let id = subscription["id"].as_str().unwrap();
+    assert_eq!(report["complete"], false, "{report}");
+    assert!(report["failed"][id].is_string(), "{report}");
+    assert!(error.contains(&format!("error: {id}: ")), "{error}");
+    assert!(error.contains("set 1 objects aside"), "{error}");
+    let others = report["changed"].as_u64();
+    assert!(others > Some(0), "{report}");
+}
+
 /// N14: what Stripe sent and nobody got is found by the watch and taken in; the alarm is told, and
 /// told again when it is over.
 #[test]
