@@ -56,10 +56,10 @@ fn worlds(first_seed: u64, customers: u32) -> Vec<Ended> {
     seeds.map(world).collect()
 }
 
-/// U1–U10: 15 customers by their events, shuffled, and every tenth one twice.
+/// U1–U10: 40 customers by their events, shuffled, and every tenth one twice.
 #[test]
 fn events_alone_come_to_the_truth() {
-    let worlds = worlds(100, 15);
+    let worlds = worlds(100, 40);
     let tenant = Tenant::unique();
     let mut random = fastrand::Rng::with_seed(1);
     let mut events = events(&worlds);
@@ -74,20 +74,20 @@ fn events_alone_come_to_the_truth() {
     compare(Way::Events, &tenant, &worlds);
 }
 
-/// U11: 60 customers by an import into an empty tenant.
+/// U11: 120 customers by an import into an empty tenant.
 #[test]
 fn u11_an_import_comes_to_the_truth() {
-    let worlds = worlds(200, 60);
+    let worlds = worlds(200, 120);
     let (tenant, _stripe) = connected(&worlds);
     let imported = report(&["backfill", "--json", "--tenant", tenant.id.as_str()]);
     assert_eq!(imported["complete"], true, "{imported}");
     compare(Way::Import, &tenant, &worlds);
 }
 
-/// T10: 15 customers by nine tenths of their events and a comparison. A second one finds nothing.
+/// T10: 40 customers by nine tenths of their events and a comparison. A second one finds nothing.
 #[test]
 fn t10_a_comparison_comes_to_the_truth_and_the_second_finds_nothing() {
-    let worlds = worlds(300, 15);
+    let worlds = worlds(300, 40);
     let (tenant, _stripe) = connected(&worlds);
     let mut random = fastrand::Rng::with_seed(3);
     let events = events(&worlds).into_iter();

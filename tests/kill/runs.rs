@@ -195,7 +195,7 @@ fn changes_of_standing(name: &str, event: &Value) -> Vec<(String, i64)> {
 fn n8_an_import_and_a_comparison_survive_the_end_of_their_processes() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let history = World::new(&unique("k"), 7, now() - 60 * DAY)
-        .live(8, 10)
+        .live(12, 12)
         .finish();
     let [import, compared] = [Job::Backfill, Job::Reconcile].map(|job| {
         let straight = Subject::new(job, &history);

@@ -1,4 +1,4 @@
-//! How the intake is doing: the last event, the backlog, what waits and what is dead.
+//! The health of the intake: the last event, the backlog, and the messages in the queues.
 
 use lambda_http::{Body, Response};
 use paygraph_bus::Queue;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::answer::{ApiError, ok};
 
-/// The queues whose depth is shown.
+/// The queues with the messages to count.
 #[derive(Debug, Clone)]
 pub struct Queues {
     /// The ingest queue.

@@ -99,7 +99,7 @@ struct Import {
     took: Duration,
     noted: Noted,
     refusals: Refusals,
-    /// What the fake Stripe counted.
+    /// The counts of the fake Stripe.
     asked: Asked,
 }
 
@@ -248,7 +248,7 @@ impl Stripe {
             .args(["--customers", &world.customers.to_string()])
             .args(uniform)
             .args(["--latency-ms", &LATENCY.to_string()])
-            // Test mode allows a quarter of what is measured here.
+            // Test mode allows a quarter of this rate.
             .args(["--key", LIVE_KEY])
             .args(["--rate", &LIMITS.per_endpoint.to_string()])
             .stdout(Stdio::piped())

@@ -18,20 +18,20 @@ const OLDEST: (u32, u32) = (3, 10);
 #[derive(Debug, Clone, Copy)]
 pub struct Packages {
     requirements: &'static str,
-    /// Is in the environment, with a hash of the file, when its packages are.
+    /// A file in the environment with a hash of the requirements. It is written after an installation.
     marker: &'static str,
     installing: &'static str,
     installed: &'static str,
 }
 
-/// The emulator and what deploys to it.
+/// The emulator, and the libraries that `deploy.py` imports.
 const EMULATOR: Packages = Packages {
     requirements: "requirements.txt",
     marker: "installed",
     installing: "Installing the emulator of AWS (once) …",
     installed: "The emulator of AWS is installed",
 };
-/// What the tests need beside: a linter of templates and a NATS server.
+/// The linter of templates and the NATS server, which only the tests use.
 const TEST_TOOLS: Packages = Packages {
     requirements: "requirements-tests.txt",
     marker: "installed-tests",
@@ -43,7 +43,8 @@ const TEST_TOOLS: Packages = Packages {
 pub fn ensure(places: &Places, lock: &Lock) -> anyhow::Result<PathBuf> {
     let (venv, python) = environment(places);
     if !python.exists() || EMULATOR.missing(places)?.is_some() {
-        // What an interrupted run has left is not to be trusted.
+        let _progress = Progress::spinner("Making a Python environment (once) …");
+        // An interrupted run may have left half an environment.
         if venv.exists() {
             fs::remove_dir_all(&venv)?;
         }
@@ -76,7 +77,7 @@ impl Packages {
         places.root.join("infra/local").join(self.requirements)
     }
 
-    /// What the marker will say when the packages are installed; none if they are.
+    /// Gives the text of the marker that an installation leaves; none if the packages are installed.
     fn missing(self, places: &Places) -> anyhow::Result<Option<String>> {
         let file = self.file(places);
         let wanted = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
