@@ -12,3 +12,4 @@ pub mod tell;
 mod tenant;
 pub mod topic;
 mod turns;
+pub mod wiring;

@@ -17,3 +17,4 @@ pub mod runs;
 pub mod segments;
 pub mod signals;
 mod unsubscribe;
+pub mod wiring;

@@ -6,3 +6,4 @@
 
 pub mod attio;
 pub mod handler;
+pub mod wiring;

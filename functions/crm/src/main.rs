@@ -1,37 +1,8 @@
-//! Wires the function: settings, log, clients, run.
-use aws_lambda_events::sqs::SqsEvent;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use paygraph_bus::EventBridge;
-use paygraph_bus::dead_letters::DeadLetterQueue;
-use paygraph_crm::attio::Attio;
-use paygraph_crm::handler::Target;
-use paygraph_domain::settings::Settings;
-use paygraph_engine::process::Engine;
-use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_runtime::config::{Config as _, CrmConfig, environment};
-use paygraph_runtime::http::Http;
-use paygraph_runtime::secrets::SecretsManager;
-use paygraph_runtime::{aws, telemetry};
-use paygraph_store::DynamoStore;
+//! The function as it is deployed: a process of its own.
+
+use paygraph_runtime::clock::now;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let config = CrmConfig::read(&environment())?;
-    telemetry::init(config.log);
-    let sdk = aws::sdk_config(&config.aws);
-    let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
-    let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
-    let secrets = SecretsManager::new(secrets, config.secrets_prefix);
-    let dead_letters = DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url);
-    let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
-    let target = Target {
-        engine: Engine::alone(store, || SystemClock.now()),
-        publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
-        attio: Attio::new(secrets, Http::new()?, config.writes_per_second),
-    };
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let left = SystemClock.left(event.context.deadline);
-        Ok::<_, Error>(target.handle(&event.payload, &dead_letters, left).await)
-    }))
-    .await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    paygraph_crm::wiring::run(now).await
 }

@@ -17,3 +17,4 @@ pub mod subject;
 pub mod told;
 pub mod webhook;
 pub mod whom;
+pub mod wiring;

@@ -1,51 +1,8 @@
-//! Wires the function: settings, log, clients, run.
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use paygraph_bus::dead_letters::DeadLetterQueue;
-use paygraph_domain::id::TenantId;
-use paygraph_domain::settings::Settings;
-use paygraph_engine::Deadline;
-use paygraph_greenlight::failed::Queue;
-use paygraph_greenlight::handler::Target;
-use paygraph_greenlight::input::{Answer, Input};
-use paygraph_greenlight::log::Stdout;
-use paygraph_greenlight::nats::Nats;
-use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_runtime::config::{Config as _, GreenlightConfig, environment};
-use paygraph_runtime::secrets::SecretsManager;
-use paygraph_runtime::{aws, telemetry};
-use paygraph_store::DynamoStore;
-use serde_json::Value;
+//! The function as it is deployed: a process of its own.
+
+use paygraph_runtime::clock::now;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let config = GreenlightConfig::read(&environment())?;
-    telemetry::init(config.log);
-    let sdk = aws::sdk_config(&config.aws);
-    let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
-    let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
-    let sqs = aws_sdk_sqs::Client::new(&sdk);
-    let target = Target {
-        store: DynamoStore::new(dynamo, config.table, Settings::example()?),
-        clock: || SystemClock.now(),
-        nats: Nats::new(
-            SecretsManager::new(secrets, config.secrets_prefix),
-            SystemClock,
-        ),
-        log: Stdout,
-        entity: config.entity,
-    };
-    let platform = TenantId::parse(config.platform_tenant)?;
-    let dead_letters = DeadLetterQueue::new(sqs.clone(), config.dlq_url);
-    let failures = Queue::new(sqs, config.ingest_dlq_url);
-    let handle = service_fn(async |event: LambdaEvent<Value>| {
-        let deadline = Deadline::after(SystemClock.left(event.context.deadline));
-        Ok::<_, Error>(match Input::parse(event.payload)? {
-            Input::Queue(batch) => Answer::Queue(target.queue(&batch, &dead_letters).await),
-            Input::Schedule(schedule) => {
-                let done = target.schedule(schedule, &platform, &failures, deadline);
-                Answer::Schedule(done.await?)
-            }
-        })
-    });
-    lambda_runtime::run(handle).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    paygraph_greenlight::wiring::run(now).await
 }

@@ -7,5 +7,6 @@
 
 mod jobs;
 mod watch;
+pub mod wiring;
 
 pub use jobs::{Jobs, Reconciler};

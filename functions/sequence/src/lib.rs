@@ -9,3 +9,4 @@ pub mod feedback;
 pub mod handler;
 pub mod ses;
 mod tenant_tag;
+pub mod wiring;

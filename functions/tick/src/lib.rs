@@ -3,6 +3,8 @@
 //!
 //! The time is the schedule event's own, so any instant can be tried by invoking with another.
 
+pub mod wiring;
+
 use std::time::Duration;
 
 use paygraph_domain::time::Timestamp;

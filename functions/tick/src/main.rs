@@ -1,49 +1,8 @@
-//! Wires the function: settings, log, clients, run.
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use paygraph_bus::EventBridge;
-use paygraph_bus::schedule::ScheduleEvent;
-use paygraph_domain::settings::Settings;
-use paygraph_domain::time::Timestamp;
-use paygraph_engine::Deadline;
-use paygraph_engine::process::Engine;
-use paygraph_runtime::clock::{Clock, SystemClock};
-use paygraph_runtime::config::{Config as _, TickConfig, environment};
-use paygraph_runtime::{aws, telemetry};
-use paygraph_store::DynamoStore;
-use paygraph_tick::{Report, sweep};
+//! The function as it is deployed: a process of its own.
+
+use paygraph_runtime::clock::now;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let config = TickConfig::read(&environment())?;
-    telemetry::init(config.log);
-    let sdk = aws::sdk_config(&config.aws);
-    let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
-    let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
-    let bus = EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus);
-    let engine = Engine::alone(store, || SystemClock.now());
-    let handle = service_fn(async |event: LambdaEvent<ScheduleEvent>| {
-        let clock = SystemClock.now();
-        let left = || SystemClock.left(event.context.deadline);
-        let now = event
-            .payload
-            .instant(Timestamp::from_unix(clock).unwrap_or_default());
-        // The sweep leaves time for the tick, which runs whatever becomes of the sweep.
-        let swept = sweep(&engine.store, &bus, now, left() / 2).await;
-        let ticked = engine.tick(&bus, now, Deadline::after(left())).await?;
-        tracing::info!(
-            contacts = ticked.contacts,
-            events = ticked.events,
-            failed = ticked.failed,
-            unfinished = ticked.unfinished,
-            "Time has passed"
-        );
-        if swept.failed > 0 {
-            return Err(Error::from("entries could not be swept"));
-        }
-        if ticked.failed > 0 {
-            return Err(Error::from("contacts could not be computed"));
-        }
-        Ok::<_, Error>(Report { swept, ticked })
-    });
-    lambda_runtime::run(handle).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    paygraph_tick::wiring::run(now).await
 }

@@ -11,3 +11,4 @@ pub mod refusal;
 pub mod route;
 pub mod scope;
 pub mod track;
+pub mod wiring;

@@ -7,3 +7,4 @@
 pub mod batch;
 mod message;
 mod product;
+pub mod wiring;

@@ -1,59 +1,8 @@
-//! Wires the function: settings, log, clients, run.
-use aws_lambda_events::sqs::SqsEvent;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use paygraph_bus::EventBridge;
-use paygraph_bus::dead_letters::DeadLetterQueue;
-use paygraph_domain::id::TenantId;
-use paygraph_domain::settings::Settings;
-use paygraph_engine::connect::Connected;
-use paygraph_engine::ports::UNCONNECTED;
-use paygraph_engine::process::Engine;
-use paygraph_runtime::clock::{Clock as _, SystemClock};
-use paygraph_runtime::config::{Config as _, WorkerConfig, environment};
-use paygraph_runtime::secrets::SecretsManager;
-use paygraph_runtime::{aws, telemetry};
-use paygraph_store::DynamoStore;
-use paygraph_stripe::client::{Connections, Limits, STRIPE_URL};
-use paygraph_worker::batch::Worker;
-use std::sync::atomic::AtomicI64;
+//! The function as it is deployed: a process of its own.
 
-/// How much of Stripe's limits one worker may use, in percent: ten at once stay below half.
-const LIVE_SHARE: u32 = 4;
+use paygraph_runtime::clock::now;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let config = WorkerConfig::read(&environment())?;
-    telemetry::init(config.log);
-    let sdk = aws::sdk_config(&config.aws);
-    let dynamo = aws_sdk_dynamodb::Client::new(&sdk);
-    let store = DynamoStore::new(dynamo, config.table, Settings::example()?);
-    let secrets = SecretsManager::new(
-        aws_sdk_secretsmanager::Client::new(&sdk),
-        config.stripe.secrets_prefix,
-    );
-    let url = config.stripe.url.unwrap_or_else(|| STRIPE_URL.to_owned());
-    let limits = Limits {
-        share: LIVE_SHARE,
-        ..Limits::default()
-    };
-    let connections = Connections::new(secrets.clone(), url, limits);
-    let connected = Connected::new(connections, store.clone(), secrets);
-    let worker = Worker {
-        pulse: store.clone(),
-        engine: Engine {
-            store,
-            clock: || SystemClock.now(),
-            livemode: config.livemode,
-            fetch: connected,
-        },
-        publisher: EventBridge::new(aws_sdk_eventbridge::Client::new(&sdk), config.event_bus),
-        dead_letters: DeadLetterQueue::new(aws_sdk_sqs::Client::new(&sdk), config.dlq_url),
-        unconnected: TenantId::parse(UNCONNECTED)?,
-        last_beat: AtomicI64::new(0),
-    };
-    let handle = service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let left = SystemClock.left(event.context.deadline);
-        Ok::<_, Error>(worker.handle(&event.payload, left).await)
-    });
-    lambda_runtime::run(handle).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    paygraph_worker::wiring::run(now).await
 }

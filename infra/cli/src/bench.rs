@@ -15,7 +15,6 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::local::build::Build;
 use crate::local::{Places, cargo};
 use crate::up::Up;
 
@@ -97,7 +96,7 @@ impl Bench {
 
     fn measure(&self, places: &Places) -> anyhow::Result<Vec<Reading>> {
         if self.calls {
-            return work::measure(&Up::detached().ready_with(places, Build::Bench)?);
+            return work::measure(&Up::detached().ready(places)?);
         }
         // First, since its memory is this process's.
         let mut readings = import::measure(&self.customers)?;
@@ -108,7 +107,7 @@ impl Bench {
         readings.extend(folding::measure(places)?);
         readings.extend(start::measure(places)?);
         if !self.without_stack {
-            let local = Up::detached().ready_with(places, Build::Bench)?;
+            let local = Up::detached().ready(places)?;
             readings.extend(work::measure(&local)?);
             readings.push(latency::measure(&local)?);
             readings.push(latency::measure_alert(&local)?);

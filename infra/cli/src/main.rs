@@ -10,6 +10,7 @@ mod down;
 mod explain;
 mod fake_stripe;
 mod fold;
+mod function;
 mod input;
 mod local;
 mod mrr;
@@ -68,6 +69,8 @@ enum Command {
     Tick(tick::Tick),
     Explain(explain::Explain),
     FakeStripe(fake_stripe::FakeStripe),
+    #[command(hide = true)]
+    Function(function::Run),
 }
 
 fn main() -> ExitCode {
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Tick(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::FakeStripe(command) => command.run(),
+        Command::Function(command) => command.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

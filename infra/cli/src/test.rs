@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use crate::local::build::{Build, WORKSPACE};
+use crate::local::build::{self, WORKSPACE};
 use crate::local::emulator::Emulator;
 use crate::local::{self, Places, python, reach_directly};
 use crate::progress::Progress;
@@ -167,7 +167,8 @@ impl Test {
             template(places)?;
         }
         let start = Instant::now();
-        Up::detached().ready_with(places, Build::Tests)?;
+        build::tests(places)?;
+        Up::detached().ready(places)?;
         done("build and local stack", start);
         let arguments = [&["test", "--no-fail-fast"], WORKSPACE.as_slice()].concat();
         let nats = python::test_tool(places, "nats-server")?;

@@ -36,6 +36,12 @@ impl SystemClock {
     }
 }
 
+/// The time of the machine's clock, in Unix seconds.
+#[must_use]
+pub fn now() -> i64 {
+    SystemClock.now()
+}
+
 /// A closure is a clock: a test sets the time with it.
 impl<F: Fn() -> i64> Clock for F {
     fn now(&self) -> i64 {

@@ -1,72 +1,51 @@
-//! Building the functions, and putting their binaries where they are packed from.
+//! The functions' binaries for the local stack, and building everything that the tests need.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use super::{Places, cargo};
+use crate::function::FUNCTIONS;
 use crate::progress::Progress;
 
-/// Every function, by its binary's name.
-pub const FUNCTIONS: [&str; 9] = [
-    "webhook",
-    "worker",
-    "tick",
-    "reconcile",
-    "api",
-    "greenlight",
-    "sequence",
-    "alert",
-    "crm",
-];
 /// The packages and features of a development build: those of the tests. The command, the functions and
 /// the tests then share every dependency, so that cargo compiles none of them twice.
 pub const WORKSPACE: [&str; 3] = ["--workspace", "--features", "paygraph/as-tests"];
 /// The assumed number of crates of a build that was never counted.
 const ASSUMED_CRATES: u64 = 330;
+/// Lets every user run a file, and only its owner change it.
+const EXECUTABLE: u32 = 0o755;
 
-/// A way to build the functions.
+/// Where the functions of the local stack come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Build {
-    /// For the local stack, in the profile and with the dependencies of the command itself.
-    Development,
-    /// The same, together with every test.
-    Tests,
-    /// For measurements: optimised, with the dependencies of the command that measures.
-    Bench,
-    /// As they are deployed.
+pub enum Functions {
+    /// This command, which contains them.
+    Command,
+    /// Binaries as they are deployed.
     Release,
+}
+
+/// What cargo builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Build {
+    /// The functions as they are deployed.
+    Release,
+    /// Every test.
+    Tests,
 }
 
 impl Build {
     fn profile(self) -> &'static str {
         match self {
-            Self::Development | Self::Tests => "dev",
-            Self::Bench => "bench",
             Self::Release => "release",
-        }
-    }
-
-    /// Names the build in the file that counts its crates.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Development => "development",
-            Self::Tests => "tests",
-            Self::Bench => "bench",
-            Self::Release => "release",
-        }
-    }
-
-    /// Whether the profile leaves debug information in the binaries.
-    fn needs_stripping(self) -> bool {
-        match self {
-            Self::Development | Self::Tests | Self::Bench => true,
-            Self::Release => false,
+            Self::Tests => "dev",
         }
     }
 }
@@ -89,32 +68,82 @@ struct Target {
     name: String,
 }
 
-/// Builds the functions and gives the folder with their binaries.
-pub fn functions(places: &Places, how: Build) -> anyhow::Result<PathBuf> {
-    let built = compile(places, how)?;
+/// Puts what starts each function into a folder, and gives the folder.
+pub fn functions(places: &Places, from: Functions) -> anyhow::Result<PathBuf> {
     let folder = places.home.join("functions");
+    let built = match from {
+        Functions::Command => None,
+        Functions::Release => Some(compile(places, Build::Release)?),
+    };
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    for function in FUNCTIONS {
-        let binary = built
-            .get(function)
-            .with_context(|| format!("{function} was not built"))?;
-        let copy = folder.join(function);
-        fs::copy(binary, &copy).with_context(|| format!("cannot copy {}", binary.display()))?;
-        if how.needs_stripping() {
-            // Without `strip` the copy is larger, and works as well.
-            let _ = Command::new("strip").arg(&copy).status();
+    if let Some(built) = built {
+        for (function, _) in FUNCTIONS {
+            let binary = built
+                .get(function)
+                .with_context(|| format!("{function} was not built"))?;
+            fs::copy(binary, folder.join(function))
+                .with_context(|| format!("cannot copy {}", binary.display()))?;
+        }
+    } else {
+        let (command, built) = keep_command(places)?;
+        for (function, _) in FUNCTIONS {
+            write_start(&folder.join(function), function, &command, built)?;
         }
     }
     Ok(folder)
 }
 
-/// Compiles the functions, shows the progress, and gives the path of each binary.
+/// Keeps a copy of this command for the stack, since cargo may build another one while the stack runs.
+/// Gives the copy and when its original was built.
+fn keep_command(places: &Places) -> anyhow::Result<(PathBuf, SystemTime)> {
+    let own = std::env::current_exe().context("the command's own file is unknown")?;
+    let built = fs::metadata(&own)?.modified()?;
+    let copy = places.home.join("command");
+    let is_kept = fs::metadata(&copy).and_then(|copy| copy.modified());
+    if is_kept.is_ok_and(|kept| kept == built) {
+        return Ok((copy, built));
+    }
+    let unfinished = places.home.join("command-unfinished");
+    fs::copy(&own, &unfinished)
+        .with_context(|| format!("cannot copy {} to {}", own.display(), unfinished.display()))?;
+    fs::File::options()
+        .write(true)
+        .open(&unfinished)?
+        .set_modified(built)?;
+    fs::rename(&unfinished, &copy)?;
+    Ok((copy, built))
+}
+
+/// Writes the script that is deployed in place of a function's binary. It names the command's time, so
+/// that another command is deployed again.
+fn write_start(
+    script: &Path,
+    function: &str,
+    command: &Path,
+    built: SystemTime,
+) -> anyhow::Result<()> {
+    let command = command.display().to_string().replace('\'', "'\\''");
+    let built = built.duration_since(UNIX_EPOCH)?.as_nanos();
+    fs::write(
+        script,
+        format!("#!/bin/sh\n# Built at {built}.\nexec '{command}' function {function}\n"),
+    )?;
+    fs::set_permissions(script, fs::Permissions::from_mode(EXECUTABLE))?;
+    Ok(())
+}
+
+/// Builds everything that `cargo test` needs.
+pub fn tests(places: &Places) -> anyhow::Result<()> {
+    compile(places, Build::Tests).map(drop)
+}
+
+/// Runs cargo, shows its progress, and gives the path of each binary.
 fn compile(places: &Places, how: Build) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let mut child = build(places, how).spawn().context("cannot start cargo")?;
-    let counted = places.home.join(format!("crates-{}", how.name()));
+    let counted = places.home.join(format!("crates-{}", how.profile()));
     let expected = fs::read_to_string(&counted)
         .ok()
         .and_then(|n| n.parse().ok())
@@ -125,8 +154,8 @@ fn compile(places: &Places, how: Build) -> anyhow::Result<BTreeMap<String, PathB
     );
     let bar = progress.as_bar();
     bar.set_prefix(match how {
-        Build::Development | Build::Bench | Build::Release => "Building the functions",
-        Build::Tests => "Building the functions and the tests",
+        Build::Release => "Building the functions",
+        Build::Tests => "Building the tests",
     });
     let output = child.stdout.take().context("cargo has no output")?;
     let mut built = BTreeMap::new();
@@ -146,7 +175,7 @@ fn compile(places: &Places, how: Build) -> anyhow::Result<BTreeMap<String, PathB
         }
     }
     if !child.wait()?.success() {
-        bail!("the functions do not build");
+        bail!("cargo cannot build this");
     }
     fs::write(counted, bar.position().to_string())?;
     Ok(built)
@@ -162,12 +191,8 @@ fn build(places: &Places, how: Build) -> Command {
         Build::Tests => {
             command.args(WORKSPACE).arg("--all-targets");
         }
-        // The whole workspace decides the features, as for the tests: only binaries are built.
-        Build::Development => {
-            command.args(WORKSPACE).arg("--bins");
-        }
-        Build::Bench | Build::Release => {
-            for function in FUNCTIONS {
+        Build::Release => {
+            for (function, _) in FUNCTIONS {
                 command.args(["-p", &format!("paygraph-{function}")]);
             }
         }
