@@ -44,6 +44,8 @@ pub struct Value {
     pub items: Vec<ItemValue>,
     /// Whether it depends on something that only an API call could tell.
     pub incomplete: bool,
+    /// Whether the nominal amount of an item is among that, whether or not the item counts.
+    pub unknown_nominal: bool,
 }
 
 /// What an item is worth per month.
@@ -67,18 +69,19 @@ pub fn value(subscription: &Subscription, context: Context<'_>) -> Value {
 pub fn traced(subscription: &Subscription, context: Context<'_>, trace: &mut impl Trace) -> Value {
     let rules = rules(subscription, context.settings);
     let counts = rules.iter().flatten().all(|(_, counts)| *counts);
-    let mut incomplete = counts && subscription.items_cut;
+    let mut unknown_nominal = subscription.items_cut;
     let mut lines = Vec::with_capacity(subscription.items.len());
     for (place, item) in subscription.items.iter().enumerate() {
         trace.item(place);
         let (mut line, known) = line(place, item, subscription, context, trace);
-        incomplete |= counts && !known;
+        unknown_nominal |= !known;
         for (rule, _) in rules.iter().flatten().filter(|(_, counts)| !counts) {
             line.net = Exact::zero();
             trace.step(Some(&line.net), || What::Uncounted(*rule));
         }
         lines.push(line);
     }
+    let mut incomplete = counts && unknown_nominal;
     if counts {
         incomplete |= discount::take_all(&mut lines, subscription, context, trace);
         for (rule, _) in rules.iter().flatten() {
@@ -116,6 +119,7 @@ pub fn traced(subscription: &Subscription, context: Context<'_>, trace: &mut imp
         arr,
         items,
         incomplete,
+        unknown_nominal,
     }
 }
 

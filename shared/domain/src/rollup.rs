@@ -215,15 +215,17 @@ pub fn rollup(account: &Account, totals: Totals, context: Context<'_>) -> Rollup
         ..Rollup::default()
     };
     let mut incomplete = false;
+    let is_single = has_single_live_item(account);
     for stored in account.subscriptions.values() {
+        let subscription = stored.value.subscription.get();
         let undecided = stored.value.subscription.is_undecided();
-        incomplete |= add_subscription(
-            &mut rollup,
-            account,
-            stored.value.subscription.get(),
-            undecided,
-            context,
-        );
+        let unknown = add_subscription(&mut rollup, account, subscription, context);
+        incomplete |= unknown.worth || unknown.plan;
+        // Of a single item it is known that it is the plan.
+        let guessed = unknown.worth || undecided || (unknown.plan && !is_single);
+        if guessed && rollup.needs_refetch.len() < MAX_REFETCH {
+            rollup.needs_refetch.insert(subscription.id.clone());
+        }
     }
     if incomplete {
         rollup.awaits = keys::awaited(account, context.catalog);
@@ -231,26 +233,46 @@ pub fn rollup(account: &Account, totals: Totals, context: Context<'_>) -> Rollup
     rollup
 }
 
-/// Adds a subscription. Tells whether what it is worth depends on something that is not known.
+/// Whether at most one item of the live subscriptions can be the plan.
+fn has_single_live_item(account: &Account) -> bool {
+    let subscriptions = account.subscriptions.values();
+    let live = subscriptions
+        .map(|stored| stored.value.subscription.get())
+        .filter(|subscription| subscription.status.is_live());
+    let items =
+        live.map(|subscription| subscription.items.len() + usize::from(subscription.items_cut));
+    items.sum::<usize>() <= 1
+}
+
+/// What depends on an amount that only an API call could tell.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unknown {
+    /// What a subscription is worth.
+    worth: bool,
+    /// How its items compare to others as the plan.
+    plan: bool,
+}
+
+/// Adds a subscription. Gives what is unknown of it.
 fn add_subscription(
     rollup: &mut Rollup,
     account: &Account,
     subscription: &Subscription,
-    undecided: bool,
     context: Context<'_>,
-) -> bool {
+) -> Unknown {
     rollup.status = rollup.status.min(BillingStatus::of(subscription));
     if subscription.status.is_final() {
-        add_ended(rollup, subscription, undecided);
-        return false;
+        add_ended(rollup, subscription);
+        return Unknown::default();
     }
     let value = context.value(account, subscription);
     let live = subscription.status.is_live();
     rollup.mrr.add_all(&value.mrr);
     rollup.arr.add_all(&value.arr);
-    if (value.incomplete || undecided) && rollup.needs_refetch.len() < MAX_REFETCH {
-        rollup.needs_refetch.insert(subscription.id.clone());
-    }
+    let unknown = Unknown {
+        worth: value.incomplete,
+        plan: live && value.unknown_nominal,
+    };
     let weight = |items: &[ItemValue]| Weight {
         mrr: millionths(items.iter().map(|item| &item.mrr)),
         nominal: millionths(items.iter().map(|item| &item.nominal)),
@@ -260,7 +282,7 @@ fn add_subscription(
     let candidate = primary(subscription, weight(&value.items));
     rollup.offer(candidate);
     if !live {
-        return value.incomplete;
+        return unknown;
     }
     for (item, worth) in subscription.items.iter().zip(&value.items) {
         let weight = Some(weight(std::slice::from_ref(worth)));
@@ -281,14 +303,11 @@ fn add_subscription(
     }
     let next = next_invoice(subscription);
     rollup.next_invoice = [rollup.next_invoice, next].into_iter().flatten().min();
-    value.incomplete
+    unknown
 }
 
 /// An ended subscription is worth nothing, and may still be the newest.
-fn add_ended(rollup: &mut Rollup, subscription: &Subscription, undecided: bool) {
-    if undecided && rollup.needs_refetch.len() < MAX_REFETCH {
-        rollup.needs_refetch.insert(subscription.id.clone());
-    }
+fn add_ended(rollup: &mut Rollup, subscription: &Subscription) {
     let weight = Weight {
         mrr: 0,
         nominal: 0,

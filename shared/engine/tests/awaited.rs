@@ -129,6 +129,56 @@ fn a_coupon_that_comes_late_changes_who_waits_for_it() {
     });
 }
 
+/// A trial counts nothing, and its plan is still the item that is worth most: where one has its amount
+/// in another currency only, the record says that it needs Stripe, and the price settles it.
+#[test]
+fn a_price_that_comes_late_decides_the_plan_of_a_trial() {
+    let item = |id: &str, currency: &str, amount: u32| {
+        let mut price = price(1);
+        price["id"] = json!(id);
+        price["currency"] = json!(currency);
+        price["unit_amount"] = json!(amount);
+        price["unit_amount_decimal"] = json!(amount.to_string());
+        json!({ "id": format!("si_{id}"), "price": price, "quantity": 1 })
+    };
+    let trial = |items: &[Value]| {
+        let object = json!({
+            "id": "sub_1", "customer": "cus_1", "status": "trialing", "currency": "eur",
+            "created": START, "items": { "has_more": false, "data": items },
+        });
+        event("evt_sub", "customer.subscription.created", &object)
+    };
+    let own = item("price_own", "eur", 1_900);
+    let other = item("price_other", "usd", 3_300);
+    let mut told = other["price"].clone();
+    told["currency_options"] =
+        json!({ "eur": { "unit_amount": 3_000, "unit_amount_decimal": "3000" } });
+    let told = event("evt_price", "price.updated", &told);
+    let plan = |engine: &TestEngine| {
+        let contacts = engine.store.contacts();
+        let rollup = contacts[0].accounts.values().next().unwrap();
+        let plan = rollup.plan.as_ref().unwrap().price.to_string();
+        let marks = (rollup.needs_refetch.len(), rollup.awaits.len());
+        (plan, marks)
+    };
+    run(async {
+        let engine = engine();
+        process(
+            &engine,
+            &trial(&[own.clone(), other.clone()]),
+            Source::Webhook,
+        )
+        .await;
+        assert_eq!(plan(&engine), ("price_own".to_owned(), (1, 1)));
+        process(&engine, &told, Source::Backfill).await;
+        assert_eq!(plan(&engine), ("price_other".to_owned(), (0, 0)));
+        // The plan of a single item is known, whatever it costs.
+        let alone = self::engine();
+        process(&alone, &trial(&[other]), Source::Webhook).await;
+        assert_eq!(plan(&alone), ("price_other".to_owned(), (0, 1)));
+    });
+}
+
 /// L13: events do not tell which products a coupon is for: where it may matter and nobody can be
 /// asked, all of them is the guess, and the subscription is marked, in any order. What lists tell
 /// settles it.

@@ -34,7 +34,7 @@ use self::life::Life;
 pub use self::shapes::Shape;
 pub use self::sold::price;
 pub use self::truth::{
-    Access, InvoiceTruth, Method, Plan, Primary, Since, Standing, SubscriptionTruth, Truth,
+    Access, InvoiceTruth, Method, Plan, Primary, Standing, SubscriptionTruth, Truth,
 };
 
 const DAY: i64 = 86_400;

@@ -1,6 +1,5 @@
 //! Comparing what the API shows of a contact with the truth of its Stripe customers.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use paygraph_domain::account::Catalog;
@@ -8,7 +7,7 @@ use paygraph_domain::contact::Contact;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
 use paygraph_domain::view;
-use paygraph_testkit::world::{Access, Since, Truth};
+use paygraph_testkit::world::{Access, Truth};
 use serde_json::{Value, json};
 
 use super::truth::{Way, same};
@@ -152,22 +151,8 @@ fn signals(way: Way, view: &Value, own: &[&Truth]) -> Result<(), String> {
     )?;
     let known = told.iter().all(|since| asked.contains(since));
     same("cancellation_requested since", &true, &known)?;
-    let past_due = standing()
-        .filter_map(|s| s.past_due)
-        .min_by_key(|s| Reverse(*s));
-    same(
-        "past_due",
-        &past_due.is_some(),
-        &!since("past_due").is_empty(),
-    )?;
-    if standing().all(|s| s.past_due != Some(Since::Unsaid)) {
-        let first = standing().filter_map(|s| s.past_due).min();
-        let first = first.and_then(|since| match since {
-            Since::At(at) => Some(at),
-            Since::Unsaid => None,
-        });
-        compare("past_due", shown(first))?;
-    }
+    let past_due = standing().filter_map(|s| s.past_due).min();
+    compare("past_due", shown(past_due))?;
     let disputes = own.iter().flat_map(|truth| &truth.open_disputes);
     let disputes: BTreeSet<String> = disputes.map(|(_, at)| rfc3339(*at)).collect();
     let told = since("dispute").into_iter();

@@ -2,7 +2,7 @@
 //!
 //! Written apart from paygraph's own code on purpose, and only for what the world makes: prices per
 //! unit and month, year or week, one coupon that holds forever, the example settings. What the rules
-//! leave open is left out: it is `None`, or the word [`Since::Unsaid`].
+//! leave open is left out: it is `None`.
 
 mod standing;
 mod worth;
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-pub use self::standing::{Access, Method, Since, Standing};
+pub use self::standing::{Access, Method, Standing};
 pub use self::worth::{Plan, Primary, SubscriptionTruth};
 use super::purchase::is_lifetime;
 use super::{Life, is_set, number, text};

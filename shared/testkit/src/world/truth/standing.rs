@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::invoice::subscription_of;
-use super::worth::scheduled_end;
+use super::worth::{period_start, scheduled_end};
 use crate::world::{DAY, Life, is_set, number, text};
 
 /// The days of grace of the example settings.
@@ -17,7 +17,7 @@ pub struct Standing {
     /// The most that a subscription gives; none where the rules leave it open.
     pub access: Option<Access>,
     /// Since when a subscription is past due or unpaid.
-    pub past_due: Option<Since>,
+    pub past_due: Option<i64>,
     /// The first failed attempt at an invoice that is still open.
     pub failed_payment: Option<i64>,
     /// The next attempt at such an invoice, and when the first one failed.
@@ -42,15 +42,6 @@ pub enum Access {
     Grace(i64),
     /// Paid, or in a trial.
     Full,
-}
-
-/// An instant that the rules say, or that they leave open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Since {
-    /// This one.
-    At(i64),
-    /// It is past due, and nothing says since when.
-    Unsaid,
 }
 
 /// A payment method, as far as it is compared.
@@ -143,8 +134,8 @@ impl Failing {
 }
 
 /// Since when a subscription is past due: per open invoice at its first failed attempt, or at its
-/// due date if it was sent.
-fn past_due(life: &Life, subscription: &Value) -> Since {
+/// due date if it was sent; without such an invoice, with the running period.
+fn past_due(life: &Life, subscription: &Value) -> i64 {
     let starts = life.invoices.iter().filter_map(|invoice| {
         let own = text(subscription, "id") == subscription_of(invoice);
         if !own || text(invoice, "status") != "open" {
@@ -155,7 +146,7 @@ fn past_due(life: &Life, subscription: &Value) -> Since {
             _ => Failing::of(invoice).map(|failing| failing.since),
         }
     });
-    starts.min().map_or(Since::Unsaid, Since::At)
+    starts.min().unwrap_or_else(|| period_start(subscription))
 }
 
 fn access(life: &Life) -> Option<Access> {
@@ -181,9 +172,7 @@ fn grace(life: &Life, subscription: &Value) -> Option<Access> {
     if own.iter().any(|failing| failing.exhausted) {
         return Some(Access::Restricted);
     }
-    let Since::At(since) = past_due(life, subscription) else {
-        return None;
-    };
+    let since = past_due(life, subscription);
     let next = own.iter().filter_map(|failing| failing.next).max();
     Some(Access::Grace(next.unwrap_or(0).max(since + GRACE)))
 }

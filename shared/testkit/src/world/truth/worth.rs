@@ -184,6 +184,13 @@ pub(super) fn subscription(object: &Value) -> SubscriptionTruth {
     }
 }
 
+/// The start of the running period: of the one that ends first, if the items differ.
+pub(super) fn period_start(object: &Value) -> i64 {
+    let items = items(object).into_iter();
+    let first = items.min_by_key(|item| number(item, "current_period_end"));
+    first.map_or(0, |item| number(item, "current_period_start"))
+}
+
 fn period_end(object: &Value) -> Option<i64> {
     let ends = items(object).into_iter();
     ends.map(|item| number(item, "current_period_end")).min()
