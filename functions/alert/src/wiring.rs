@@ -2,12 +2,13 @@
 
 use crate::handler::Target;
 use crate::slack::Slack;
-use crate::topic::Topic;
+use crate::topic::{SNS, Topic};
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use paygraph_bus::dead_letters::DeadLetterQueue;
 use paygraph_domain::settings::Settings;
 use paygraph_engine::ports::Clock;
+use paygraph_runtime::aws::signed::SignedClient;
 use paygraph_runtime::clock::SystemClock;
 use paygraph_runtime::config::{AlertConfig, Config, environment};
 use paygraph_runtime::http::Http;
@@ -32,7 +33,7 @@ pub async fn run<C: Clock + Copy>(clock: C) -> Result<(), Error> {
         DynamoStore::new(dynamo, config.table, Settings::example()?),
         clock,
         Slack::new(secrets, Http::new()?),
-        Topic::new(aws_sdk_sns::Client::new(&sdk), config.topic_arn),
+        Topic::new(SignedClient::new(&config.aws, SNS)?, config.topic_arn),
     );
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let left = SystemClock.left(event.context.deadline);

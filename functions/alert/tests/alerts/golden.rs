@@ -1,15 +1,8 @@
 //! The messages of every kind of alert, as Slack and SNS get them.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
-use aws_sdk_sns::Client;
-use aws_sdk_sns::operation::publish::{PublishInput, PublishOutput};
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use paygraph_alert::message::{Digest, Message};
 use paygraph_alert::slack::Slack;
 use paygraph_alert::tell::{Tell as _, Told};
-use paygraph_alert::topic::Topic;
 use paygraph_domain::alert::{Alert, Kind};
 use paygraph_domain::contact::Contact;
 use paygraph_engine::ports::Store as _;
@@ -18,6 +11,7 @@ use paygraph_testkit::golden::GoldenFiles;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::sns::FakeSns;
 use crate::support::{DAY, Secrets, World, at, customer, invoice, subscription, tenant};
 use crate::tenants::{detected, event};
 
@@ -119,22 +113,12 @@ async fn slack_of(message: &Message<'_>) -> Value {
 
 /// What SNS gets.
 async fn sns_of(message: &Message<'_>) -> Value {
-    let published: Arc<Mutex<Option<PublishInput>>> = Arc::default();
-    let kept = published.clone();
-    let rule = mock!(Client::publish)
-        .match_requests(move |request| {
-            *kept.lock().unwrap() = Some(request.clone());
-            true
-        })
-        .then_output(|| PublishOutput::builder().build());
-    let client = mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&rule]);
-    let topic = Topic::new(client, Some("arn:aws:sns:eu-west-1:1:alerts".to_owned()));
-    assert_eq!(topic.tell(message, Instant::now()).await, Ok(Told::Yes));
-    let request = published.lock().unwrap().take().unwrap();
-    let attributes = request.message_attributes().unwrap().iter();
-    let attributes = attributes.map(|(name, value)| (name.clone(), json!(value.string_value())));
-    let attributes = BTreeMap::from_iter(attributes);
-    json!({ "subject": request.subject(), "message": request.message(), "attributes": attributes })
+    let published = FakeSns::publish(message).await;
+    json!({
+        "subject": published.subject,
+        "message": published.message,
+        "attributes": published.attributes,
+    })
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod bursts;
 mod golden;
 mod orders;
 mod places;
+mod sns;
 mod stories;
 mod support;
 mod tenants;

@@ -23,6 +23,8 @@ const MAX_BYTES: usize = 1 << 20;
 /// The response header with the name of an error.
 /// (<https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization>)
 const ERROR_TYPE: &str = "x-amzn-errortype";
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The names of an AWS service.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +37,7 @@ pub struct ServiceNames {
     pub endpoint_variable: &'static str,
 }
 
-/// A client of one AWS service that takes JSON over HTTP.
+/// A client of one AWS service that takes JSON or forms over HTTP.
 #[derive(Debug, Clone)]
 pub struct SignedClient {
     pool: Connections,
@@ -95,7 +97,31 @@ impl SignedClient {
         body: Vec<u8>,
         time: Duration,
     ) -> Result<ServiceResponse, RequestError> {
-        let request = self.sign_request(path, body, SystemClock.now())?;
+        self.post(path, JSON, body, time).await
+    }
+
+    /// Posts the form of a service with AWS's query protocol in a single attempt. A response with an
+    /// error status is a response; its body is XML.
+    /// (<https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>)
+    ///
+    /// # Errors
+    /// [`RequestError`] after `time`, or when no response comes.
+    pub async fn post_form(
+        &self,
+        form: String,
+        time: Duration,
+    ) -> Result<ServiceResponse, RequestError> {
+        self.post("/", FORM, form.into_bytes(), time).await
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        body: Vec<u8>,
+        time: Duration,
+    ) -> Result<ServiceResponse, RequestError> {
+        let request = self.sign_request(path, content_type, body, SystemClock.now())?;
         let response = async {
             let response = self.pool.request(request).await.map_err(|error| {
                 let problem = Chain(&error).to_string();
@@ -120,7 +146,13 @@ impl SignedClient {
     }
 
     /// Makes a request with a signature of an instant (Unix seconds).
-    fn sign_request(&self, path: &str, body: Vec<u8>, at: i64) -> Result<Asked, RequestError> {
+    fn sign_request(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        body: Vec<u8>,
+        at: i64,
+    ) -> Result<Asked, RequestError> {
         fn unsigned(error: impl std::error::Error) -> RequestError {
             RequestError::Unsigned(error.to_string())
         }
@@ -135,8 +167,7 @@ impl SignedClient {
             .build()
             .map_err(unsigned)?
             .into();
-        let json = "application/json";
-        let headers = [(CONTENT_TYPE.as_str(), json)];
+        let headers = [(CONTENT_TYPE.as_str(), content_type)];
         let signed_body = SignableBody::Bytes(&body);
         let signable = SignableRequest::new("POST", &url, headers.into_iter(), signed_body);
         let signed = sign(signable.map_err(unsigned)?, &parameters).map_err(unsigned)?;
@@ -144,8 +175,8 @@ impl SignedClient {
         let mut request = Request::new(Full::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url.parse().map_err(unsigned)?;
-        let json = HeaderValue::from_static(json);
-        request.headers_mut().insert(CONTENT_TYPE, json);
+        let content_type = HeaderValue::from_static(content_type);
+        request.headers_mut().insert(CONTENT_TYPE, content_type);
         instructions.apply_to_request_http1x(&mut request);
         Ok(request)
     }
