@@ -1,0 +1,48 @@
+//! `cargo paygraph`: builds the `paygraph` command and becomes it.
+//!
+//! Cargo prints a line per crate, and some crates take half a minute. Where no terminal shows cargo's
+//! progress bar, this prints a line every ten seconds. It has no dependency, so it is there at once.
+
+use std::env;
+use std::io::{self, IsTerminal as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the build may take between two lines without a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// What builds the command: with the features of the tests, which then find it built.
+const BUILD: [&str; 5] = ["build", "--package", "paygraph", "--features", "as-tests"];
+
+fn main() -> ExitCode {
+    match launch() {
+        Ok(failed) => failed,
+        Err(error) => {
+            eprintln!("error: cannot start the command: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns only if the command cannot be built or started.
+fn launch() -> io::Result<ExitCode> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo).args(BUILD).spawn()?;
+    if !io::stderr().is_terminal() {
+        thread::spawn(print_lines);
+    }
+    if !build.wait()?.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let command = env::current_exe()?.with_file_name("paygraph");
+    Err(Command::new(command).args(env::args_os().skip(1)).exec())
+}
+
+fn print_lines() {
+    let start = Instant::now();
+    loop {
+        thread::sleep(LINE_INTERVAL);
+        eprintln!("Building the command ({} s)", start.elapsed().as_secs());
+    }
+}
