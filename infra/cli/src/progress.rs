@@ -21,9 +21,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Shows a step of unknown length.
+    /// Shows a step of unknown length. Without a terminal, it names the step at once.
     pub fn spinner(message: &'static str) -> Self {
         let bar = ProgressBar::new_spinner().with_message(message);
+        if bar.is_hidden() {
+            eprintln!("{message}");
+        }
         Self::show(bar, "{spinner} {msg} {elapsed:.dim}")
     }
 
