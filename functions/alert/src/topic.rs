@@ -1,4 +1,5 @@
-//! The deployment's SNS topic: e-mail, text messages, whatever subscribes. At least once.
+//! Publishes alerts to the deployment's SNS topic, at least once. E-mail, text messages and others
+//! subscribe to it.
 
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ impl Topic {
     }
 }
 
-/// What filter policies of subscriptions can ask for.
+/// The message attributes, by which filter policies of subscriptions choose.
 fn attributes(message: &Message<'_>) -> Vec<(&'static str, String)> {
     let alert = message.alert;
     let severity = serde_json::to_value(alert.severity).unwrap_or_default();

@@ -12,16 +12,16 @@ use paygraph_runtime::clock::now;
 
 /// Run one function, as Lambda does with the function's own binary.
 #[derive(Args)]
-pub struct Run {
+pub struct RunFunction {
     #[arg(value_parser = PossibleValuesParser::new(FUNCTIONS.map(|(name, _)| name)))]
     function: String,
 }
 
-/// What a function does until its process ends.
-type Running = LocalBoxFuture<'static, Result<(), lambda_runtime::Error>>;
+/// The work of a function until its process ends.
+type FunctionFuture = LocalBoxFuture<'static, Result<(), lambda_runtime::Error>>;
 
 /// Every function, by the name of its binary.
-pub const FUNCTIONS: [(&str, fn() -> Running); 9] = [
+pub const FUNCTIONS: [(&str, fn() -> FunctionFuture); 9] = [
     ("webhook", || paygraph_webhook::wiring::run().boxed_local()),
     ("worker", || paygraph_worker::wiring::run(now).boxed_local()),
     ("tick", || paygraph_tick::wiring::run(now).boxed_local()),
@@ -41,7 +41,7 @@ pub const FUNCTIONS: [(&str, fn() -> Running); 9] = [
 /// The only function with a second thread, as its `main.rs` says.
 const RECONCILE: &str = "reconcile";
 
-impl Run {
+impl RunFunction {
     /// Answers invocations until the process ends.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let (name, start) = FUNCTIONS

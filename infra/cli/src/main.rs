@@ -70,7 +70,7 @@ enum Command {
     Explain(explain::Explain),
     FakeStripe(fake_stripe::FakeStripe),
     #[command(hide = true)]
-    Function(function::Run),
+    Function(function::RunFunction),
 }
 
 fn main() -> ExitCode {

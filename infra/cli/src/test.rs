@@ -167,7 +167,7 @@ impl Test {
             template(places)?;
         }
         let start = Instant::now();
-        build::tests(places)?;
+        build::build_tests(places)?;
         Up::detached().ready(places)?;
         done("build and local stack", start);
         let arguments = [&["test", "--no-fail-fast"], WORKSPACE.as_slice()].concat();

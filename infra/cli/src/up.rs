@@ -12,7 +12,7 @@ use paygraph_testkit::fake_stripe::KEY;
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::local::build::{self, Functions};
+use crate::local::build::{self, FunctionSource};
 use crate::local::emulator::Emulator;
 use crate::local::{Local, Lock, Places, agent, python, reach_directly};
 use crate::progress::Progress;
@@ -125,18 +125,18 @@ impl Up {
         self.ready_with(
             places,
             if self.release {
-                Functions::Release
+                FunctionSource::Release
             } else {
-                Functions::Command
+                FunctionSource::Command
             },
         )
     }
 
     /// Brings the stack up with these functions.
-    fn ready_with(&self, places: &Places, from: Functions) -> anyhow::Result<Local> {
+    fn ready_with(&self, places: &Places, from: FunctionSource) -> anyhow::Result<Local> {
         let lock = places.lock()?;
         let python = python::ensure(places, &lock)?;
-        let functions = build::functions(places, from)?;
+        let functions = build::place_functions(places, from)?;
         let emulator = Emulator::ensure(places, &python, self.port)?;
         let outputs = self.deploy(places, &lock, &python, &emulator, &functions)?;
         let stripe_url = self.stripe_url.clone().unwrap_or_default();

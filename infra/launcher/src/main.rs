@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 /// How long the build may take between two lines without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
-/// What builds the command: with the features of the tests, which then find it built.
-const BUILD: [&str; 5] = ["build", "--package", "paygraph", "--features", "as-tests"];
+/// The arguments of cargo. The features are those of the tests, which then find the command built.
+const BUILD_ARGUMENTS: [&str; 5] = ["build", "--package", "paygraph", "--features", "as-tests"];
 
 fn main() -> ExitCode {
     match launch() {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 /// Returns only if the command cannot be built or started.
 fn launch() -> io::Result<ExitCode> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo).args(BUILD).spawn()?;
+    let mut build = Command::new(cargo).args(BUILD_ARGUMENTS).spawn()?;
     if !io::stderr().is_terminal() {
         thread::spawn(print_lines);
     }

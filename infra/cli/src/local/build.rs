@@ -25,23 +25,23 @@ const EXECUTABLE: u32 = 0o755;
 
 /// Where the functions of the local stack come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Functions {
+pub enum FunctionSource {
     /// This command, which contains them.
     Command,
     /// Binaries as they are deployed.
     Release,
 }
 
-/// What cargo builds.
+/// A build by cargo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Build {
+enum BuildKind {
     /// The functions as they are deployed.
     Release,
     /// Every test.
     Tests,
 }
 
-impl Build {
+impl BuildKind {
     fn profile(self) -> &'static str {
         match self {
             Self::Release => "release",
@@ -51,7 +51,7 @@ impl Build {
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct CargoMessage {
     reason: String,
     target: Option<Target>,
     profile: Option<Profile>,
@@ -68,12 +68,12 @@ struct Target {
     name: String,
 }
 
-/// Puts what starts each function into a folder, and gives the folder.
-pub fn functions(places: &Places, from: Functions) -> anyhow::Result<PathBuf> {
+/// Puts a binary or a script for each function into a folder, and gives the folder.
+pub fn place_functions(places: &Places, from: FunctionSource) -> anyhow::Result<PathBuf> {
     let folder = places.home.join("functions");
     let built = match from {
-        Functions::Command => None,
-        Functions::Release => Some(compile(places, Build::Release)?),
+        FunctionSource::Command => None,
+        FunctionSource::Release => Some(run_build(places, BuildKind::Release)?),
     };
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -90,7 +90,7 @@ pub fn functions(places: &Places, from: Functions) -> anyhow::Result<PathBuf> {
     } else {
         let (command, built) = keep_command(places)?;
         for (function, _) in FUNCTIONS {
-            write_start(&folder.join(function), function, &command, built)?;
+            write_script(&folder.join(function), function, &command, built)?;
         }
     }
     Ok(folder)
@@ -119,7 +119,7 @@ fn keep_command(places: &Places) -> anyhow::Result<(PathBuf, SystemTime)> {
 
 /// Writes the script that is deployed in place of a function's binary. It names the command's time, so
 /// that another command is deployed again.
-fn write_start(
+fn write_script(
     script: &Path,
     function: &str,
     command: &Path,
@@ -136,14 +136,16 @@ fn write_start(
 }
 
 /// Builds everything that `cargo test` needs.
-pub fn tests(places: &Places) -> anyhow::Result<()> {
-    compile(places, Build::Tests).map(drop)
+pub fn build_tests(places: &Places) -> anyhow::Result<()> {
+    run_build(places, BuildKind::Tests).map(drop)
 }
 
 /// Runs cargo, shows its progress, and gives the path of each binary.
-fn compile(places: &Places, how: Build) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let mut child = build(places, how).spawn().context("cannot start cargo")?;
-    let counted = places.home.join(format!("crates-{}", how.profile()));
+fn run_build(places: &Places, kind: BuildKind) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut child = build_command(places, kind)
+        .spawn()
+        .context("cannot start cargo")?;
+    let counted = places.home.join(format!("crates-{}", kind.profile()));
     let expected = fs::read_to_string(&counted)
         .ok()
         .and_then(|n| n.parse().ok())
@@ -153,14 +155,14 @@ fn compile(places: &Places, how: Build) -> anyhow::Result<BTreeMap<String, PathB
         "{prefix} [{bar:30}] {pos}/{len} {elapsed:.dim} {wide_msg:.dim}",
     );
     let bar = progress.as_bar();
-    bar.set_prefix(match how {
-        Build::Release => "Building the functions",
-        Build::Tests => "Building the tests",
+    bar.set_prefix(match kind {
+        BuildKind::Release => "Building the functions",
+        BuildKind::Tests => "Building the tests",
     });
     let output = child.stdout.take().context("cargo has no output")?;
     let mut built = BTreeMap::new();
     for line in BufReader::new(output).lines() {
-        let Ok(message) = serde_json::from_str::<Message>(&line?) else {
+        let Ok(message) = serde_json::from_str::<CargoMessage>(&line?) else {
             continue;
         };
         if message.reason == "compiler-artifact" {
@@ -181,17 +183,17 @@ fn compile(places: &Places, how: Build) -> anyhow::Result<BTreeMap<String, PathB
     Ok(built)
 }
 
-fn build(places: &Places, how: Build) -> Command {
+fn build_command(places: &Places, kind: BuildKind) -> Command {
     let mut command = cargo(places);
     command
-        .args(["build", "--quiet", "--profile", how.profile()])
+        .args(["build", "--quiet", "--profile", kind.profile()])
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped());
-    match how {
-        Build::Tests => {
+    match kind {
+        BuildKind::Tests => {
             command.args(WORKSPACE).arg("--all-targets");
         }
-        Build::Release => {
+        BuildKind::Release => {
             for (function, _) in FUNCTIONS {
                 command.args(["-p", &format!("paygraph-{function}")]);
             }
