@@ -132,7 +132,7 @@ fn a_coupon_that_comes_late_changes_who_waits_for_it() {
 /// A trial counts nothing, and its plan is still the item that is worth most: where one has its amount
 /// in another currency only, the record says that it needs Stripe, and the price settles it.
 #[test]
-fn a_price_that_comes_late_decides_the_plan_of_a_trial() {
+fn r6_a_price_that_comes_late_decides_the_plan_of_a_trial() {
     let item = |id: &str, currency: &str, amount: u32| {
         let mut price = price(1);
         price["id"] = json!(id);
