@@ -16,6 +16,7 @@ mod refusals;
 mod renewed;
 mod retried;
 pub mod stack;
+mod steps;
 
 use std::time::Duration;
 

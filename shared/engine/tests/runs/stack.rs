@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 
 use crate::stripe_api::{OneTenant, connections, default};
 
+/// More time than any run of a test needs.
+const LONG: Duration = Duration::from_secs(600);
 pub const START: i64 = 1_700_000_000;
 
 /// A stack: a store, a bus, and a clock that a test sets.
@@ -113,7 +115,12 @@ impl Stack {
 
     /// Goes on with a client that waits only so many seconds for Stripe.
     pub async fn go_on_patiently(&self, run: &mut Run, seconds: u64) -> Result<Left, RunError> {
-        self.go_on_as(run, 0, seconds).await
+        self.go_on_as(run, 0, seconds, LONG).await
+    }
+
+    /// Goes on as an invocation whose time is up: it does what comes next, and no more.
+    pub async fn go_on_without_time(&self, run: &mut Run) -> Result<Left, RunError> {
+        self.go_on_as(run, 0, 60, Duration::ZERO).await
     }
 
     pub async fn go_on_with(
@@ -122,7 +129,7 @@ impl Stack {
         second_look_after: i64,
     ) -> Result<Left, RunError> {
         // As patient as the function: on a busy machine an answer waits while others are taken in.
-        self.go_on_as(run, second_look_after, 60).await
+        self.go_on_as(run, second_look_after, 60, LONG).await
     }
 
     async fn go_on_as(
@@ -130,6 +137,7 @@ impl Stack {
         run: &mut Run,
         second_look_after: i64,
         patience: u64,
+        time: Duration,
     ) -> Result<Left, RunError> {
         let client = self.engine.fetch.client(&default()).await.unwrap().unwrap();
         let runner = Runner {
@@ -139,7 +147,7 @@ impl Stack {
             second_look_after,
             pause: 15,
         };
-        let deadline = Deadline::after(Duration::from_secs(600));
+        let deadline = Deadline::after(time);
         runner.go_on(run, deadline).await
     }
 
