@@ -7,8 +7,10 @@
 //! charge counts as paid, since its charge may not have come yet. A charge without a claim counts by
 //! itself. What was paid outside of Stripe has no charge and is kept apart.
 //!
-//! Sums do not depend on the order of arrival, and take a bounded space: claims less charges are
-//! kept in a fixed number of buckets, by a hash of currency and amount. Mostly they are all empty.
+//! Sums do not depend on the order of arrival. Claims less charges are kept for each currency and
+//! amount that has a claim without a charge, or a charge without a claim. Of more than
+//! [`MAX_AMOUNTS`] of them, they are kept in a fixed number of buckets, by a hash of currency and
+//! amount, until all buckets are empty: different amounts of one bucket then count as the same.
 //! (docs/adr/0022-one-definition-of-a-failed-invoice.md)
 
 use std::collections::BTreeMap;
@@ -21,6 +23,8 @@ use crate::objects::charge::{Charge, Status};
 use crate::objects::checkout::Checkout;
 use crate::objects::invoice::InvoiceState;
 
+/// How many amounts are kept one by one.
+const MAX_AMOUNTS: usize = 1_000;
 /// How many buckets of amounts there are. Stored, so it never changes.
 const BUCKETS: u64 = 128;
 
@@ -34,7 +38,10 @@ pub struct Payments {
     /// Paid outside of Stripe, as invoices tell.
     #[serde(skip_serializing_if = "Money::is_empty")]
     out_of_band: Money,
-    /// Claims less the amounts that charges asked for, by bucket.
+    /// Claims less the amounts that charges asked for, by currency and amount.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unpaired: BTreeMap<Currency, BTreeMap<i64, i64>>,
+    /// The same by bucket, of too many amounts. An older release kept all of them so.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     claims: BTreeMap<u64, Money>,
 }
@@ -107,13 +114,49 @@ impl Payments {
         let out_of_band = signed(contribution.out_of_band);
         self.out_of_band.add(currency, out_of_band);
         for amount in &contribution.claims {
-            let bucket = bucket(currency, amount.saturating_abs());
-            let claims = self.claims.entry(bucket).or_default();
-            claims.add(currency, signed(*amount));
-            if claims.is_empty() {
-                self.claims.remove(&bucket);
+            let (of, sum) = (amount.saturating_abs(), signed(*amount));
+            if self.claims.is_empty() {
+                self.add_to_amount(currency, of, sum);
+            } else {
+                self.add_to_bucket(currency, of, sum);
             }
         }
+    }
+
+    fn add_to_amount(&mut self, currency: &Currency, amount: i64, sum: i64) {
+        let amounts = self.unpaired.entry(currency.clone()).or_default();
+        let held = amounts.entry(amount).or_default();
+        *held = held.saturating_add(sum);
+        if *held == 0 {
+            amounts.remove(&amount);
+        }
+        if amounts.is_empty() {
+            self.unpaired.remove(currency);
+        }
+        if self.unpaired.values().map(BTreeMap::len).sum::<usize>() > MAX_AMOUNTS {
+            for (currency, amounts) in std::mem::take(&mut self.unpaired) {
+                for (amount, sum) in amounts {
+                    self.add_to_bucket(&currency, amount, sum);
+                }
+            }
+        }
+    }
+
+    fn add_to_bucket(&mut self, currency: &Currency, amount: i64, sum: i64) {
+        let bucket = bucket(currency, amount);
+        let claims = self.claims.entry(bucket).or_default();
+        claims.add(currency, sum);
+        if claims.is_empty() {
+            self.claims.remove(&bucket);
+        }
+    }
+
+    /// Claims less charges, as they are kept.
+    fn unpaired(&self) -> impl Iterator<Item = (&Currency, i64)> {
+        let exact = self.unpaired.iter();
+        let exact =
+            exact.flat_map(|(currency, amounts)| amounts.values().map(move |sum| (currency, *sum)));
+        exact.chain(self.claims.values().flat_map(Money::iter))
     }
 
     /// All that was paid. `untallied` is the sum that an older release kept of the objects that were
@@ -122,7 +165,7 @@ impl Payments {
     pub fn sum(&self, untallied: &Money) -> Money {
         let (mut sum, mut surplus) = (self.captured.clone(), Money::default());
         sum.add_all(&self.out_of_band);
-        for (currency, claimed) in self.claims.values().flat_map(Money::iter) {
+        for (currency, claimed) in self.unpaired() {
             sum.add(currency, claimed.max(0));
             surplus.add(currency, claimed.min(0).saturating_neg());
         }

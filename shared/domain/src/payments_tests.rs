@@ -105,16 +105,48 @@ fn r9_each_payment_counts_once() {
     }
 }
 
+/// A claim is never taken for the charge of another amount, whichever amounts they are.
+#[test]
+fn r9_amounts_that_share_a_bucket_are_kept_apart() {
+    let pairs = (1..=600).flat_map(|one| (1..=600).map(move |other| (one, other)));
+    let shared =
+        pairs.filter(|(one, other)| one != other && bucket(&usd(), *one) == bucket(&usd(), *other));
+    let shared: Vec<_> = shared.collect();
+    assert!(shared.len() > 1_000);
+    for (one, other) in shared {
+        let objects = [claim(&[one], 0), charge(other, other)];
+        assert_eq!(sums(&objects), one + other);
+    }
+}
+
+/// What an older release kept by buckets is paired with what comes.
+#[test]
+fn r9_buckets_of_an_older_release_are_paired() {
+    let nothing = Contribution::default();
+    let mut payments = Payments::default();
+    payments.add_to_bucket(&usd(), 5_800, 5_800);
+    let stored = serde_json::to_string(&payments).unwrap();
+    let mut payments: Payments = serde_json::from_str(&stored).unwrap();
+    payments.replace(&nothing, &charge(5_800, 5_800));
+    assert_eq!(payments.sum(&Money::default()).get(&usd()), 5_800);
+    assert!(payments.claims.is_empty());
+    payments.replace(&nothing, &claim(&[2_900], 0));
+    assert!(payments.claims.is_empty(), "the rest is kept by its amount");
+    assert_eq!(payments.sum(&Money::default()).get(&usd()), 8_700);
+}
+
 /// However many amounts there are, what is kept has a bound.
 #[test]
 fn r9_what_is_kept_is_bounded() {
     let mut payments = Payments::default();
     let nothing = Contribution::default();
+    let size = |payments: &Payments| serde_json::to_string(payments).unwrap().len();
     for amount in 1..=5_000 {
         payments.replace(&nothing, &claim(&[amount], 0));
+        assert!(size(&payments) < 20_000, "{amount}");
     }
     assert!(payments.claims.len() <= 128);
-    assert!(serde_json::to_string(&payments).unwrap().len() < 5_000);
+    assert!(size(&payments) < 5_000);
     assert_eq!(
         payments.sum(&Money::default()).get(&usd()),
         5_000 * 5_001 / 2

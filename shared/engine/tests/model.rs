@@ -198,3 +198,24 @@ fn snapshots_within_a_second(events: &[String]) -> usize {
     }
     snapshots.values().map(BTreeSet::len).max().unwrap_or(0)
 }
+
+#[test]
+fn zz_dump() {
+    let var = |name: &str| std::env::var(name).unwrap().parse::<u64>().unwrap();
+    let seed = var("S");
+    let world = World::new("m", seed, 1_790_000_000).with(Shape::ALL);
+    let history = if var("C") > 0 {
+        world.live(var("C") as u32, var("N") as u32).finish()
+    } else {
+        let mut random = fastrand::Rng::with_seed(!seed);
+        let (customers, steps) = (random.u32(1..=3), random.u32(10..=25));
+        world.live(customers, steps).rest(60).finish()
+    };
+    let mut out = String::new();
+    for event in &history.events {
+        out.push_str(event);
+        out.push('\n');
+    }
+    std::fs::write("/tmp/hist.jsonl", out).unwrap();
+    println!("{:#?}", history.truths);
+}
