@@ -30,12 +30,14 @@ pub struct OnFile {
 /// The prefixes of ids of cards, sources and bank accounts from before PaymentMethods.
 const SOURCES: [&str; 3] = ["card_", "src_", "ba_"];
 
-/// The customer's default payment method, else any attached one.
+/// The customer's default payment method, else any attached one. Nothing of a deleted customer can be
+/// charged, whether or not an event told of each method.
 pub(super) fn on_file(account: &Account) -> OnFile {
     let customer = account.customer.as_ref().map(|stored| stored.value.get());
-    let default = customer
-        .filter(|customer| !customer.deleted)
-        .and_then(|customer| customer.default_payment_method.get().as_ref());
+    if customer.is_some_and(|customer| customer.deleted) {
+        return OnFile::default();
+    }
+    let default = customer.and_then(|customer| customer.default_payment_method.get().as_ref());
     let known = known(account);
     match default.map(|id| known.get(id)) {
         Some(Some((_, default))) if default.attached => return describe(default),
@@ -64,7 +66,6 @@ fn known(account: &Account) -> BTreeMap<&StripeId, (Timestamp, &PaymentMethod)> 
         .map(|(id, stored)| (id, (stored.value.watermark(), stored.value.get())))
         .collect();
     let customer = account.customer.as_ref().map(|stored| stored.value.get());
-    let customer = customer.filter(|customer| !customer.deleted);
     let Some(sources) = customer.map(|customer| &customer.sources) else {
         return known;
     };

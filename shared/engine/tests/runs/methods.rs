@@ -61,6 +61,40 @@ async fn t7_a_lost_detached_is_healed() {
     }
 }
 
+/// T7: a customer was deleted, and the end of its card was lost. It has none on file, by the event and
+/// by the comparison alone, and the next comparison finds nothing.
+#[tokio::test]
+async fn t7_a_deleted_customer_has_no_method_on_file() {
+    for is_told in [true, false] {
+        let (stripe, stack) = connected().await;
+        let card = json!({ "id": "card_1", "object": "card", "customer": "cus_sub_1",
+            "brand": "Visa", "last4": "4242", "exp_month": 1, "exp_year": 2034 });
+        let created = json!({ "id": "evt_1", "type": "customer.source.created",
+            "created": START + 10, "livemode": false, "data": { "object": card } });
+        stack.deliver([&created.to_string()]).await;
+        attached(&stack, 2, &method("pm_1", Some("cus_sub_1"), "1881")).await;
+        assert_eq!(on_file(&stack)["on_file"], true);
+        let gone = json!({ "id": "cus_sub_1", "object": "customer", "deleted": true });
+        stripe.put(gone.clone());
+        stripe.put(method("pm_1", None, "1881"));
+        stripe.put(subscription(
+            "sub_1",
+            &priced("price_small", 2_900),
+            "canceled",
+        ));
+        if is_told {
+            let deleted = json!({ "id": "evt_3", "type": "customer.deleted",
+                "created": START + 20, "livemode": false, "data": { "object": gone } });
+            stack.deliver([&deleted.to_string()]).await;
+            assert_eq!(on_file(&stack)["on_file"], false);
+        }
+        stack.run(Job::Reconcile, whole()).await;
+        assert_eq!(on_file(&stack)["on_file"], false, "told {is_told}");
+        let (run, drift) = stack.run(Job::Reconcile, whole()).await;
+        assert_eq!((drift.len(), run.counts.differed), (0, 0));
+    }
+}
+
 /// T7: an attached method and a change of a card that no event told are found too: brand, last four
 /// digits and expiry are Stripe's.
 #[tokio::test]

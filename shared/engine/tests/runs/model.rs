@@ -17,9 +17,10 @@ use paygraph_testkit::world::{History, Shape, Truth, World};
 
 use super::stack::{Stack, local, stop_clock, whole};
 use crate::common::{seeds, tenant};
+use crate::model::MOST_FAILURES;
 use crate::model::truth::{self, Way};
 
-/// Checks every history on two threads, and names the seed of the first that fails.
+/// Checks every history on two threads, and names the seeds of the first that fail.
 fn for_each_history(name: &str, check: impl AsyncFn(u64, &History) -> Result<(), String> + Sync) {
     let seeds = seeds(name);
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(BTreeSet::new()));
@@ -37,8 +38,11 @@ fn for_each_history(name: &str, check: impl AsyncFn(u64, &History) -> Result<(),
                     }
                     let history = history(seed);
                     if let Err(failure) = runtime.block_on(check(seed, &history)) {
-                        failed.lock().unwrap().insert((seed, failure));
-                        next.store(seeds.end, Ordering::Relaxed);
+                        let mut failed = failed.lock().unwrap();
+                        failed.insert((seed, failure));
+                        if failed.len() >= MOST_FAILURES {
+                            next.store(seeds.end, Ordering::Relaxed);
+                        }
                     }
                 }
             });
