@@ -83,15 +83,18 @@ fn known(account: &Account) -> BTreeMap<&StripeId, (Timestamp, &PaymentMethod)> 
 
 /// Whether the customer shows that an old source was removed, whose own event did not come. Stripe
 /// makes the first source the default one, and passes that on when a source is removed: a customer
-/// without a default has no source.
+/// without a default has no source. Of the second in which the source came, too: what the customer is at
+/// its end, it still is afterwards, so that no comparison would find a difference.
 /// <https://docs.stripe.com/api/customers/object#customer_object-default_source>
 fn is_removed(account: &Account, at: Timestamp, method: &PaymentMethod) -> bool {
     let is_source = SOURCES.iter().any(|of| method.id.as_str().starts_with(of));
     let customer = account.customer.as_ref().map(|stored| stored.value.get());
     is_source
         && customer.is_some_and(|customer| {
-            let default = &customer.default_payment_method;
-            default.get().is_none() && default.seen_at() > Some(at)
+            let (default, sources) = (&customer.default_payment_method, &customer.sources);
+            let shows_it = sources.seen_at() >= default.seen_at()
+                && sources.get().iter().any(|source| source.id == method.id);
+            default.get().is_none() && default.seen_at() >= Some(at) && !shows_it
         })
 }
 

@@ -198,6 +198,30 @@ async fn t7_a_lost_removal_of_an_old_card_is_healed() {
     assert_eq!(on_file(&stack)["on_file"], false);
 }
 
+/// T7: the same within one second: the customer is without a default at its end, and no comparison can
+/// find that it differs.
+#[tokio::test]
+async fn t7_a_lost_removal_of_an_old_card_in_the_second_of_its_creation() {
+    let (stripe, stack) = connected().await;
+    let event = |id: &str, kind: &str, object: &Value| {
+        json!({ "id": id, "type": kind, "created": START + 1, "livemode": false,
+            "data": { "object": object } })
+        .to_string()
+    };
+    let card = json!({ "id": "card_1", "object": "card", "brand": "Visa", "last4": "4242",
+        "customer": "cus_sub_1", "exp_month": 1, "exp_year": 2034 });
+    let customer = json!({ "id": "cus_sub_1", "object": "customer", "created": START,
+        "name": "New", "invoice_settings": {}, "metadata": {}, "default_source": null });
+    stripe.put(customer.clone());
+    let told = [
+        event("evt_1", "customer.source.created", &card),
+        event("evt_2", "customer.updated", &customer),
+    ];
+    stack.deliver(&told).await;
+    stack.run(Job::Reconcile, whole()).await;
+    assert_eq!(on_file(&stack)["on_file"], false);
+}
+
 /// An import asks for the payment methods of a customer with a live subscription if the lists have
 /// told of none.
 #[tokio::test]
