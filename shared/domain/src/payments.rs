@@ -8,8 +8,8 @@
 //! itself. What was paid outside of Stripe has no charge and is kept apart.
 //!
 //! Sums do not depend on the order of arrival. Claims less charges are kept for each currency and
-//! amount that has a claim without a charge, or a charge without a claim. Of more than
-//! [`MAX_AMOUNTS`] of them, they are kept in a fixed number of buckets, by a hash of currency and
+//! amount that has a claim without a charge, or a charge without a claim. Of more than a thousand
+//! (`MAX_AMOUNTS`), they are kept in a fixed number of buckets, by a hash of currency and
 //! amount, until all buckets are empty: different amounts of one bucket then count as the same.
 //! (docs/adr/0022-one-definition-of-a-failed-invoice.md)
 
