@@ -17,11 +17,11 @@ pub struct RunFunction {
     function: String,
 }
 
-/// The work of a function until its process ends.
-type FunctionFuture = LocalBoxFuture<'static, Result<(), lambda_runtime::Error>>;
+/// Starts a function, which then works until its process ends.
+type StartFunction = fn() -> LocalBoxFuture<'static, Result<(), lambda_runtime::Error>>;
 
 /// Every function, by the name of its binary.
-pub const FUNCTIONS: [(&str, fn() -> FunctionFuture); 9] = [
+pub const FUNCTIONS: [(&str, StartFunction); 9] = [
     ("webhook", || paygraph_webhook::wiring::run().boxed_local()),
     ("worker", || paygraph_worker::wiring::run(now).boxed_local()),
     ("tick", || paygraph_tick::wiring::run(now).boxed_local()),
