@@ -59,7 +59,8 @@ pub async fn run<C: Clock + Copy>(clock: C) -> Result<(), Error> {
     };
     let handle = service_fn(async |event: LambdaEvent<SqsEvent>| {
         let left = SystemClock.left(event.context.deadline);
-        Ok::<_, Error>(worker.handle(&event.payload, left).await)
+        // Boxed: within the runtime's own futures its type is deeper than the compiler follows.
+        Ok::<_, Error>(Box::pin(worker.handle(&event.payload, left)).await)
     });
     lambda_runtime::run(handle).await
 }
