@@ -167,8 +167,8 @@ impl Test {
             template(places)?;
         }
         let start = Instant::now();
-        build::build_tests(places)?;
         Up::detached().ready(places)?;
+        build::build_tests(places)?;
         done("build and local stack", start);
         let arguments = [&["test", "--no-fail-fast"], WORKSPACE.as_slice()].concat();
         let nats = python::test_tool(places, "nats-server")?;

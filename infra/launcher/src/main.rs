@@ -28,7 +28,9 @@ fn main() -> ExitCode {
 /// Returns only if the command cannot be built or started.
 fn launch() -> io::Result<ExitCode> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo).args(BUILD_ARGUMENTS).spawn()?;
+    let mut build = without_package(&mut Command::new(cargo))
+        .args(BUILD_ARGUMENTS)
+        .spawn()?;
     if !io::stderr().is_terminal() {
         thread::spawn(print_lines);
     }
@@ -36,7 +38,21 @@ fn launch() -> io::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let command = env::current_exe()?.with_file_name("paygraph");
-    Err(Command::new(command).args(env::args_os().skip(1)).exec())
+    Err(without_package(&mut Command::new(command))
+        .args(env::args_os().skip(1))
+        .exec())
+}
+
+/// Takes the variables away by which cargo describes the launcher's package. Build scripts that read
+/// them (`ring` does) would run again after each build by hand, and all that depends on them.
+fn without_package(command: &mut Command) -> &mut Command {
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+    command
 }
 
 fn print_lines() {
