@@ -37,4 +37,4 @@ pub use request::{InvalidRequest, Request, run_name};
 pub use runner::{Left, RunError, Runner};
 #[cfg(feature = "stripe-api")]
 pub use stall::{note_stall, stop};
-pub use state::{Counts, Failure, Job, LONGEST_STALL, Run, Scope, Wait};
+pub use state::{Counts, Failure, Job, LONGEST_STALL, MethodReads, Run, Scope, Wait};

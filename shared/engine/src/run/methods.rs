@@ -15,7 +15,7 @@ use super::kind::Kind;
 use super::look::Look;
 use super::read::{self, Facts};
 use super::runner::{AT_ONCE, Left, RunError, Runner};
-use super::state::{Job, Run};
+use super::state::{Job, MethodOwner, MethodReads, Run};
 use super::take_in::origin_of;
 use crate::backoff::Deadline;
 use crate::fetch::Fetch;
@@ -28,12 +28,6 @@ const PART: u32 = 5;
 /// How many days a rotation takes.
 const DAYS: i64 = 7;
 const DAY: i64 = 86_400;
-
-/// A customer whose payment methods are asked for, with those that are attached here.
-struct Customer {
-    id: StripeCustomerId,
-    attached: Vec<String>,
-}
 
 impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
     /// Lists the payment methods of customers with a live subscription, and takes them in or compares
@@ -48,6 +42,12 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             return Ok(Left::Nothing);
         }
         let client = self.client.with_part_of_budget(PART);
+        if let Some(reads) = run.method_reads.clone() {
+            self.finish_reads(run, token, &client, reads).await?;
+            if !deadline.has_time() {
+                return Ok(Left::More);
+            }
+        }
         let mut everyone = self.engine.store.everyone(&run.tenant).await?;
         everyone.retain(|id| run.passed.as_ref() < Some(id));
         for some in everyone.chunks(TOGETHER) {
@@ -57,9 +57,15 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             for some in found {
                 customers.extend(some?);
             }
-            self.read_methods_of(run, &client, customers).await?;
-            (run.passed, run.stalled_since) = (some.last().cloned(), None);
-            self.note(run, token).await?;
+            let Some(last) = some.last().cloned() else {
+                break;
+            };
+            let reads = MethodReads { customers, last };
+            if run.job == Job::Backfill && !reads.customers.is_empty() {
+                run.method_reads = Some(reads.clone());
+                self.note(run, token).await?;
+            }
+            self.finish_reads(run, token, &client, reads).await?;
             if !deadline.has_time() {
                 return Ok(Left::More);
             }
@@ -68,12 +74,26 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         Ok(Left::Nothing)
     }
 
+    /// Reads the methods of some contacts, and notes that they are done.
+    async fn finish_reads(
+        &self,
+        run: &mut Run,
+        token: u64,
+        client: &Client,
+        reads: MethodReads,
+    ) -> Result<(), RunError> {
+        let MethodReads { customers, last } = reads;
+        self.read_methods_of(run, client, customers).await?;
+        (run.passed, run.stalled_since, run.method_reads) = (Some(last), None, None);
+        self.note(run, token).await
+    }
+
     /// The Stripe customers of a contact that have a live subscription, and whose turn it is.
     async fn customers_in_turn(
         &self,
         run: &Run,
         contact: &CustomerId,
-    ) -> Result<Vec<Customer>, StoreError> {
+    ) -> Result<Vec<MethodOwner>, StoreError> {
         let store = &self.engine.store;
         let Some(contact) = store.contact(&run.tenant, contact).await? else {
             return Ok(Vec::new());
@@ -94,7 +114,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         &self,
         run: &Run,
         id: &StripeCustomerId,
-    ) -> Result<Option<Customer>, StoreError> {
+    ) -> Result<Option<MethodOwner>, StoreError> {
         let account = self.engine.store.account(&run.tenant, id).await?;
         let mut held = account.subscriptions.values();
         if !held.any(|held| held.value.subscription.get().status.is_live()) {
@@ -103,7 +123,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let methods = account.payment_methods.iter();
         let attached = methods.filter(|(_, held)| held.value.get().attached);
         let attached = attached.map(|(id, _)| id.to_string());
-        Ok(Some(Customer {
+        Ok(Some(MethodOwner {
             id: id.clone(),
             attached: attached.filter(|id| is_method(id)).collect(),
         }))
@@ -136,7 +156,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         &self,
         run: &mut Run,
         client: &Client,
-        customers: Vec<Customer>,
+        customers: Vec<MethodOwner>,
     ) -> Result<(), RunError> {
         let (cause, source) = origin_of(run)?;
         let (mut facts, mut looks) = (Facts::default(), Vec::new());

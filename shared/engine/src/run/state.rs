@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use paygraph_domain::fact::Source;
-use paygraph_domain::id::{CustomerId, TenantId};
+use paygraph_domain::id::{CustomerId, StripeCustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +135,22 @@ pub struct Wait {
     pub until: Option<Timestamp>,
 }
 
+/// A customer whose payment methods are asked for, with the ids of those that are attached here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MethodOwner {
+    pub(super) id: StripeCustomerId,
+    pub(super) attached: Vec<String>,
+}
+
+/// The customers of some contacts that an import asks. It notes them first: once a part of their methods
+/// is committed, the record no longer tells that they have to be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodReads {
+    pub(super) customers: Vec<MethodOwner>,
+    /// The last of the contacts.
+    pub(super) last: CustomerId,
+}
+
 /// A run over everything that Stripe has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -157,6 +173,9 @@ pub struct Run {
     /// The last contact of which it was looked for what no list returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed: Option<CustomerId>,
+    /// The customers whose payment methods it has begun to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method_reads: Option<MethodReads>,
     /// When what differed may be looked at again.
     pub second_look_at: Option<Timestamp>,
     /// What it has done.
@@ -188,6 +207,7 @@ impl Run {
             stage: Stage::Catalog,
             ranges: Vec::new(),
             passed: None,
+            method_reads: None,
             second_look_at: None,
             counts: Counts::default(),
             problem: None,

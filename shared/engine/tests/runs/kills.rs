@@ -1,6 +1,6 @@
 //! Runs that are killed at any call: whoever takes them up comes to the same end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use paygraph_domain::time::Timestamp;
 use paygraph_engine::memory::MemoryStore;
 use paygraph_engine::ports::Runs as _;
 use paygraph_engine::publish::publish;
-use paygraph_engine::run::{Drift, Job, Kind, Left, Outcome, Run};
+use paygraph_engine::run::{Drift, Job, Left, Outcome, Run};
 use paygraph_testkit::fake_stripe::FakeStripe;
 use paygraph_testkit::world::History;
 
@@ -72,7 +72,7 @@ async fn killed(stack: &Stack, job: Job, polls: usize, seed: u64) -> (Run, Vec<D
     let mut random = fastrand::Rng::with_seed(seed);
     let store = &stack.engine.store;
     let (mut run, mut left) = (stack.begin(job, whole()), KILLS);
-    let mut room = polls * 3 / 4;
+    let mut room = polls * 19 / 20;
     loop {
         let most = match random.u32(0..10) {
             0 => polls / 8,
@@ -112,13 +112,6 @@ async fn killed(stack: &Stack, job: Job, polls: usize, seed: u64) -> (Run, Vec<D
     (run, drift)
 }
 
-/// How many objects a run has read: by kind but for payment methods, and of those.
-fn counted(run: &Run) -> (BTreeMap<Kind, u64>, u64) {
-    let mut counted = run.counts.objects.clone();
-    let methods = counted.remove(&Kind::PaymentMethods).unwrap_or(0);
-    (counted, methods)
-}
-
 async fn with_losses(stripe: &Arc<FakeStripe>, history: &History) -> Stack {
     let stack = stack(stripe);
     let mut random = fastrand::Rng::with_seed(7);
@@ -139,11 +132,7 @@ async fn n8_an_import_survives_a_hundred_kills() {
         let (run, _) = killed(&other, Job::Backfill, polls, seed).await;
         same(&straight, &other);
         assert_eq!(other.told(), straight.told());
-        let (counted, methods) = counted(&run);
-        let (all, all_methods) = self::counted(&expected);
-        assert_eq!(counted, all);
-        // Whose method was committed just before a kill is not asked for it again, nor counted.
-        assert!(methods <= all_methods, "{methods} > {all_methods}");
+        assert_eq!(run.counts.objects, expected.counts.objects);
     }
 }
 
