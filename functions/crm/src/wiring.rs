@@ -16,8 +16,8 @@ use paygraph_runtime::secrets::SecretsManager;
 use paygraph_runtime::{aws, telemetry};
 use paygraph_store::DynamoStore;
 
-/// Answers invocations until the process ends. Whoever starts the function brings the clock, and
-/// compiles the function with whatever else it starts.
+/// Answers invocations until the process ends. The code is generic over the clock, so that the crate
+/// that starts the function compiles it.
 ///
 /// # Errors
 /// If a variable of the environment is missing or wrong, or if Lambda does not answer.

@@ -22,8 +22,8 @@ use std::sync::atomic::AtomicI64;
 /// How much of Stripe's limits one worker may use, in percent: ten at once stay below half.
 const LIVE_SHARE: u32 = 4;
 
-/// Answers invocations until the process ends. Whoever starts the function brings the clock, and
-/// compiles the function with whatever else it starts.
+/// Answers invocations until the process ends. The code is generic over the clock, so that the crate
+/// that starts the function compiles it.
 ///
 /// # Errors
 /// If a variable of the environment is missing or wrong, or if Lambda does not answer.

@@ -197,23 +197,10 @@ pub fn reach_directly(command: &mut Command) {
     }
 }
 
-/// Cargo, at the project's root, as if called by hand.
-///
-/// Under `cargo paygraph` this process has variables of the command's own package. Build scripts
-/// that look at them (`ring` does) would run again, and all that depends on them would be compiled
-/// again, at every change between cargo by hand and cargo from here.
+/// Cargo, at the project's root, as if called by hand: the launcher has removed the variables of its own
+/// package.
 pub fn cargo(places: &Places) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_of_a_package) {
-            command.env_remove(name);
-        }
-    }
     command.current_dir(&places.root);
     command
-}
-
-/// Whether cargo sets this variable for the package that it runs, and nobody sets it for cargo.
-fn is_of_a_package(name: &str) -> bool {
-    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }

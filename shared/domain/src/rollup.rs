@@ -244,32 +244,32 @@ fn has_single_live_item(account: &Account) -> bool {
     items.sum::<usize>() <= 1
 }
 
-/// What depends on an amount that only an API call could tell.
+/// The values that depend on an amount that only an API call could tell.
 #[derive(Debug, Clone, Copy, Default)]
-struct Unknown {
-    /// What a subscription is worth.
+struct UnknownValues {
+    /// The MRR of the subscription.
     worth: bool,
-    /// How its items compare to others as the plan.
+    /// The rank of its items in the choice of the plan.
     plan: bool,
 }
 
-/// Adds a subscription. Gives what is unknown of it.
+/// Adds a subscription. Returns its unknown values.
 fn add_subscription(
     rollup: &mut Rollup,
     account: &Account,
     subscription: &Subscription,
     context: Context<'_>,
-) -> Unknown {
+) -> UnknownValues {
     rollup.status = rollup.status.min(BillingStatus::of(subscription));
     if subscription.status.is_final() {
         add_ended(rollup, subscription);
-        return Unknown::default();
+        return UnknownValues::default();
     }
     let value = context.value(account, subscription);
     let live = subscription.status.is_live();
     rollup.mrr.add_all(&value.mrr);
     rollup.arr.add_all(&value.arr);
-    let unknown = Unknown {
+    let unknown = UnknownValues {
         worth: value.incomplete,
         plan: live && value.unknown_nominal,
     };

@@ -57,6 +57,21 @@ pub struct AwsConfig {
     pub session_token: Option<SecretString>,
 }
 
+impl AwsConfig {
+    /// A configuration with every service at one URL, and credentials that no service checks.
+    #[must_use]
+    pub fn at_url(url: String) -> Self {
+        Self {
+            region: "eu-west-1".to_owned(),
+            endpoint_url: Some(url),
+            service_endpoint_urls: BTreeMap::new(),
+            access_key_id: "example".to_owned(),
+            secret_access_key: "example".into(),
+            session_token: None,
+        }
+    }
+}
+
 impl Config for AwsConfig {
     fn take(reader: &mut Reader<'_>) -> Self {
         reader.aws()

@@ -61,14 +61,7 @@ impl FakeSns {
 }
 
 fn topic_at(url: String, arn: Option<&str>) -> Topic {
-    let config = AwsConfig {
-        region: "eu-west-1".to_owned(),
-        endpoint_url: Some(url),
-        service_endpoint_urls: [].into(),
-        access_key_id: "example".to_owned(),
-        secret_access_key: "example".into(),
-        session_token: None,
-    };
+    let config = AwsConfig::at_url(url);
     let client = SignedClient::new(&config, SNS).unwrap();
     Topic::new(client, arn.map(str::to_owned))
 }

@@ -36,14 +36,7 @@ impl FakeSes {
 
 /// Our own SES that asks a server.
 fn ses_at(url: String) -> Ses {
-    let config = AwsConfig {
-        region: "eu-west-1".to_owned(),
-        endpoint_url: Some(url),
-        service_endpoint_urls: [].into(),
-        access_key_id: "example".to_owned(),
-        secret_access_key: "example".into(),
-        session_token: None,
-    };
+    let config = AwsConfig::at_url(url);
     let unsubscribe = "https://paygraph.example/unsubscribe".to_owned();
     Ses::new(
         SignedClient::new(&config, SES).unwrap(),

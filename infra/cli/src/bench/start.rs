@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{Reading, median};
 use crate::local::{Places, cargo};
+use crate::progress::Progress;
 use crate::stack::now;
 
 const ROUNDS: usize = 60;
@@ -21,6 +22,7 @@ const SECRET: &str = "whsec_bench";
 
 /// Measures both.
 pub fn measure(places: &Places) -> anyhow::Result<Vec<Reading>> {
+    let progress = Progress::lines("Building the webhook as it is deployed");
     for target in [["--bin", "webhook"], ["--example", "hello"]] {
         let mut build = cargo(places);
         build.args(["build", "--quiet", "--release"]);
@@ -33,6 +35,7 @@ pub fn measure(places: &Places) -> anyhow::Result<Vec<Reading>> {
             bail!("the webhook does not build");
         }
     }
+    drop(progress);
     let release = places.root.join("target/release");
     let (webhook, hello) = (release.join("webhook"), release.join("examples/hello"));
     let size = std::fs::metadata(&webhook)?.len();

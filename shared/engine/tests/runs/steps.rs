@@ -24,7 +24,7 @@ fn empty_stack(history: &History) -> (Arc<FakeStripe>, Stack) {
 }
 
 /// The customers that are deleted without a webhook: every second one of those that are left.
-fn lost(history: &History) -> impl Iterator<Item = &str> {
+fn lost_customers(history: &History) -> impl Iterator<Item = &str> {
     let left = history.truths.iter().filter(|truth| !truth.deleted);
     left.step_by(2).map(|truth| truth.customer.as_str())
 }
@@ -33,14 +33,14 @@ fn lost(history: &History) -> impl Iterator<Item = &str> {
 async fn stack_with_losses(history: &History) -> (Arc<FakeStripe>, Stack) {
     let (stripe, stack) = empty_stack(history);
     stack.run(Job::Backfill, whole()).await;
-    for id in lost(history) {
+    for id in lost_customers(history) {
         stripe.put(json!({ "id": id, "object": "customer", "deleted": true }));
     }
     (stripe, stack)
 }
 
 /// A run that was done in invocations without time.
-struct Steps {
+struct SteppedRun {
     run: Run,
     drift: Vec<Drift>,
     /// The most requests to Stripe within an invocation.
@@ -49,7 +49,7 @@ struct Steps {
     all: u64,
 }
 
-async fn run_in_steps(stack: &Stack, stripe: &FakeStripe, job: Job) -> Steps {
+async fn run_in_steps(stack: &Stack, stripe: &FakeStripe, job: Job) -> SteppedRun {
     let mut run = stack.begin(job, whole());
     let requests = || stripe.stats().requests;
     let (begun, mut most) = (requests(), 0);
@@ -61,7 +61,7 @@ async fn run_in_steps(stack: &Stack, stripe: &FakeStripe, job: Job) -> Steps {
         let left = stack.go_on_without_time(&mut run).await.unwrap();
         most = most.max(requests() - before);
         if left == Left::Nothing {
-            return Steps {
+            return SteppedRun {
                 drift: stack.engine.store.drift(&run).await.unwrap(),
                 run,
                 most,
@@ -72,7 +72,7 @@ async fn run_in_steps(stack: &Stack, stripe: &FakeStripe, job: Job) -> Steps {
 }
 
 /// Compares a run in steps with one that had all the time, and checks that no step was large.
-fn check(steps: &Steps, stack: &Stack, straight: (&Stack, &[Drift])) {
+fn check_steps(steps: &SteppedRun, stack: &Stack, straight: (&Stack, &[Drift])) {
     let (run, most) = (&steps.run, steps.most);
     assert!(run.is_complete(), "{:?}", run.counts);
     same(straight.0, stack);
@@ -93,7 +93,7 @@ async fn t9_an_import_goes_on_at_its_checkpoint() {
     straight.run(Job::Backfill, whole()).await;
     let (stripe, stack) = empty_stack(&history);
     let steps = run_in_steps(&stack, &stripe, Job::Backfill).await;
-    check(&steps, &stack, (&straight, &[]));
+    check_steps(&steps, &stack, (&straight, &[]));
 }
 
 /// T9: a comparison does too, also to find customers that were deleted.
@@ -104,8 +104,8 @@ async fn t9_a_comparison_goes_on_at_its_checkpoint() {
     let (_, expected) = straight.run(Job::Reconcile, whole()).await;
     let (stripe, stack) = stack_with_losses(&history).await;
     let steps = run_in_steps(&stack, &stripe, Job::Reconcile).await;
-    check(&steps, &stack, (&straight, &expected));
+    check_steps(&steps, &stack, (&straight, &expected));
     let deleted = steps.drift.iter();
     let deleted = deleted.filter(|drift| drift.field.as_deref() == Some("deleted"));
-    assert_eq!(deleted.count(), lost(&history).count());
+    assert_eq!(deleted.count(), lost_customers(&history).count());
 }
