@@ -21,7 +21,23 @@ const ANSWER_TIME: Duration = Duration::from_secs(20);
 
 /// What the emulator runs behind: nothing starts before its process is on record,
 /// so an `up` that is killed in between leaves none that nobody knows of.
-const GATE: &str = r#"read -r go && exec "$0" -m ministack </dev/null"#;
+const GATE: &str = r#"read -r go && ulimit -n "$(ulimit -H -n)" && exec "$0" "$@" </dev/null"#;
+/// The emulator, served by `uvicorn`: it needs half of the processor time of the server that MiniStack
+/// brings. MiniStack sets the headers `Server` and `Date` itself.
+const SERVER: [&str; 12] = [
+    "-m",
+    "uvicorn",
+    "ministack.app:app",
+    "--no-server-header",
+    "--no-date-header",
+    "--no-access-log",
+    "--log-level=warning",
+    "--timeout-keep-alive=75",
+    "--timeout-graceful-shutdown=1",
+    "--loop=uvloop",
+    "--http=httptools",
+    "--host=127.0.0.1",
+];
 
 /// A running emulator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -124,6 +140,8 @@ fn spawn(places: &Places, python: &Path, port: u16) -> anyhow::Result<Child> {
     command
         .args(["-c", GATE])
         .arg(python)
+        .args(SERVER)
+        .arg(format!("--port={port}"))
         .current_dir(&scratch)
         // Functions inherit all this: the endpoint by which they find the emulator,
         // and credentials that are good for nothing.
@@ -135,7 +153,6 @@ fn spawn(places: &Places, python: &Path, port: u16) -> anyhow::Result<Child> {
         .env_remove("AWS_PROFILE")
         .env("MINISTACK_REGION", "us-east-1")
         .env("MINISTACK_HOST", "127.0.0.1")
-        .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
         .env("PERSIST_STATE", "0")
         .env("LOG_LEVEL", "WARNING")
