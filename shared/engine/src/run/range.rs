@@ -10,7 +10,7 @@ const SHORTEST: i64 = 3_600;
 /// About how many pages it has: each range ends with a page that is not full.
 const FEWEST_PAGES: i64 = 8;
 /// Nothing at Stripe is older, in Unix seconds: the beginning of 2010.
-pub(super) const BEGINNING: i64 = 1_262_304_000;
+const BEGINNING: i64 = 1_262_304_000;
 
 /// A part of one of Stripe's lists: objects made in a part of time, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

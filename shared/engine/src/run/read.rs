@@ -53,6 +53,16 @@ pub(super) fn span(page: &Page) -> i64 {
     ends.map_or(0, |((_, first), (_, last))| first.unix() - last.unix())
 }
 
+/// How many seconds a page adds to the time that its range has read: from the object before it, or from
+/// its own first one, to its last.
+pub(super) fn spanned(range: &Range, page: &Page) -> i64 {
+    let Some((_, last)) = last(page) else {
+        return 0;
+    };
+    let before = range.read_to.map(|read_to| read_to.unix() - last.unix());
+    before.unwrap_or_else(|| span(page)).max(0)
+}
+
 fn named(object: &RawValue) -> Option<(String, Timestamp)> {
     let named: Named = serde_json::from_str(object.get()).ok()?;
     Some((named.id, Timestamp::from_unix(named.created).ok()?))

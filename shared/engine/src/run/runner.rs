@@ -249,6 +249,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 match answer {
                     Ok(page) => {
                         run.counts.pages += 1;
+                        run.spanned += read::spanned(&range, &page.value);
                         run.counts.read(range.kind, page.value.data.len());
                         next.extend(advance(run, &range, &page.value));
                     }

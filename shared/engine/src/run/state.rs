@@ -12,7 +12,7 @@ use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Stage};
-use super::range::{BEGINNING, Range};
+use super::range::Range;
 
 /// How many ranges of one kind are read side by side.
 pub(super) const PARALLEL: usize = 16;
@@ -170,6 +170,9 @@ pub struct Run {
     pub stage: Stage,
     /// What is left of this stage.
     pub ranges: Vec<Range>,
+    /// How many seconds lie between the first and the last objects of what was read of this stage.
+    #[serde(default)]
+    pub spanned: i64,
     /// The last contact of which it was looked for what no list returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed: Option<CustomerId>,
@@ -206,6 +209,7 @@ impl Run {
             noted_at: now,
             stage: Stage::Catalog,
             ranges: Vec::new(),
+            spanned: 0,
             passed: None,
             method_reads: None,
             second_look_at: None,
@@ -241,15 +245,17 @@ impl Run {
         now.unix() - since.unix()
     }
 
-    /// About how much of it is done, in thousandths: by the time that is read of each kind.
+    /// About how much of it is done, in thousandths. Of a stage it is the time between the objects that
+    /// were read, as a share of that and of the time that is left: before an account's first object
+    /// there is nothing, and it is not known when that was made.
     #[must_use]
     pub fn share_done(&self) -> u64 {
-        let since = self.scope.since.unwrap_or_default().unix().max(BEGINNING);
-        let span = (self.started_at.unix() - since).max(1);
         let left: i64 = self.ranges.iter().map(Range::left).sum();
-        let kinds = self.kinds_of(self.stage).count();
-        let all = span.saturating_mul(i64::try_from(kinds).unwrap_or(1).max(1));
-        let of_stage = 1_000 - (left.max(0).saturating_mul(1_000) / all).min(1_000);
+        let all = self.spanned.saturating_add(left.max(0)).max(1);
+        let of_stage = match left {
+            1.. => (self.spanned.saturating_mul(1_000) / all).min(1_000),
+            _ => 1_000,
+        };
         // Nearly everything is read in the second stage.
         let (before, length) = match self.stage {
             Stage::Catalog => (0, 20),
@@ -265,6 +271,7 @@ impl Run {
 
     pub(super) fn enter(&mut self, stage: Stage) {
         self.stage = stage;
+        self.spanned = 0;
         self.ranges = self.ranges_of(stage);
     }
 

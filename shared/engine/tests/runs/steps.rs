@@ -47,6 +47,8 @@ struct SteppedRun {
     most: u64,
     /// All requests to Stripe.
     all: u64,
+    /// After each invocation: how many objects were read, and the share that the run tells.
+    shares: Vec<(u64, u64)>,
 }
 
 async fn run_in_steps(stack: &Stack, stripe: &FakeStripe, job: Job) -> SteppedRun {
@@ -54,18 +56,21 @@ async fn run_in_steps(stack: &Stack, stripe: &FakeStripe, job: Job) -> SteppedRu
     let requests = || stripe.stats().requests;
     let (begun, mut most) = (requests(), 0);
     let mut invocations = 0;
+    let mut shares = Vec::new();
     loop {
         invocations += 1;
         assert!(invocations <= MOST_STEPS, "the run does not end: {run:?}");
         let before = requests();
         let left = stack.go_on_without_time(&mut run).await.unwrap();
         most = most.max(requests() - before);
+        shares.push((run.counts.checked(), run.share_done()));
         if left == Left::Nothing {
             return SteppedRun {
                 drift: stack.engine.store.drift(&run).await.unwrap(),
                 run,
                 most,
                 all: requests() - begun,
+                shares,
             };
         }
     }
@@ -94,6 +99,14 @@ async fn t9_an_import_goes_on_at_its_checkpoint() {
     let (stripe, stack) = empty_stack(&history);
     let steps = run_in_steps(&stack, &stripe, Job::Backfill).await;
     check_steps(&steps, &stack, (&straight, &[]));
+    // The account is far younger than Stripe, whose lists begin before it.
+    let all = steps.run.counts.checked();
+    let early = steps.shares.iter().filter(|(read, _)| read * 5 < all);
+    let told = early.map(|(_, share)| *share).max();
+    assert!(
+        told.is_some_and(|share| (1..500).contains(&share)),
+        "{told:?}"
+    );
 }
 
 /// T9: a comparison does too, also to find customers that were deleted.
