@@ -29,7 +29,7 @@ pub async fn run<C: Clock + Copy>(clock: C) -> Result<(), Error> {
     let handle = service_fn(async |event: LambdaEvent<ScheduleEvent>| {
         let left = || SystemClock.left(event.context.deadline);
         let now = event.payload.instant(clock.now());
-        // The sweep leaves time for the tick, which runs whatever becomes of the sweep.
+        // The sweep takes at most half of the time. The tick runs even if the sweep fails.
         let swept = sweep(&engine.store, &bus, now, left() / 2).await;
         let ticked = engine.tick(&bus, now, Deadline::after(left())).await?;
         tracing::info!(

@@ -1,4 +1,4 @@
-//! `paygraph bench`: what the product costs, as medians, counts and ratios.
+//! `paygraph bench`: measures the cost of the product as medians, counts and ratios.
 
 mod core;
 mod folding;
@@ -23,7 +23,7 @@ use crate::up::Up;
 /// and write units per event, and how long an event takes from Stripe's door to the bus and to an
 /// alert.
 ///
-/// Builds what it measures with full optimisation, so the first run takes minutes.
+/// Builds the command with full optimisation first, which takes up to a quarter of an hour.
 #[derive(Args)]
 pub struct Bench {
     /// Print JSON
@@ -32,7 +32,7 @@ pub struct Bench {
     /// Measure with this very binary. (Set by the command itself, after it has built one.)
     #[arg(long, hide = true)]
     here: bool,
-    /// Leave out what needs the local stack
+    /// Leave out every measurement that needs the local stack
     #[arg(long)]
     without_stack: bool,
     /// Measure only the import

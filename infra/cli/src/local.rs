@@ -70,14 +70,14 @@ impl Lock {
     }
 }
 
-/// What one needs to talk to the local stack. Every value is a string.
+/// The addresses, secrets and names of the local stack. Every value is a string.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Local {
     /// Where Stripe's webhooks go.
     pub webhook_url: String,
-    /// What the API's paths follow.
+    /// The URL that the API's paths are appended to.
     pub api_url: String,
-    /// What webhooks are signed with.
+    /// The secret that webhooks are signed with.
     pub webhook_secret: String,
     /// A token that reads and writes.
     pub api_token: String,

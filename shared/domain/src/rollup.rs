@@ -83,7 +83,7 @@ pub struct Rollup {
     /// Entries of the catalog without which it cannot tell all: it is computed again when they come.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub awaits: BTreeSet<CatalogKey>,
-    /// Objects of any kind whose newest state no event could tell: what is kept of them is a guess.
+    /// Ids of objects, of any kind, whose newest state no event could tell: the kept state is a guess.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub undecided: BTreeSet<String>,
 }

@@ -1,8 +1,9 @@
 //! Runs over everything that Stripe has: the import of history, and the comparison.
 //!
-//! Lists are read in ranges of time, side by side; a page is noted as done when all that it told is
-//! committed, so that whoever takes a run up reads at most one page of each range again. What is
-//! read takes the way of a webhook: the same decoding, the same order, the same commit.
+//! A run reads lists in ranges of time, side by side. It notes a page as done when everything that the
+//! page told is committed; meanwhile Stripe answers with the next one. After a kill, a run therefore
+//! reads at most two pages of each range again. Objects are decoded, ordered and committed as those of
+//! a webhook are.
 
 #[cfg(feature = "stripe-api")]
 mod by_id;

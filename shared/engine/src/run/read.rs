@@ -181,8 +181,8 @@ impl Facts {
         }
     }
 
-    /// Adds what an object tells, and what is inside it. `owner` is the customer of an object that
-    /// names none: of a payment method that was detached, say.
+    /// Adds the facts of an object and of the objects inside it. `owner` is the customer of an object
+    /// that names none, for example of a payment method that was detached.
     pub fn add(
         &mut self,
         kind: Kind,

@@ -1,4 +1,4 @@
-//! What is kept of a run, so that whoever takes it up goes on where it was.
+//! The record of a run, from which the next invocation goes on.
 #![cfg_attr(
     not(feature = "stripe-api"),
     allow(dead_code, reason = "only who asks Stripe does runs")
@@ -61,7 +61,7 @@ pub struct Scope {
     pub kinds: Vec<Kind>,
     /// Only objects that were made since then.
     pub since: Option<Timestamp>,
-    /// Only what is live or open, and what was made in the last 35 days.
+    /// Only live and open objects, and those that were made in the last 35 days.
     pub recent: bool,
     /// Nothing is changed, here or on the bus.
     pub dry_run: bool,
@@ -170,7 +170,7 @@ pub struct Run {
     pub stage: Stage,
     /// What is left of this stage.
     pub ranges: Vec<Range>,
-    /// How many seconds lie between the first and the last objects of what was read of this stage.
+    /// The seconds between the first and the last objects of this stage's pages, summed over its ranges.
     #[serde(default)]
     pub spanned: i64,
     /// The last contact of which it was looked for what no list returned.
@@ -245,16 +245,16 @@ impl Run {
         now.unix() - since.unix()
     }
 
-    /// About how much of it is done, in thousandths. Of a stage it is the time between the objects that
-    /// were read, as a share of that and of the time that is left: before an account's first object
-    /// there is nothing, and it is not known when that was made.
+    /// Estimates the share of the run that is done, in thousandths. The share of a stage is the time
+    /// between the objects that were read, divided by the sum of that time and of the time that is left.
+    /// The time since 2010 would not do as the whole: most accounts are younger.
     #[must_use]
     pub fn share_done(&self) -> u64 {
         let left: i64 = self.ranges.iter().map(Range::left).sum();
-        let all = self.spanned.saturating_add(left.max(0)).max(1);
-        let of_stage = match left {
-            1.. => (self.spanned.saturating_mul(1_000) / all).min(1_000),
-            _ => 1_000,
+        let all = self.spanned.saturating_add(left.max(0));
+        let of_stage = match all {
+            0 => 1_000,
+            all => self.spanned.saturating_mul(1_000) / all,
         };
         // Nearly everything is read in the second stage.
         let (before, length) = match self.stage {
