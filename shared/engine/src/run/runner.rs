@@ -239,44 +239,39 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 let Ok(page) = answer else { continue };
                 facts.add_page(range.kind, page, &cause, source);
             }
-            let mut ranges = run.ranges.clone();
+            self.take_in(run, facts).await?;
+            self.note_returned(run, &window).await?;
+            if window.iter().any(|(_, answer)| answer.is_ok()) {
+                run.stalled_since = None;
+            }
             let mut next = Vec::new();
-            for (range, answer) in &window {
+            for (range, answer) in window {
                 match answer {
-                    Ok(page) => next.extend(advance(&mut ranges, range, &page.value)),
+                    Ok(page) => {
+                        run.counts.pages += 1;
+                        run.spanned += read::spanned(&range, &page.value);
+                        run.counts.read(range.kind, page.value.data.len());
+                        next.extend(advance(run, &range, &page.value));
+                    }
                     // Stripe refuses the cursor: the object at which the list goes on was deleted.
                     // <https://docs.stripe.com/api/errors>: `resource_missing` of `starting_after`.
                     Err(ClientError::Missing(_) | ClientError::Refused { status: 400, .. })
                         if range.after.is_some() =>
                     {
-                        next.extend(restart(&mut ranges, range));
+                        next.extend(restart(run, &range));
                     }
                     Err(source) => {
-                        let (what, source) = (range.kind.name(), source.clone());
-                        let what = format!("reading {what}");
+                        let what = format!("reading {}", range.kind.name());
                         refused = Some(RunError::Stripe { what, source });
                     }
                 }
             }
-            // Stripe answers while these pages are committed. Without time, nobody waits for it.
-            if deadline.has_time() {
-                for range in next {
-                    self.spawn(&mut reads, range);
-                }
-            }
-            self.take_in(run, facts).await?;
-            self.note_returned(run, &window).await?;
-            for (range, answer) in &window {
-                let Ok(page) = answer else { continue };
-                run.counts.pages += 1;
-                run.counts.read(range.kind, page.value.data.len());
-                run.spanned += read::spanned(range, &page.value);
-                run.stalled_since = None;
-            }
-            run.ranges = ranges;
             self.note(run, token).await?;
             if !deadline.has_time() {
                 return Ok(Left::More);
+            }
+            for range in next {
+                self.spawn(&mut reads, range);
             }
         }
         // What was refused is left: the run is not complete.
@@ -346,19 +341,19 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
 }
 
 /// Begins a range again at its checkpoint, without the cursor.
-fn restart(ranges: &mut [Range], range: &Range) -> Option<Range> {
-    let known = ranges.iter_mut().find(|known| *known == range)?;
+fn restart(run: &mut Run, range: &Range) -> Option<Range> {
+    let known = run.ranges.iter_mut().find(|known| *known == range)?;
     *known = range.without_cursor();
     Some(known.clone())
 }
 
 /// Moves a range on by a page, and cuts it where there is room for others. Gives what is to be read
 /// next.
-fn advance(ranges: &mut Vec<Range>, range: &Range, page: &Page) -> Vec<Range> {
-    let Some(place) = ranges.iter().position(|known| known == range) else {
+fn advance(run: &mut Run, range: &Range, page: &Page) -> Vec<Range> {
+    let Some(place) = run.ranges.iter().position(|known| known == range) else {
         return Vec::new();
     };
-    ranges.swap_remove(place);
+    run.ranges.swap_remove(place);
     let last = read::last(page).filter(|_| page.has_more);
     let Some((id, read_to)) = last else {
         return Vec::new();
@@ -368,13 +363,13 @@ fn advance(ranges: &mut Vec<Range>, range: &Range, page: &Page) -> Vec<Range> {
         read_to: Some(read_to),
         ..range.clone()
     };
-    let same = ranges.iter().filter(|other| other.kind == range.kind);
+    let same = run.ranges.iter().filter(|other| other.kind == range.kind);
     let longest = same.clone().map(Range::left).max().unwrap_or(0);
     let room = PARALLEL.saturating_sub(same.count() + 1);
     // Halves of halves: who knows how far back there is anything.
     let halves = std::iter::from_fn(|| rest.cut(read::span(page), longest));
     let mut next: Vec<_> = halves.take(room).collect();
     next.insert(0, rest);
-    ranges.extend_from_slice(&next);
+    run.ranges.extend_from_slice(&next);
     next
 }
