@@ -1,9 +1,8 @@
 //! Runs over everything that Stripe has: the import of history, and the comparison.
 //!
 //! A run reads lists in ranges of time, side by side. It notes a page as done when everything that the
-//! page told is committed; meanwhile Stripe answers with the next one. After a kill, a run therefore
-//! reads at most two pages of each range again. Objects are decoded, ordered and committed as those of
-//! a webhook are.
+//! page told is committed. After a kill, it therefore reads at most one page of each range again.
+//! Objects are decoded, ordered and committed as those of a webhook are.
 
 #[cfg(feature = "stripe-api")]
 mod by_id;
