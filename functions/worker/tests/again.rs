@@ -154,6 +154,18 @@ impl Store for Faulty {
     async fn parked(&self, tenant: &TenantId, place: &str) -> Answer<Vec<Parked>> {
         self.store.parked(tenant, place).await
     }
+    async fn marked(&self, tenant: &TenantId, links: &BTreeSet<Link>) -> Answer<BTreeSet<Link>> {
+        self.store.marked(tenant, links).await
+    }
+    async fn parked_links(
+        &self,
+        tenant: &TenantId,
+        after: Option<&str>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Answer<IndexPage<Option<Link>>> {
+        self.store.parked_links(tenant, after, before, limit).await
+    }
     async fn unpark(&self, parked: &Parked) -> Answer<()> {
         self.store.unpark(parked).await
     }

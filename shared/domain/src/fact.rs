@@ -116,6 +116,16 @@ pub enum Link {
     PaymentIntent(StripeId),
 }
 
+impl Link {
+    /// The id of the charge or payment intent.
+    #[must_use]
+    pub fn id(&self) -> &StripeId {
+        match self {
+            Self::Charge(id) | Self::PaymentIntent(id) => id,
+        }
+    }
+}
+
 impl Body {
     /// The object's id.
     #[must_use]

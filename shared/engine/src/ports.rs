@@ -15,7 +15,7 @@ use paygraph_domain::account::{
 };
 use paygraph_domain::contact::Contact;
 use paygraph_domain::fact::Link;
-use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, TenantId};
+use paygraph_domain::id::{Cause, CustomerId, StripeCustomerId, StripeId, TenantId};
 use paygraph_domain::identity::Name;
 use paygraph_domain::settings::Settings;
 use paygraph_domain::time::Timestamp;
@@ -144,6 +144,29 @@ impl ParkReason {
             Self::TooLarge => "too_large".to_owned(),
             Self::UnknownAccount(id) => format!("account#{id}"),
         }
+    }
+
+    /// The link that such messages wait for.
+    #[must_use]
+    pub fn link(&self) -> Option<Link> {
+        match self {
+            Self::UnknownCharge(id) => StripeId::parse(id).ok().map(Link::Charge),
+            Self::UnknownPaymentIntent(id) => StripeId::parse(id).ok().map(Link::PaymentIntent),
+            Self::TooLarge | Self::UnknownAccount(_) => None,
+        }
+    }
+
+    /// The link that the messages of a place wait for.
+    #[must_use]
+    pub fn link_of_place(place: &str) -> Option<Link> {
+        let (kind, id) = place.split_once('#')?;
+        let id = id.to_owned();
+        let reason = match kind {
+            "charge" => Self::UnknownCharge(id),
+            "payment_intent" => Self::UnknownPaymentIntent(id),
+            _ => return None,
+        };
+        reason.link()
     }
 }
 
@@ -291,8 +314,26 @@ pub trait Store: Sync {
         limit: usize,
     ) -> impl Future<Output = Answer<IndexPage<Due>>> + Send;
 
-    /// Parks a message. Parking it again changes nothing.
+    /// Parks a message, and marks the link that it waits for. Parking it again changes nothing.
     fn park(&self, parked: &Parked) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Those of these links that are marked: messages are parked for them, or were.
+    fn marked(
+        &self,
+        tenant: &TenantId,
+        links: &BTreeSet<Link>,
+    ) -> impl Future<Output = Answer<BTreeSet<Link>>> + Send;
+
+    /// The links for which messages were parked before an instant, the longest parked first, behind
+    /// the place `after`: a link for each message, none for one that waits for something else.
+    /// Eventually consistent.
+    fn parked_links(
+        &self,
+        tenant: &TenantId,
+        after: Option<&str>,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Answer<IndexPage<Option<Link>>>> + Send;
 
     /// The messages that wait in one place.
     fn parked(

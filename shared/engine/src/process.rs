@@ -141,13 +141,13 @@ pub(crate) struct Taken {
     /// Entries that were committed before it, where the facts did not fit in one transaction.
     earlier: Vec<LedgerEntry>,
     /// Names under which it can be found now.
-    named: Vec<Link>,
+    named: BTreeSet<Link>,
     /// What it may have begun to wait for.
     awaited: BTreeSet<CatalogKey>,
 }
 
 impl Taken {
-    fn new(done: Done, named: Vec<Link>, awaited: BTreeSet<CatalogKey>) -> Self {
+    fn new(done: Done, named: BTreeSet<Link>, awaited: BTreeSet<CatalogKey>) -> Self {
         Self {
             done,
             earlier: Vec::new(),
@@ -158,7 +158,7 @@ impl Taken {
 
     /// What no facts come to.
     fn nothing() -> Self {
-        Self::new(Done::Unchanged, Vec::new(), BTreeSet::new())
+        Self::new(Done::Unchanged, BTreeSet::new(), BTreeSet::new())
     }
 
     /// This, and what later facts about the same Stripe customer came to.
@@ -294,21 +294,25 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         let taken = self
             .process_account(&message.origin, &customer, facts)
             .await?;
-        for lead in &leads {
-            self.take_out(&message.origin, lead).await?;
-        }
-        self.release_all(&message.origin, taken).await
+        self.release_all(&message.origin, taken, &leads).await
     }
 
-    /// Processes what waited for what was just committed.
+    /// Processes what waited for what was just committed, and takes the message itself out of the
+    /// places of its leads.
     pub(crate) async fn release_all(
         &self,
         origin: &Origin<'_>,
         taken: Taken,
+        leads: &[Link],
     ) -> Result<Processed, ProcessError> {
         let mut released = taken.earlier;
-        for link in &taken.named {
-            released.extend(self.release(origin, link).await?);
+        let links: BTreeSet<_> = taken.named.iter().chain(leads).cloned().collect();
+        let marked = self.store.marked(origin.tenant, &links).await?;
+        for lead in leads.iter().filter(|lead| marked.contains(lead)) {
+            self.take_out(origin, lead).await?;
+        }
+        for link in taken.named.intersection(&marked) {
+            released.extend(self.release(origin.tenant, link, origin.deadline).await?);
         }
         // What it waits for may have come between the look and the commit. Whoever writes to the
         // catalog looks for notes afterwards, so one of the two sees the other.
@@ -347,21 +351,17 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
     }
 
     /// Processes the messages that waited for a link.
-    async fn release(
+    pub(crate) async fn release(
         &self,
-        origin: &Origin<'_>,
+        tenant: &TenantId,
         link: &Link,
+        deadline: Deadline,
     ) -> Result<Vec<LedgerEntry>, ProcessError> {
         let place = ParkReason::from(link).place();
         let mut entries = Vec::new();
-        for parked in self.store.parked(origin.tenant, &place).await? {
+        for parked in self.store.parked(tenant, &place).await? {
             // Only webhooks wait.
-            let again = self.process(
-                origin.tenant,
-                &parked.event,
-                Source::Webhook,
-                origin.deadline,
-            );
+            let again = self.process(tenant, &parked.event, Source::Webhook, deadline);
             let again = Box::pin(again).await?;
             // A link that a stale event names may not be there: then it goes on waiting.
             let waits = matches!(again.done, Done::Parked(_));

@@ -13,6 +13,8 @@ pub mod kind;
 pub mod look;
 #[cfg(feature = "stripe-api")]
 mod methods;
+#[cfg(feature = "stripe-api")]
+mod parked;
 pub mod range;
 #[cfg(feature = "stripe-api")]
 mod read;

@@ -11,6 +11,7 @@ mod kills;
 mod leaks;
 mod methods;
 mod model;
+mod parked;
 mod paths;
 mod refusals;
 mod renewed;

@@ -8,8 +8,8 @@ use paygraph_domain::id::{Cause, CustomerId, TenantId};
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::alert::{Burst, Whose};
 pub use paygraph_engine::ports::key::{
-    AUDIT, CONTACT, ENROL, EVENT, LINK, USER, audit, audit_owner, awaiting, catalog, contact,
-    enrolment, instant, ledger, link, membership, name, named, parked, reviews, stripe,
+    AUDIT, CONTACT, ENROL, EVENT, LINK, PARKED, USER, audit, audit_owner, awaiting, catalog,
+    contact, enrolment, instant, ledger, link, membership, name, named, parked, reviews, stripe,
     stripe_link, user,
 };
 use paygraph_engine::ports::{DUE_SHARDS, PENDING_SHARDS};

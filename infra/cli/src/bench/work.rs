@@ -33,8 +33,8 @@ use crate::stack::{now, run, variables};
 /// How many events are counted.
 const EVENTS: usize = 400;
 
-/// The queries for who has a name in common with a customer that is shown, and for what waits for a
-/// charge or payment intent that is new.
+/// The queries for who has a name in common with a customer that is shown, and for messages that are
+/// parked for a marked charge or payment intent.
 const FIRST_SIGHTS: &str = "Query, first sights";
 
 /// What was counted.
@@ -168,7 +168,7 @@ pub fn measure(local: &Local) -> anyhow::Result<Vec<Reading>> {
             "1",
         ),
         Reading::new(
-            "  Query, first sights: names, new charges",
+            "  Query, first sights: names, parked messages",
             calls(&[FIRST_SIGHTS]),
             "",
         ),
@@ -180,7 +180,7 @@ pub fn measure(local: &Local) -> anyhow::Result<Vec<Reading>> {
         Reading::new("  UpdateItem", calls(&["UpdateItem"]), "1"),
         Reading::new("  PutEvents", calls(&["PutEvents"]), "shared by the batch"),
         Reading::new(
-            "  BatchGetItem (catalog, cached 60 s)",
+            "  BatchGetItem: catalog (cached 60 s), marks of new charges",
             calls(&["BatchGetItem"]),
             "",
         ),

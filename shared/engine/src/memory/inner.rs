@@ -40,6 +40,8 @@ pub(super) struct Inner {
     pub(super) awaits: BTreeSet<(TenantId, CatalogKey, StripeCustomerId)>,
     pub(super) ledger: HashMap<(TenantId, Cause), (LedgerEntry, bool)>,
     pub(super) audit: Vec<(TenantId, AuditEntry)>,
+    /// The links for which a message was parked.
+    pub(super) marks: BTreeSet<(TenantId, Link)>,
     /// What waits, by place.
     pub(super) parked: BTreeMap<(TenantId, String), BTreeMap<Cause, Parked>>,
     /// Who is due when, as the table's index has it.

@@ -266,7 +266,42 @@ impl Store for MemoryStore {
         let mut inner = self.lock();
         let here = inner.parked.entry(place_of(parked)).or_default();
         here.insert(parked.cause.clone(), parked.clone());
+        if let Some(link) = parked.reason.link() {
+            inner.marks.insert((parked.tenant.clone(), link));
+        }
         Ok(())
+    }
+
+    async fn marked(
+        &self,
+        tenant: &TenantId,
+        links: &BTreeSet<Link>,
+    ) -> Result<BTreeSet<Link>, StoreError> {
+        let inner = self.lock();
+        let marked = links
+            .iter()
+            .filter(|link| inner.marks.contains(&(tenant.clone(), (*link).clone())));
+        Ok(marked.cloned().collect())
+    }
+
+    async fn parked_links(
+        &self,
+        tenant: &TenantId,
+        after: Option<&str>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<IndexPage<Option<Link>>, StoreError> {
+        let place =
+            |parked: &Parked| format!("{}#{}", key::instant(parked.parked_at), parked.cause);
+        let mut parked = self.all_parked();
+        parked.retain(|parked| parked.tenant == *tenant && parked.parked_at < before);
+        parked.sort_by_key(place);
+        let page = page(parked, place, after, limit);
+        Ok(IndexPage {
+            entries: page.entries.iter().map(|of| of.reason.link()).collect(),
+            unreadable: page.unreadable,
+            next: page.next,
+        })
     }
 
     async fn parked(&self, tenant: &TenantId, place: &str) -> Result<Vec<Parked>, StoreError> {

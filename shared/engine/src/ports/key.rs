@@ -15,6 +15,8 @@ use super::{AuditEntry, AuditOwner};
 pub const CONTACT: &str = "CONTACT";
 /// The sort key of a link that leads to one thing.
 pub const LINK: &str = "LINK";
+/// The sort key of the mark beside a link for which messages are parked.
+pub const PARKED: &str = "PARKED";
 /// The sort key of a ledger entry.
 pub const EVENT: &str = "EVENT";
 /// The sort key of a user.

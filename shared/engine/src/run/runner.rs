@@ -181,7 +181,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 }
                 Stage::Unreturned => self.by_id(run, token, deadline).await?,
                 Stage::Methods => self.read_methods(run, token, deadline).await?,
-                Stage::SecondLook => self.second_look(run, token, deadline).await?,
+                Stage::SecondLook => match self.second_look(run, token, deadline).await? {
+                    Left::Nothing => self.release_parked(run, token, deadline).await?,
+                    left => left,
+                },
                 Stage::Finished => return Ok(Left::Nothing),
             };
             if left != Left::Nothing {

@@ -181,6 +181,9 @@ pub struct Run {
     pub method_reads: Option<MethodReads>,
     /// When what differed may be looked at again.
     pub second_look_at: Option<Timestamp>,
+    /// The place behind the parked messages whose links it has looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked_after: Option<String>,
     /// What it has done.
     pub counts: Counts,
     /// Why it does not go on, for people.
@@ -213,6 +216,7 @@ impl Run {
             passed: None,
             method_reads: None,
             second_look_at: None,
+            parked_after: None,
             counts: Counts::default(),
             problem: None,
             stopped: false,

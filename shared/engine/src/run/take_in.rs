@@ -244,7 +244,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         facts: &[Fact],
     ) -> Result<Processed, ProcessError> {
         let taken = self.engine.process_account(origin, customer, facts).await?;
-        self.engine.release_all(origin, taken).await
+        self.engine.release_all(origin, taken, &[]).await
     }
 
     /// What differs is noted, to be looked at again; what only was not seen before is taken in.

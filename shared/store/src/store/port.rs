@@ -299,12 +299,56 @@ impl Store for DynamoStore {
         item.insert("tenant_pk".to_owned(), text(listing));
         let sort = format!("{}#{}", key::instant(parked.parked_at), parked.cause);
         item.insert("tenant_sk".to_owned(), text(sort));
-        if let ParkReason::UnknownCharge(_) | ParkReason::UnknownPaymentIntent(_) = parked.reason {
+        if let Some(link) = parked.reason.link() {
             // What does not come for so long is a payment without a customer.
             let expires = parked.parked_at.unix().saturating_add(LEDGER_SECONDS);
-            item.insert("expires_at".to_owned(), number(expires));
+            let mut mark = keyed(key::link(&parked.tenant, &link), key::PARKED);
+            for of in [&mut mark, &mut item] {
+                of.insert("expires_at".to_owned(), number(expires));
+            }
+            self.put(mark).await?;
         }
         self.put(item).await
+    }
+
+    async fn marked(
+        &self,
+        tenant: &TenantId,
+        links: &BTreeSet<Link>,
+    ) -> Result<BTreeSet<Link>, StoreError> {
+        if links.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let keys = links.iter();
+        let keys = keys.map(|link| keyed(key::link(tenant, link), key::PARKED));
+        let marks = self
+            .batch_get(keys.collect(), "looking for parked messages")
+            .await?;
+        let marked: BTreeSet<_> = marks
+            .iter()
+            .filter_map(|mark| get_text(mark, "pk"))
+            .collect();
+        let is_marked = |link: &&Link| marked.contains(key::link(tenant, link).as_str());
+        Ok(links.iter().filter(is_marked).cloned().collect())
+    }
+
+    async fn parked_links(
+        &self,
+        tenant: &TenantId,
+        after: Option<&str>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<IndexPage<Option<Link>>, StoreError> {
+        let prefix = key::parked(tenant, "");
+        let read = |item: &Item| {
+            let place = get_text(item, "pk")?.strip_prefix(&prefix)?;
+            Some(ParkReason::link_of_place(place))
+        };
+        let listing = Shard {
+            index: "tenant",
+            name: key::parked_listing(tenant),
+        };
+        self.index_page(&listing, after, before, limit, read).await
     }
 
     async fn parked(&self, tenant: &TenantId, place: &str) -> Result<Vec<Parked>, StoreError> {

@@ -1,11 +1,12 @@
 //! What the engine writes: the first half of the fixed history, product events, and the tenant's own
 //! words.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use paygraph_domain::contact::Profile;
-use paygraph_domain::fact::Source;
-use paygraph_domain::id::{Cause, CustomerId, TenantId};
+use paygraph_domain::fact::{Link, Source};
+use paygraph_domain::id::{Cause, CustomerId, StripeId, TenantId};
 use paygraph_domain::product::segment;
 use paygraph_domain::time::Timestamp;
 use paygraph_engine::Deadline;
@@ -139,4 +140,9 @@ async fn park(engine: &TableEngine) {
         let parked = engine.park(&tenant(), cause, reason, "").await;
         parked.unwrap();
     }
+    let links = ["pi_9", "pi_10"].map(|id| Link::PaymentIntent(StripeId::parse(id).unwrap()));
+    let [waited_for, other] = links;
+    let both = BTreeSet::from([waited_for.clone(), other]);
+    let marked = engine.store.marked(&tenant(), &both).await.unwrap();
+    assert_eq!(marked, BTreeSet::from([waited_for]));
 }

@@ -23,6 +23,7 @@ pub fn of(item: &WireItem) -> &'static str {
         ("S", "CHARGE") => "charge",
         ("S", "CHECKOUT") => "checkout_session",
         ("L", _) if sk == "LINK" => "link",
+        ("L", "PARKED") => "parked_mark",
         ("L", "LINK") => "name",
         ("CATALOG", _) => "catalog",
         ("AWAITS", _) => "await",

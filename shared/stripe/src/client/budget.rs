@@ -79,9 +79,9 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Notes that an answer has come.
-    pub fn answered(self) {
-        let took = self.at.elapsed();
+    /// Notes how long it took until an answer's headers came. A long body says nothing about when
+    /// the request arrived.
+    pub fn answered(self, took: Duration) {
         for line in [&self.of_kind, &self.budget.overall] {
             line.window().answered(self.at, took);
         }

@@ -39,8 +39,10 @@ impl Client {
         loop {
             let turn = self.budget.turn(endpoint(&request.path)).await;
             let sent = self.transport.send(request, &headers, attempt_time).await;
-            if sent.as_ref().is_ok_and(Answer::is_success) {
-                turn.answered();
+            if let Ok(answer) = &sent
+                && answer.is_success()
+            {
+                turn.answered(answer.headers_took);
             }
             let (error, told) = match sent {
                 Ok(answer) if answer.is_success() => match read(&answer) {

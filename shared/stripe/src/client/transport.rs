@@ -49,7 +49,10 @@ pub(super) struct Answer {
     pub body: Bytes,
     /// The second at which Stripe answered, by its clock.
     pub date: Timestamp,
+    /// How long all of it took.
     pub took: Duration,
+    /// How long it took until its headers came.
+    pub headers_took: Duration,
     pub retry_after: Option<Duration>,
     pub should_retry: Option<bool>,
     pub request_id: Option<String>,
@@ -101,7 +104,7 @@ impl Transport {
             }
         };
         let answer = tokio::time::timeout(time, answer).await;
-        let (status, headers, body) =
+        let (status, headers, headers_at, body) =
             answer.map_err(|_| format!("no answer within {} s", time.as_secs()))??;
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let date = text(DATE.as_str()).and_then(http_date);
@@ -115,6 +118,7 @@ impl Transport {
             status: status.as_u16(),
             date: date.ok_or("an answer without a date")?,
             took: begun.elapsed(),
+            headers_took: headers_at.duration_since(begun),
             retry_after: retry_after(&headers),
             should_retry: text("stripe-should-retry").and_then(|text| text.parse().ok()),
             request_id,
@@ -145,16 +149,18 @@ impl Transport {
     }
 }
 
-type Parts = (StatusCode, HeaderMap, Bytes);
+/// Status, headers, when these came, and body.
+type Parts = (StatusCode, HeaderMap, Instant, Bytes);
 
 /// The answer of a server.
 async fn received(pool: &Connections, request: Request<Full<Bytes>>) -> Result<Parts, String> {
     let answer = pool.request(request).await;
     let answer = answer.map_err(|error| Chain(&error).to_string())?;
+    let headers_at = Instant::now();
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, MAX_BYTES).collect().await;
     let body = body.map_err(|error| Chain(error.as_ref()).to_string())?;
-    Ok((head.status, head.headers, body.to_bytes()))
+    Ok((head.status, head.headers, headers_at, body.to_bytes()))
 }
 
 /// The answer of a Stripe in the same process.
@@ -178,7 +184,7 @@ async fn asked(stripe: &dyn InProcess, request: Request<Full<Bytes>>) -> Result<
         map.insert(name, value);
     }
     let status = StatusCode::from_u16(reply.status).map_err(|error| unreadable(error.into()))?;
-    Ok((status, map, reply.body.into()))
+    Ok((status, map, Instant::now(), reply.body.into()))
 }
 
 fn put(map: &mut HeaderMap, headers: &Headers<'_>, method: &Method) -> Result<(), ()> {

@@ -239,6 +239,20 @@ impl Store for Nowhere {
         Ok(())
     }
 
+    async fn marked(&self, _: &TenantId, _: &BTreeSet<Link>) -> Answer<BTreeSet<Link>> {
+        Ok(BTreeSet::new())
+    }
+
+    async fn parked_links(
+        &self,
+        _: &TenantId,
+        _: Option<&str>,
+        _: Timestamp,
+        _: usize,
+    ) -> Answer<IndexPage<Option<Link>>> {
+        Ok(IndexPage::last(Vec::new()))
+    }
+
     async fn parked(&self, _: &TenantId, _: &str) -> Answer<Vec<Parked>> {
         Ok(Vec::new())
     }

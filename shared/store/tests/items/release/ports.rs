@@ -135,6 +135,12 @@ async fn events(store: &DynamoStore) {
             "{place}"
         );
     }
+    let page = store.parked_links(&tenant, None, at(1_000), 100).await;
+    let page = page.unwrap();
+    assert_eq!((page.unreadable.len(), page.next), (0, None));
+    let links = page.entries.iter().flatten();
+    let links: BTreeSet<_> = links.map(|link| link.id().as_str()).collect();
+    assert_eq!(links, BTreeSet::from(["ch_waiting", "pi_9"]));
     let effect = |what: &str| Effect::new("greenlight", what);
     let done = store
         .claim(&tenant, &effect("evt_2#0"), at(900), at(960))
