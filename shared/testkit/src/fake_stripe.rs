@@ -229,7 +229,7 @@ impl Shelf {
 
     /// Marks an event: the endpoints have taken it, or have not.
     pub fn mark(&self, event: &str, delivered: bool) {
-        self.account.held().mark(event, delivered);
+        self.account.held_mut().mark(event, delivered);
     }
 
     /// Deletes an object. Of a customer, Stripe still says that there was one.

@@ -183,7 +183,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
                 Stage::Methods => self.read_methods(run, token, deadline).await?,
                 Stage::SecondLook => match self.second_look(run, token, deadline).await? {
                     Left::Nothing => self.release_parked(run, token, deadline).await?,
-                    left => left,
+                    left @ (Left::More | Left::Later(_)) => left,
                 },
                 Stage::Finished => return Ok(Left::Nothing),
             };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ pub(super) struct Account {
     pub api_version: String,
     connected: AtomicBool,
     world: Option<LazyWorld>,
-    held: Mutex<Held>,
+    held: RwLock<Held>,
     count: AtomicU64,
 }
 
@@ -41,7 +41,7 @@ impl Account {
             api_version: config.api_version,
             connected: AtomicBool::new(config.connected),
             world: config.world.map(LazyWorld::new),
-            held: Mutex::new(held),
+            held: RwLock::new(held),
             count: AtomicU64::new(0),
         }
     }
@@ -60,8 +60,12 @@ impl Account {
         self.world.as_ref().map_or(0, LazyWorld::computed)
     }
 
-    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn held(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn held_mut(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new id.
@@ -140,7 +144,7 @@ impl Account {
         let had = kind
             .zip(of("id"))
             .and_then(|(kind, id)| self.world.as_ref()?.key(kind, id));
-        self.held().put(object, had)
+        self.held_mut().put(object, had)
     }
 
     /// Deletes an object.
@@ -148,7 +152,7 @@ impl Account {
         let found = super::kind::KINDS.iter();
         let kind = found.into_iter().find(|kind| self.get(kind, id).is_some());
         if let Some(kind) = kind {
-            self.held().remove(kind, id);
+            self.held_mut().remove(kind, id);
         }
     }
 
@@ -171,7 +175,7 @@ impl Account {
             "request": { "id": null, "idempotency_key": null },
         });
         if kind == "customer.deleted" {
-            self.held().remove(of, id);
+            self.held_mut().remove(of, id);
         } else if !self.put(object) {
             return None;
         }
@@ -192,7 +196,7 @@ impl Account {
     /// Puts an event that endpoints have taken, or have not.
     pub(super) fn add_event(&self, event: Value, delivered: bool) {
         let id = event.get("id").and_then(Value::as_str).map(str::to_owned);
-        let mut held = self.held();
+        let mut held = self.held_mut();
         if let Some(id) = id.filter(|_| held.put(event, None)) {
             held.mark(&id, delivered);
         }

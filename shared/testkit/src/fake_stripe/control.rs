@@ -104,7 +104,7 @@ fn put(state: &State, put: Put) -> Result<Value, Refusal> {
     if put.delivered
         && let Some(id) = event.get("id").and_then(Value::as_str)
     {
-        account.held().mark(id, true);
+        account.held_mut().mark(id, true);
     }
     Ok(event)
 }

@@ -66,7 +66,7 @@ pub(super) async fn deliver(state: &State, account: &Account, delivery: &Deliver
             done.failed += 1;
         }
         if let Some(id) = event.get("id").and_then(Value::as_str) {
-            account.held().mark(id, taken);
+            account.held_mut().mark(id, taken);
         }
     }
     done

@@ -10,6 +10,7 @@ mod object;
 mod object_money;
 mod strand;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
@@ -177,17 +178,21 @@ impl Source for LazyWorld {
     fn page(&self, search: &Search<'_>, hidden: impl Fn(&str) -> bool) -> Vec<(Key, Value)> {
         let object = search.kind.object;
         let mut strands: Vec<Strand> = self.strands(search);
+        let heads = strands.iter().enumerate();
+        let heads = heads.filter_map(|(n, strand)| Some((strand.head(self, object)?, n)));
+        let mut heads: BTreeSet<(Key, usize)> = heads.collect();
         let mut page = Vec::new();
         while page.len() < search.want {
-            let heads = strands.iter_mut();
-            let heads = heads.filter_map(|strand| Some((strand.head(self, object)?, strand)));
-            let next = if search.upwards {
-                heads.min_by_key(|(key, _)| *key)
-            } else {
-                heads.max_by_key(|(key, _)| *key)
+            let next = match search.upwards {
+                true => heads.pop_first(),
+                false => heads.pop_last(),
             };
-            let Some((key, strand)) = next else { break };
+            let Some((key, n)) = next else { break };
+            let Some(strand) = strands.get_mut(n) else {
+                break;
+            };
             let Some(place) = strand.take() else { break };
+            heads.extend(strand.head(self, object).map(|head| (head, n)));
             let found = self.object(search.kind, place);
             let id = found.get("id").and_then(Value::as_str).unwrap_or_default();
             if !hidden(id) && is_listed(&found, search.filters) {
