@@ -1,4 +1,8 @@
 //! A part of one of Stripe's lists, with its checkpoint.
+#![cfg_attr(
+    not(feature = "stripe-api"),
+    allow(dead_code, reason = "only who asks Stripe does runs")
+)]
 
 use paygraph_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -80,14 +80,11 @@ async fn stripe(Shared(state): Shared<Arc<State>>, request: Request) -> Response
         Ok(call) => call,
         Err(refusal) => return refused(refusal),
     };
-    let endpoint = call.endpoint();
-    state.traffic.see(&endpoint, Instant::now());
+    let (endpoint, came) = (call.endpoint(), Instant::now());
+    state.traffic.see(&endpoint, came);
     let fault = state.faults.strike(&call.path);
     // It counts when it comes, however long the answer takes.
     let access = access(&state, &call, &endpoint);
-    if !state.latency.is_zero() {
-        tokio::time::sleep(state.latency).await;
-    }
     let mut answer = match fault {
         None => computed(&state, call, access).await,
         Some(FaultKind::TooMany { retry_after }) => {
@@ -107,6 +104,8 @@ async fn stripe(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     if answer.status() == StatusCode::TOO_MANY_REQUESTS {
         state.traffic.limit(&endpoint);
     }
+    // A page of many objects takes no longer than one of few.
+    tokio::time::sleep_until((came + state.latency).into()).await;
     sign(&state, &mut answer);
     answer
 }
