@@ -159,7 +159,7 @@ pub fn measure(local: &Local) -> anyhow::Result<Vec<Reading>> {
         Reading::new(
             "calls per event, all",
             each(counts.calls.values().sum()),
-            "",
+            "≤ 6.5",
         ),
         Reading::new("  GetItem", calls(&["GetItem"]), "2, +1 for an invoice"),
         Reading::new(
