@@ -197,12 +197,17 @@ fn at_work<'r>(run: Option<&Run>, others: &'r [Run], now: Timestamp) -> Option<&
 }
 
 fn waits_for(other: &Run) -> String {
-    format!(
+    let mut text = format!(
         "the run {} of this tenant is at work ({}, {}%)",
         other.id,
         other.stage.words(),
         other.share_done() / 10
-    )
+    );
+    let wait = other.wait.as_ref().map(|wait| &wait.reason);
+    if let Some(reason) = wait.or(other.problem.as_ref()) {
+        text.push_str(&format!(", and waits: {reason}"));
+    }
+    text
 }
 
 /// `3 min 20 s`

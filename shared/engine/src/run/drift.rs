@@ -226,6 +226,12 @@ impl Drift {
         }
     }
 
+    /// A customer that is not deleted here, and that Stripe does not have.
+    #[must_use]
+    pub(super) fn missing_customer(customer: &StripeCustomerId) -> Self {
+        Self::new(Class::MissingInStripe, customer, customer.as_str())
+    }
+
     /// Decides whether it is healed, or left for a person to review.
     pub(super) fn decide(&mut self, dry_run: bool, review: &BTreeSet<Class>) {
         self.outcome = if dry_run {

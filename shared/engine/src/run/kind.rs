@@ -82,7 +82,7 @@ impl Stage {
             Self::Objects => "objects",
             Self::Followers => "refunds and disputes",
             Self::Unreturned => "what Stripe did not return",
-            Self::Methods => "payment methods",
+            Self::Methods => "payment methods, one customer at a time",
             Self::SecondLook => "second look",
             Self::Finished => "finished",
         }

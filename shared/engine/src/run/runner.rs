@@ -1,5 +1,7 @@
 //! Does a run: reads, takes in, notes, and looks again at what differed.
 
+use std::time::{Duration, Instant};
+
 use paygraph_domain::time::Timestamp;
 use paygraph_stripe::client::{Client, ClientError, Page, Received};
 use tokio::task::JoinSet;
@@ -21,6 +23,11 @@ pub(super) const LEASE: i64 = 90;
 /// The most pages that are taken in between two notes: well within a lease, and within what a
 /// function keeps back for its end.
 const WINDOW: usize = 48;
+/// A window waits for more pages for this part of the time that the last one took to commit: where commits
+/// are slow, fewer of them that hold more are faster.
+const SHARE_OF_WAIT: u32 = 10;
+/// How long Stripe may take to answer before the run says that it waits.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How many customers are taken in side by side.
 pub(super) const AT_ONCE: usize = 16;
 
@@ -120,6 +127,8 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let token = self.engine.store.lease(&run.tenant, now, until).await?;
         let token = token.ok_or(RunError::Held)?;
         (run.problem, run.stopped, run.wait) = (None, false, None);
+        // Whoever looks at it sees that somebody is at work.
+        self.note(run, token).await?;
         let mut left = self.stages(run, token, deadline).await;
         if let Err(RunError::Stripe { source, .. }) = &left
             && source.is_denial()
@@ -232,10 +241,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         for range in run.ranges.clone() {
             self.spawn(&mut reads, range);
         }
-        let mut refused = None;
-        while let Some(first) = reads.join_next().await {
-            let more = std::iter::from_fn(|| reads.try_join_next()).take(WINDOW - 1);
-            let window: Vec<Answered> = std::iter::once(first).chain(more).flatten().collect();
+        let (mut refused, mut patience) = (None, Duration::ZERO);
+        while let Some(first) = self.first_answer(&mut reads, run, token).await? {
+            let window = gather(first, &mut reads, patience).await;
+            let begun = Instant::now();
             let mut facts = Facts::default();
             let (cause, source) = origin_of(run)?;
             for (range, answer) in &window {
@@ -245,7 +254,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             self.take_in(run, facts).await?;
             self.note_returned(run, &window).await?;
             if window.iter().any(|(_, answer)| answer.is_ok()) {
-                run.stalled_since = None;
+                (run.stalled_since, run.wait) = (None, None);
             }
             let mut next = Vec::new();
             for (range, answer) in window {
@@ -276,12 +285,41 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             for range in next {
                 self.spawn(&mut reads, range);
             }
+            patience = begun.elapsed() / SHARE_OF_WAIT;
         }
         // What was refused is left: the run is not complete.
         match refused {
             Some(refused) => Err(refused),
             None if run.ranges.is_empty() => Ok(Left::Nothing),
             None => Ok(Left::More),
+        }
+    }
+
+    /// Waits for an answer; none when nothing was asked. While Stripe does not answer, the run says so.
+    async fn first_answer(
+        &self,
+        reads: &mut JoinSet<Answered>,
+        run: &mut Run,
+        token: u64,
+    ) -> Result<Option<Answered>, RunError> {
+        let begun = Instant::now();
+        loop {
+            match tokio::time::timeout(SILENCE, reads.join_next()).await {
+                // A read that was aborted or panicked has no answer.
+                Ok(Some(Err(_))) => {}
+                Ok(Some(Ok(answered))) => return Ok(Some(answered)),
+                Ok(None) => return Ok(None),
+                Err(_) => {
+                    let silent = begun.elapsed().as_secs();
+                    run.wait = Some(Wait {
+                        reason: format!(
+                            "Stripe has not answered for {silent} s, and is asked again"
+                        ),
+                        until: None,
+                    });
+                    self.note(run, token).await?;
+                }
+            }
         }
     }
 
@@ -341,6 +379,30 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             (range, page)
         });
     }
+}
+
+/// Adds pages that are there, or that come within some time, to a window.
+async fn gather(
+    first: Answered,
+    reads: &mut JoinSet<Answered>,
+    patience: Duration,
+) -> Vec<Answered> {
+    let until = tokio::time::Instant::now() + patience;
+    let mut window = vec![first];
+    while window.len() < WINDOW {
+        let next = match reads.try_join_next() {
+            Some(next) => Some(next),
+            None => tokio::time::timeout_at(until, reads.join_next())
+                .await
+                .ok()
+                .flatten(),
+        };
+        match next {
+            Some(next) => window.extend(next),
+            None => break,
+        }
+    }
+    window
 }
 
 /// Begins a range again at its checkpoint, without the cursor.

@@ -49,7 +49,10 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         let at = match run.second_look_at {
             Some(at) => at,
             None => {
-                run.counts.differed = self.count_differing(run).await?;
+                // A run about one object has no first look.
+                if run.scope.object.is_none() {
+                    run.counts.differed = self.count_differing(run).await?;
+                }
                 let after = match run.job {
                     // Nothing is compared that a webhook may be about to change.
                     Job::Backfill => 0,
@@ -209,8 +212,12 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         };
         let looks = answered.iter().map(|(look, _)| look);
         let gone = looks.filter(|look| !look.unlisted && !stands(look) && moved(look));
-        if run.scope.object.is_none() {
-            run.counts.in_flight += u64::try_from(gone.count()).unwrap_or(0);
+        match run.scope.object {
+            None => run.counts.in_flight += u64::try_from(gone.count()).unwrap_or(0),
+            Some(_) => {
+                let differ: BTreeSet<_> = drift.iter().map(|drift| &drift.object).collect();
+                run.counts.differed += u64::try_from(differ.len()).unwrap_or(0);
+            }
         }
         Ok(())
     }
@@ -332,7 +339,8 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         Ok(())
     }
 
-    /// Subscriptions that are live here, and that Stripe does not have.
+    /// The customer that is not deleted here, and its subscriptions that are live here, which Stripe
+    /// does not have.
     async fn gone(
         &self,
         run: &Run,
@@ -343,6 +351,12 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             return Ok(Vec::new());
         }
         let account = self.engine.store.account(&run.tenant, customer).await?;
+        let is_kept = account.customer.as_ref();
+        let is_kept = is_kept.is_some_and(|held| !held.value.get().deleted);
+        let of_customer = missing
+            .iter()
+            .filter(|look| look.kind == Kind::Customers && is_kept)
+            .map(|_| Drift::missing_customer(customer));
         let live = account.subscriptions.values();
         let live = live
             .map(|held| held.value.subscription.get())
@@ -366,6 +380,6 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
             let worth = context.value(&account, subscription);
             Drift::missing(customer, subscription, &worth.mrr)
         });
-        Ok(told.collect())
+        Ok(of_customer.chain(told).collect())
     }
 }

@@ -1,10 +1,11 @@
 //! Customers that were deleted at Stripe: lists go on showing what they had.
 
-use paygraph_engine::run::{Job, Scope};
+use paygraph_engine::run::{Class, Job, Outcome, Scope};
 use serde_json::{Value, json};
 
 use super::leaks::{priced, subscription};
 use super::stack::{START, Stack, billing, empty, whole};
+use crate::stripe_api::connections;
 
 fn invoice(id: &str, customer: &str, paid: u64) -> Value {
     json!({
@@ -107,4 +108,61 @@ async fn t6_a_list_goes_on_although_its_cursor_was_deleted() {
     );
     assert!(run.is_complete(), "{:?}", run.problem);
     assert_eq!(stack.engine.store.contacts().len(), 250);
+}
+
+/// N22: a customer that Stripe does not have is a difference that each comparison names, with its live
+/// subscriptions. It is never counted as one whose event is under way.
+#[tokio::test]
+async fn n22_what_stripe_does_not_have_is_named_and_not_in_flight() {
+    let (stripe, other) = (empty().await, empty().await);
+    let customer = |id: &str| {
+        json!({ "id": id, "object": "customer", "created": START, "invoice_settings": {},
+            "metadata": {} })
+    };
+    for object in [
+        customer("cus_1"),
+        customer("cus_sub_1"),
+        subscription("sub_1", &priced("price_small", 2_900), "active"),
+    ] {
+        assert!(stripe.put(object));
+    }
+    let mut stack = Stack::new(&stripe);
+    stack.run(Job::Backfill, whole()).await;
+    stack.engine.fetch = connections(&other);
+    for _ in 0..2 {
+        let (run, drift) = stack.run(Job::Reconcile, whole()).await;
+        let mut named: Vec<_> = drift.iter().map(|drift| drift.object.as_str()).collect();
+        named.sort_unstable();
+        assert_eq!(named, ["cus_1", "cus_sub_1", "sub_1"]);
+        assert!(
+            drift
+                .iter()
+                .all(|drift| drift.class == Class::MissingInStripe
+                    && drift.outcome == Outcome::Review)
+        );
+        assert_eq!((run.counts.differed, run.counts.in_flight), (3, 0));
+    }
+    assert_eq!(stack.told()["drift_detected"], 3, "once, not each night");
+}
+
+/// A run about one customer counts what differs, and not what it looks at.
+#[tokio::test]
+async fn n23_a_run_about_one_customer_counts_what_differs() {
+    let stripe = empty().await;
+    stripe.put(
+        json!({ "id": "cus_1", "object": "customer", "created": START,
+        "invoice_settings": {}, "metadata": {} }),
+    );
+    stripe.put(charge("ch_1", "cus_1", 5_000));
+    let stack = Stack::new(&stripe);
+    stack.run(Job::Backfill, whole()).await;
+    let only = || Scope {
+        object: Some("cus_1".to_owned()),
+        ..whole()
+    };
+    let (same, _) = stack.run(Job::Reconcile, only()).await;
+    assert_eq!((same.counts.checked(), same.counts.differed), (2, 0));
+    stripe.put(charge("ch_2", "cus_1", 7_000));
+    let (changed, drift) = stack.run(Job::Reconcile, only()).await;
+    assert_eq!((changed.counts.differed, drift.len()), (1, 1));
 }
