@@ -297,8 +297,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         self.release_all(&message.origin, taken, &leads).await
     }
 
-    /// Processes what waited for what was just committed, and takes the message itself out of the
-    /// places of its leads.
+    /// Processes the parked messages that waited for the links and catalog entries of a commit. Removes
+    /// the committed message itself from the places of its leads.
     pub(crate) async fn release_all(
         &self,
         origin: &Origin<'_>,
@@ -314,8 +314,8 @@ impl<S: Store, C: Clock, F: Fetch> Engine<S, C, F> {
         for link in taken.named.intersection(&marked) {
             released.extend(self.release(origin.tenant, link, origin.deadline).await?);
         }
-        // What it waits for may have come between the look and the commit. Whoever writes to the
-        // catalog looks for notes afterwards, so one of the two sees the other.
+        // A catalog entry may have come between the read and the commit. Each writer of the catalog
+        // reads the notes afterwards, so one of the two sees the other.
         for key in &taken.awaited {
             self.fetch_awaited(origin, key).await?;
             released.extend(self.compute_awaiting(origin, key).await?);

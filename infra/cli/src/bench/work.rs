@@ -33,11 +33,11 @@ use crate::stack::{now, run, variables};
 /// How many events are counted.
 const EVENTS: usize = 400;
 
-/// The queries for who has a name in common with a customer that is shown, and for messages that are
-/// parked for a marked charge or payment intent.
+/// The name under which these queries are counted: for contacts that share a name with a new customer,
+/// and for messages that are parked for a marked charge or payment intent.
 const FIRST_SIGHTS: &str = "Query, first sights";
 
-/// What was counted.
+/// The calls and write units that were counted.
 #[derive(Debug, Default)]
 struct Counts {
     calls: BTreeMap<String, usize>,

@@ -1,8 +1,8 @@
 //! Processes the messages that wait for a link which is there.
 //!
-//! Whoever commits a link processes what waits for it. A run that ends between the two leaves the
-//! messages parked, and when it goes on, nothing is new to it. A release before the marks left
-//! messages without one. So each run looks for them at its end.
+//! The commit of a link is followed by the messages that wait for it. A run that is killed between the
+//! two leaves these messages parked. When it goes on, the link is no longer new to it. An older release
+//! parked messages without marking their links. So each run processes such messages at its end.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

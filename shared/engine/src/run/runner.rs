@@ -302,7 +302,7 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         run: &mut Run,
         token: u64,
     ) -> Result<Option<Answered>, RunError> {
-        let begun = Instant::now();
+        let begun = tokio::time::Instant::now();
         loop {
             match tokio::time::timeout(SILENCE, reads.join_next()).await {
                 // A read that was aborted or panicked has no answer.

@@ -247,7 +247,8 @@ impl<S: Store + Runs, C: Clock, F: Fetch, P: Publisher> Runner<'_, S, C, F, P> {
         self.engine.release_all(origin, taken, &[]).await
     }
 
-    /// What differs is noted, to be looked at again; what only was not seen before is taken in.
+    /// Notes the facts that differ, for the second look. Commits the other facts: they only confirm
+    /// the stored objects.
     async fn compare(
         &self,
         run: &Run,

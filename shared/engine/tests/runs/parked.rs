@@ -3,10 +3,27 @@
 use paygraph_domain::id::Cause;
 use paygraph_engine::ports::{ParkReason, Store as _};
 use paygraph_engine::run::{Job, Scope};
+use paygraph_testkit::fake_stripe::FakeStripe;
 use serde_json::json;
 
 use super::stack::{START, Stack, empty, whole};
 use crate::stripe_api::default;
+
+/// A stack that has imported a charge, with its Stripe.
+async fn knowing_a_charge() -> (Stack, FakeStripe) {
+    let stripe = empty().await;
+    stripe.put(
+        json!({ "id": "cus_1", "object": "customer", "created": START,
+        "invoice_settings": {}, "metadata": {} }),
+    );
+    stripe.put(
+        json!({ "id": "ch_1", "object": "charge", "customer": "cus_1", "payment_intent": null,
+        "status": "succeeded", "currency": "usd", "amount": 5_000, "created": START + 5 }),
+    );
+    let stack = Stack::new(&stripe);
+    stack.run(Job::Backfill, whole()).await;
+    (stack, stripe)
+}
 
 fn refund(cause: &str, charge: &str) -> String {
     json!({
@@ -38,17 +55,7 @@ fn parked(stack: &Stack) -> Vec<String> {
 /// processes nothing.
 #[tokio::test]
 async fn a_run_processes_what_waits_for_a_link_that_is_there() {
-    let stripe = empty().await;
-    stripe.put(
-        json!({ "id": "cus_1", "object": "customer", "created": START,
-        "invoice_settings": {}, "metadata": {} }),
-    );
-    stripe.put(
-        json!({ "id": "ch_1", "object": "charge", "customer": "cus_1", "payment_intent": null,
-        "status": "succeeded", "currency": "usd", "amount": 5_000, "created": START + 5 }),
-    );
-    let stack = Stack::new(&stripe);
-    stack.run(Job::Backfill, whole()).await;
+    let (stack, _stripe) = knowing_a_charge().await;
     for n in 0..250 {
         park(&stack, &format!("evt_{n:03}"), "ch_1").await;
     }
@@ -72,17 +79,7 @@ async fn a_run_processes_what_waits_for_a_link_that_is_there() {
 /// A parked message that can never be processed is set aside, and the run ends.
 #[tokio::test]
 async fn a_run_sets_aside_what_waits_and_cannot_be_processed() {
-    let stripe = empty().await;
-    stripe.put(
-        json!({ "id": "cus_1", "object": "customer", "created": START,
-        "invoice_settings": {}, "metadata": {} }),
-    );
-    stripe.put(
-        json!({ "id": "ch_1", "object": "charge", "customer": "cus_1", "payment_intent": null,
-        "status": "succeeded", "currency": "usd", "amount": 5_000, "created": START + 5 }),
-    );
-    let stack = Stack::new(&stripe);
-    stack.run(Job::Backfill, whole()).await;
+    let (stack, _stripe) = knowing_a_charge().await;
     let reason = ParkReason::UnknownCharge("ch_1".to_owned());
     let cause = Cause::parse("evt_broken").unwrap();
     let parked = stack.engine.park(&default(), cause, reason, "{}").await;

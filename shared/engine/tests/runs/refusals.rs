@@ -1,6 +1,7 @@
 //! Commits that the store refuses for good: the run sets their objects aside, and ends.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use paygraph_domain::account::{Object, ObjectKey};
 use paygraph_domain::settings::Settings;
@@ -175,4 +176,39 @@ async fn t3_a_run_whose_workers_die_stops() {
             .unwrap()
             .starts_with("it made no progress for 30 minutes")
     );
+}
+
+/// U21: while Stripe gives no answer, the record of the run says that it waits for one. The wait is
+/// cleared by the first answer.
+#[tokio::test(start_paused = true)]
+async fn u21_a_run_says_that_stripe_does_not_answer() {
+    let stripe = local(&history(1, 10));
+    let stack = Stack::in_process(&stripe);
+    let retry_after = Some("25".to_owned());
+    stripe.faults([Fault::next(3, "/v1/", FaultKind::TooMany { retry_after })]);
+    let mut run = stack.begin(Job::Backfill, whole());
+    let noted = run.clone();
+    let look = async {
+        let mut waits = Vec::new();
+        for _ in 0..24 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let seen = stack
+                .engine
+                .store
+                .run(&noted.tenant, &noted.id)
+                .await
+                .unwrap();
+            let seen = seen.expect("noted at its beginning");
+            waits.extend(seen.wait.map(|wait| wait.reason));
+        }
+        waits
+    };
+    let (left, waits) = tokio::join!(stack.go_on(&mut run), look);
+    assert_eq!(left.unwrap(), Left::Nothing);
+    assert_eq!(
+        waits.first().map(String::as_str),
+        Some("Stripe has not answered for 10 s, and is asked again")
+    );
+    assert_eq!(run.wait, None);
+    assert!(run.is_complete());
 }

@@ -49,8 +49,8 @@ impl Limits {
     }
 }
 
-/// What accounts have most of. What else there is shares one line, with the limit of one kind: what
-/// takes longest has its full speed from the beginning.
+/// The kinds of objects that accounts have most of. Each has a line of its own, so that the longest list is
+/// read at full speed from the beginning. All other kinds share one line, with the limit of one kind.
 const MANY: [&str; 3] = ["/invoices", "/charges", "/customers"];
 
 /// How long whoever cannot wait leaves a Stripe alone that did not answer.

@@ -36,7 +36,7 @@ enum Way {
     InProcess(Arc<dyn InProcess>),
 }
 
-/// What a request says of who asks.
+/// The headers of a request that identify the caller.
 pub(super) struct Headers<'a> {
     pub key: &'a SecretString,
     pub account: Option<&'a str>,

@@ -63,7 +63,7 @@ impl Refusals {
     }
 }
 
-/// What was seen at the notes of a run.
+/// The measurements that are taken at each note of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Noted {
     run: Option<Run>,
@@ -111,7 +111,7 @@ impl Nowhere {
         }
     }
 
-    /// What it refused so far.
+    /// The objects that it refused so far.
     pub fn refusals(&self) -> Refusals {
         self.lock_refusals().clone()
     }
@@ -134,7 +134,7 @@ impl Nowhere {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// What was seen so far.
+    /// The measurements so far.
     pub fn noted(&self) -> Noted {
         self.lock().clone()
     }
